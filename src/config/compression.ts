@@ -1,0 +1,2 @@
+/** How stored bytes may be encoded. */
+export type Encoding = 'gzip' | 'zstd';

@@ -1,0 +1,138 @@
+import type { BytePath } from './byte-path.js';
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, lastErrno, statx } from './native.js';
+
+/**
+ * What `statx` says of a file, packed into 72 bytes: all of it that matters and nothing that changes by reading
+ * (atime). Two equal packs mean: the same inode, not written, not chmodded, not relinked in between. That
+ * comparison of bytes is what makes an unchanged file cheap, so packs stay bytes until a field is asked for.
+ *
+ * Offsets: 0 nlink u32, 4 uid u32, 8 gid u32, 12 mode u16, 16 inode u64, 24 size u64, 32 ctime s64 + u32,
+ * 48 mtime s64 + u32, 64 device major u32, 68 minor u32. All in the machine's byte order.
+ */
+export const PACKED_STAT_SIZE = 72;
+
+const STATX_BASIC_STATS = 0x7ff;
+const AT_EMPTY_PATH = 0x1000;
+const EMPTY_PATH = Buffer.from('\0');
+const PATH_MAX = 4096;
+
+const raw = Buffer.alloc(256);
+const pathBytes = Buffer.alloc(PATH_MAX + 1);
+
+/** lstat into `target` at `offset`. Returns undefined, or the errno's name. */
+export function packedLstat(path: BytePath, target: Buffer, offset: number): string | undefined {
+  if (path.length >= PATH_MAX) return 'ENAMETOOLONG';
+  pathBytes[pathBytes.write(path, 0, 'latin1')] = 0;
+  if (statx(AT_FDCWD, pathBytes, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, raw) !== 0) return lastErrno();
+  pack(target, offset);
+  return undefined;
+}
+
+/** fstat into `target` at `offset`. Returns undefined, or the errno's name. */
+export function packedFstat(fd: number, target: Buffer, offset: number): string | undefined {
+  if (statx(fd, EMPTY_PATH, AT_EMPTY_PATH, STATX_BASIC_STATS, raw) !== 0) return lastErrno();
+  pack(target, offset);
+  return undefined;
+}
+
+function pack(target: Buffer, offset: number): void {
+  raw.copy(target, offset, 16, 48);
+  raw.copy(target, offset + 32, 96, 128);
+  raw.copy(target, offset + 64, 136, 144);
+}
+
+export type FileKind =
+  | 'file'
+  | 'directory'
+  | 'symlink'
+  | 'fifo'
+  | 'socket'
+  | 'character device'
+  | 'block device'
+  | 'unknown';
+
+const KINDS: Partial<Record<number, FileKind>> = {
+  0x8000: 'file',
+  0x4000: 'directory',
+  0xa000: 'symlink',
+  0x1000: 'fifo',
+  0xc000: 'socket',
+  0x2000: 'character device',
+  0x6000: 'block device',
+};
+
+/** A view of one packed stat; reads the bytes on each access. */
+export class FileStat {
+  readonly bytes: Buffer;
+  readonly offset: number;
+
+  constructor(bytes: Buffer, offset = 0) {
+    this.bytes = bytes;
+    this.offset = offset;
+  }
+
+  get links(): number {
+    return this.bytes.readUInt32LE(this.offset);
+  }
+  get uid(): number {
+    return this.bytes.readUInt32LE(this.offset + 4);
+  }
+  get gid(): number {
+    return this.bytes.readUInt32LE(this.offset + 8);
+  }
+  /** Permission bits with setuid, setgid and sticky. */
+  get mode(): number {
+    return this.bytes.readUInt16LE(this.offset + 12) & 0o7777;
+  }
+  get kind(): FileKind {
+    return KINDS[this.bytes.readUInt16LE(this.offset + 12) & 0xf000] ?? 'unknown';
+  }
+  get inode(): bigint {
+    return this.bytes.readBigUInt64LE(this.offset + 16);
+  }
+  get size(): number {
+    return Number(this.bytes.readBigUInt64LE(this.offset + 24));
+  }
+  /** Nanoseconds since the epoch. */
+  get ctimeNs(): bigint {
+    return this.time(32);
+  }
+  get mtimeNs(): bigint {
+    return this.time(48);
+  }
+  /** `major:minor:inode`: the same for all paths of one inode. */
+  get inodeId(): string {
+    const major = this.bytes.readUInt32LE(this.offset + 64);
+    const minor = this.bytes.readUInt32LE(this.offset + 68);
+    return `${major}:${minor}:${this.inode}`;
+  }
+
+  private time(at: number): bigint {
+    const seconds = this.bytes.readBigInt64LE(this.offset + at);
+    return seconds * 1_000_000_000n + BigInt(this.bytes.readUInt32LE(this.offset + at + 8));
+  }
+}
+
+/** lstat of one path; the errno's name where it fails. */
+export function lstat(path: BytePath): FileStat | string {
+  const bytes = Buffer.allocUnsafe(PACKED_STAT_SIZE);
+  return packedLstat(path, bytes, 0) ?? new FileStat(bytes);
+}
+
+export function fstat(fd: number): FileStat | string {
+  const bytes = Buffer.allocUnsafe(PACKED_STAT_SIZE);
+  return packedFstat(fd, bytes, 0) ?? new FileStat(bytes);
+}
+
+/** `1700000000.123456789`: nanoseconds as the manifest writes times. */
+export function formatTimeNs(ns: bigint): string {
+  const seconds = ns >= 0n ? ns / 1_000_000_000n : -((-ns + 999_999_999n) / 1_000_000_000n);
+  return `${seconds}.${String(ns - seconds * 1_000_000_000n).padStart(9, '0')}`;
+}
+
+/** The reverse of {@link formatTimeNs}; undefined where the text is no such time. */
+export function parseTimeNs(text: string): bigint | undefined {
+  const match = /^(-?\d{1,12})\.(\d{9})$/.exec(text);
+  if (!match) return undefined;
+  return BigInt(match[1] ?? '0') * 1_000_000_000n + BigInt(match[2] ?? '0');
+}

@@ -1,0 +1,133 @@
+import type { Readable } from 'node:stream';
+
+/**
+ * The port behind which a bucket, a directory or a store in memory stands. It has no delete, and every read
+ * names a version: what a key holds "now" is nobody's business, since anyone with the right to add can change it.
+ */
+export interface ObjectStore {
+  /** How to call it in messages: `s3://bucket/prefix`, `/srv/backup`. */
+  readonly description: string;
+  /**
+   * What makes it this store and no other: endpoint, bucket and prefix, or the directory's real path.
+   * A catalog belongs to one identity.
+   */
+  readonly identity: string;
+  /** Stores one new version, locked from the moment it exists. Never replaces or hides silently what is there. */
+  put(request: PutRequest): Promise<StoredVersion>;
+  /** The bytes of one version, or of a range of it. Throws `NOT_FOUND` where it does not exist. */
+  get(key: string, version: string, range?: ByteRange): Promise<Readable>;
+  /** Size, ETag and metadata of one version. Throws `NOT_FOUND`. */
+  head(key: string, version: string): Promise<VersionHead>;
+  /** One page of versions and delete markers: keys ascending by bytes, of one key the newest first. */
+  list(request: ListRequest): Promise<ListPage>;
+  /** The version's lock; undefined where it has none. Throws `NOT_FOUND`. */
+  getRetention(key: string, version: string): Promise<Retention | undefined>;
+  /** Moves the version's lock further out. A lock that is longer already, or stricter, is refused: `ACCESS_DENIED`. */
+  extendRetention(key: string, version: string, retention: Retention): Promise<void>;
+  /** Whether the store keeps versions and enforces locks. */
+  capabilities(): Promise<StoreCapabilities>;
+  /**
+   * The store's time in milliseconds since the epoch: the time its first answer carried plus what a monotonic
+   * clock counted since. Sends a request only where nothing has been answered yet.
+   */
+  now(): Promise<number>;
+  /** Frees sockets and descriptors. The store is not used afterwards. */
+  close(): Promise<void>;
+}
+
+export type RetentionMode = 'GOVERNANCE' | 'COMPLIANCE';
+
+export interface Retention {
+  mode: RetentionMode;
+  /** End of the lock in whole seconds since the epoch. */
+  until: number;
+}
+
+export interface PutRequest {
+  key: string;
+  body: ObjectBody;
+  /** Undefined only where the store has no Object Lock and the settings allow that. */
+  retention: Retention | undefined;
+  /** Any text: the store encodes it for its wire (see metadata.ts). */
+  metadata?: Readonly<Record<string, string>>;
+  /** Default: the store's own (STANDARD). */
+  storageClass?: string;
+}
+
+/** Bytes in memory, or pieces of memory and of files in order. `md5` is of the whole, in hex. */
+export type ObjectBody = { md5: string; size: number } & (
+  | { bytes: Uint8Array }
+  | { pieces: readonly BodyPiece[] }
+);
+
+export type BodyPiece = Uint8Array | { path: string; start: number; end: number };
+
+export interface StoredVersion {
+  version: string;
+}
+
+export interface VersionHead {
+  size: number;
+  /** Without quotes; undefined where the store gives none. */
+  etag: string | undefined;
+  /** Decoded text, keys in lower case. */
+  metadata: Record<string, string>;
+  retention: Retention | undefined;
+  /** Milliseconds since the epoch at which the store received it. */
+  received: number;
+  storageClass: string | undefined;
+}
+
+export interface ByteRange {
+  start: number;
+  /** Exclusive. */
+  end: number;
+}
+
+export interface ListRequest {
+  prefix: string;
+  /** Only keys after this one (exclusive). */
+  after?: string;
+  /** Of an earlier page's `next`. */
+  continuation?: string;
+  /** At most this many rows. Default and maximum 1000. */
+  limit?: number;
+}
+
+export interface ListPage {
+  versions: ListedVersion[];
+  /** To ask for the next page with; undefined at the end. */
+  next: string | undefined;
+}
+
+export interface ListedVersion {
+  key: string;
+  version: string;
+  size: number;
+  /** Without quotes; undefined for delete markers and where the store gives none. */
+  etag: string | undefined;
+  received: number;
+  isLatest: boolean;
+  deleteMarker: boolean;
+  storageClass: string | undefined;
+}
+
+export interface StoreCapabilities {
+  objectLock: boolean;
+  versioning: boolean;
+}
+
+/** All pages of a listing, one version after the other. */
+export async function* listAll(
+  store: Pick<ObjectStore, 'list'>,
+  request: Omit<ListRequest, 'continuation'>,
+): AsyncGenerator<ListedVersion> {
+  let continuation: string | undefined;
+  do {
+    const page: ListPage = await store.list(
+      continuation === undefined ? request : { ...request, continuation },
+    );
+    yield* page.versions;
+    continuation = page.next;
+  } while (continuation !== undefined);
+}
