@@ -1,0 +1,172 @@
+import type { Journal } from '../catalog/journal.js';
+import type { ObjectTable } from '../catalog/object-table.js';
+import { SysbackupError } from '../errors.js';
+import type { EventListener } from '../events.js';
+import { contentKey } from '../manifest/keys.js';
+import type { Encoding } from '../config/compression.js';
+import type { LockDates } from '../store/lock-dates.js';
+import type { ObjectStore } from '../store/port.js';
+import type { ContentFinder } from './find-content.js';
+
+export interface ContentObjectsOptions {
+  store: ObjectStore;
+  table: ObjectTable;
+  journal: Journal;
+  locks: LockDates;
+  finder: ContentFinder;
+  onEvent: EventListener;
+  storageClass?: string;
+}
+
+/** What is left of a block once its bytes are on their way. */
+export interface StoredBlock {
+  bytes: Uint8Array;
+  md5: string;
+  enc: Encoding | undefined;
+}
+
+/**
+ * Sees to it that content is in the store and locked long enough, each object once per run however many files have
+ * it, and remembers what the store confirmed, in the journal before anything relies on it.
+ */
+export class ContentObjects {
+  readonly #options: ContentObjectsOptions;
+  readonly #table: ObjectTable;
+  /** By SHA in hex: under way now. */
+  readonly #underWay = new Map<string, Promise<number>>();
+  readonly #renewals = new Map<number, Promise<boolean>>();
+  stored = { objects: 0, bytes: 0 };
+  reused = 0;
+  renewed = 0;
+
+  constructor(options: ContentObjectsOptions) {
+    this.#options = options;
+    this.#table = options.table;
+  }
+
+  /** Stores the block, or finds it stored. Resolves to its row in the table. */
+  ensure(sha: Uint8Array, block: StoredBlock): Promise<number> {
+    const row = this.#table.find(sha);
+    if (row >= 0 && this.isCurrent(row)) {
+      this.#table.markUsed(row);
+      this.reused++;
+      return Promise.resolve(row);
+    }
+    const hex = Buffer.from(sha.buffer, sha.byteOffset, 32).toString('hex');
+    const known = this.#underWay.get(hex);
+    if (known !== undefined) return known;
+    const work = this.#ensure(Uint8Array.from(sha), hex, row, block).finally(() => this.#underWay.delete(hex));
+    this.#underWay.set(hex, work);
+    return work;
+  }
+
+  /** Whether the row's object is there and locked as long as this run needs. */
+  isCurrent(row: number): boolean {
+    return !this.#table.isGone(row) && !this.#options.locks.isDue(this.#table.until(row));
+  }
+
+  /**
+   * Moves the lock of a known object out. Resolves to false where the store will not, and the lock it has is too
+   * short: the content must be stored anew, and the row counts as gone.
+   */
+  renew(row: number): Promise<boolean> {
+    const known = this.#renewals.get(row);
+    if (known !== undefined) return known;
+    const work = this.#renew(row);
+    this.#renewals.set(row, work);
+    return work;
+  }
+
+  async #ensure(sha: Uint8Array, hex: string, knownRow: number, block: StoredBlock): Promise<number> {
+    if (knownRow >= 0 && !this.#table.isGone(knownRow) && (await this.renew(knownRow))) {
+      this.reused++;
+      return knownRow;
+    }
+    const found = knownRow >= 0 ? undefined : await this.#options.finder.find(hex, block);
+    if (found !== undefined) {
+      const row = this.#table.set(sha, 0, { version: found, enc: block.enc, until: 0 });
+      if (await this.renew(row)) {
+        this.reused++;
+        return row;
+      }
+    }
+    return await this.#put(sha, hex, block);
+  }
+
+  async #put(sha: Uint8Array, hex: string, block: StoredBlock): Promise<number> {
+    const { store, locks, onEvent, journal, storageClass } = this.#options;
+    const until = locks.untilFor(sha);
+    const key = contentKey(hex);
+    const { version } = await store.put({
+      key,
+      body: { bytes: block.bytes, md5: block.md5, size: block.bytes.length },
+      retention: locks.retention(until),
+      ...(block.enc === undefined ? {} : { metadata: { 'storage-encoding': block.enc } }),
+      ...(storageClass === undefined ? {} : { storageClass }),
+    });
+    journal.add({ sha: hex, version, until, ...(block.enc === undefined ? {} : { enc: block.enc }) });
+    const row = this.#table.set(sha, 0, { version, enc: block.enc, until });
+    this.#table.markUsed(row);
+    this.stored.objects++;
+    this.stored.bytes += block.bytes.length;
+    onEvent({ type: 'stored', key, version, size: block.bytes.length, until });
+    return row;
+  }
+
+  async #renew(row: number): Promise<boolean> {
+    const { locks } = this.#options;
+    const sha = Buffer.from(this.#table.sha(row));
+    const until = locks.untilFor(sha);
+    const held = await this.#extend(row, contentKey(sha.toString('hex')), until);
+    if (held === undefined) {
+      this.#table.markGone(row);
+      this.#renewals.delete(row);
+      return false;
+    }
+    this.#table.setUntil(row, held);
+    this.#table.markUsed(row);
+    return true;
+  }
+
+  /** Returns the end of the lock that the version has now; undefined where that is too short or it is gone. */
+  async #extend(row: number, key: string, until: number): Promise<number | undefined> {
+    const { store, locks, onEvent, journal } = this.#options;
+    const version = this.#table.version(row);
+    const retention = locks.retention(until);
+    if (retention === undefined) return until;
+    try {
+      await store.extendRetention(key, version, retention);
+    } catch (error) {
+      if (!(error instanceof SysbackupError)) throw error;
+      if (error.code === 'NOT_FOUND') return undefined;
+      if (error.code !== 'ACCESS_DENIED') throw error;
+      return await this.#longEnough(key, version, error);
+    }
+    const enc = this.#table.encoding(row);
+    const hex = key.slice(key.indexOf('/') + 1);
+    journal.add({ sha: hex, version, until, ...(enc === undefined ? {} : { enc }) });
+    this.renewed++;
+    onEvent({ type: 'renewed', key, version, until });
+    return until;
+  }
+
+  /** A refused extension may mean that the lock is longer, or stricter, than remembered. */
+  async #longEnough(key: string, version: string, refused: SysbackupError): Promise<number | undefined> {
+    const { store, locks, onEvent } = this.#options;
+    try {
+      const held = await store.getRetention(key, version);
+      if (held !== undefined && held.until >= locks.needed && (held.mode === locks.mode || held.mode === 'COMPLIANCE')) {
+        return held.until;
+      }
+    } catch (error) {
+      if (!(error instanceof SysbackupError) || !['NOT_FOUND', 'ACCESS_DENIED'].includes(error.code)) throw error;
+    }
+    onEvent({
+      type: 'log',
+      level: 'warning',
+      message: `the lock of ${key} could not be extended (${refused.message}): its content is stored anew`,
+    });
+    return undefined;
+  }
+}
+

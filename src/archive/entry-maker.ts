@@ -1,0 +1,211 @@
+import { MANY_OBJECTS, ONE_OBJECT, SETTLED } from '../catalog/entry-blocks.js';
+import type { EncodedBlock, FileReading, ReadHandlers } from '../content/types.js';
+import { messageOf } from '../errors.js';
+import type { Problem } from '../events.js';
+import { type BytePath, displayPath } from '../files/byte-path.js';
+import { type Description, describe, describeLink, type KnownNames, type Unreadable } from '../files/entry.js';
+import { FileStat } from '../files/stat.js';
+import { formatLine, pathFields } from '../manifest/lines.js';
+import type { DataRef, FileWarning, ManifestEntry } from '../manifest/types.js';
+import type { ContentRows } from './content-rows.js';
+import type { OutputEntry, PendingEntry } from './entry-output.js';
+
+/** The reading side of content/pool.ts. */
+export interface ContentReader {
+  read(path: BytePath, handlers: ReadHandlers): Promise<FileReading>;
+}
+
+export interface EntryMakerOptions {
+  names: KnownNames & { resolve(uids: Iterable<number>, gids: Iterable<number>): Promise<void> };
+  reader: ContentReader;
+  /** Stores a block; resolves when the store has confirmed it. */
+  content: ContentRows;
+  report: (problem: Problem) => void;
+  /** A file's content is dealt with. */
+  onRead: (bytes: number) => void;
+  /** When the run began to look at files, nanoseconds by the machine's clock. */
+  startedNs: bigint;
+}
+
+/** What reading a file gave, the same for all paths of one inode. */
+interface Content {
+  reading: FileReading;
+  dat: DataRef;
+  flags: number;
+  sha: Uint8Array | undefined;
+}
+
+export const EMPTY_SHA = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+
+/**
+ * A file written within the granularity of its clock after being read can have the time it had before. The kernel
+ * stamps with the time of its last tick (4 or 10 ms); file systems that keep whole seconds (or two: FAT) are told by
+ * times without a fraction.
+ */
+const TICK_NS = 20_000_000n;
+const COARSE_NS = 2_000_000_000n;
+
+/** Makes the entries of new and changed paths: describes them and has their content stored. */
+export class EntryMaker {
+  readonly #options: EntryMakerOptions;
+  /** Files with several links whose reading is under way or done, until all their links have come by. */
+  readonly #linked = new Map<string, { content: Promise<Content | undefined>; left: number }>();
+
+  constructor(options: EntryMakerOptions) {
+    this.#options = options;
+  }
+
+  make(path: BytePath, stats: Buffer, statAt: number): PendingEntry {
+    const stat = new FileStat(stats, statAt);
+    switch (stat.kind) {
+      case 'directory':
+        return this.#described(path, stat, describe, (metadata) => ({ typ: 'd', ...pathFields(path), ...metadata }));
+      case 'symlink':
+        return this.#described(path, stat, describeLink, (metadata) => ({
+          typ: 'l',
+          ...pathFields(path),
+          ...metadata,
+        }));
+      default:
+        if (stat.size === 0 && stat.links === 1) return this.#emptyFile(path, stat);
+        return this.#file(path, stat);
+    }
+  }
+
+  #emptyFile(path: BytePath, stat: FileStat): PendingEntry {
+    return this.#described(path, stat, describe, (metadata) => ({
+      typ: 'f',
+      ...pathFields(path),
+      ...metadata,
+      dat: null,
+      sha: EMPTY_SHA,
+      size: 0,
+    }));
+  }
+
+  async #file(path: BytePath, stat: FileStat): Promise<OutputEntry | undefined> {
+    const content = await (stat.links > 1 ? this.#contentOfInode(path, stat) : this.#content(path));
+    if (content === undefined) return undefined;
+    const { reading } = content;
+    const warnings: FileWarning[] = [
+      ...(reading.unlocked ? (['unlocked-copy'] as const) : []),
+      ...(reading.changed ? (['changed-while-reading'] as const) : []),
+    ];
+    const flags = content.flags | (reading.changed || this.#isFresh(reading.stat, reading.startedNs) ? 0 : SETTLED);
+    return await this.#described(
+      path,
+      reading.stat,
+      describe,
+      (metadata) => ({
+        typ: 'f',
+        ...pathFields(path),
+        ...metadata,
+        dat: content.dat,
+        sha: Buffer.from(reading.sha).toString('hex'),
+        size: reading.size,
+        ...(reading.stat.links > 1 ? { id: reading.stat.inodeId } : {}),
+        ...(warnings.length > 0 ? { w: warnings } : {}),
+      }),
+      { flags, sha: content.sha },
+    );
+  }
+
+  #contentOfInode(path: BytePath, stat: FileStat): Promise<Content | undefined> {
+    const id = stat.inodeId;
+    const known = this.#linked.get(id);
+    if (known !== undefined) {
+      if (--known.left <= 0) this.#linked.delete(id);
+      return known.content;
+    }
+    const content = this.#content(path);
+    this.#linked.set(id, { content, left: stat.links - 1 });
+    return content;
+  }
+
+  /** Reads and stores; undefined where the file cannot be read, which is then reported. */
+  async #content(path: BytePath): Promise<Content | undefined> {
+    const { reader, content, onRead } = this.#options;
+    const blocks = content.collect();
+    let reading: FileReading;
+    try {
+      reading = await reader.read(path, {
+        block: (block: EncodedBlock) => blocks.add(block),
+        restart: () => blocks.clear(),
+      });
+    } catch (error) {
+      const problem = readProblem(path, error);
+      if (problem === undefined) throw error;
+      this.#options.report(problem);
+      return undefined;
+    }
+    const { dat, single } = await blocks.settle();
+    onRead(reading.size);
+    return {
+      reading,
+      dat,
+      flags: dat === null ? 0 : single === undefined ? MANY_OBJECTS : ONE_OBJECT,
+      sha: single,
+    };
+  }
+
+  /** The entry at once where the owners' names are known, which after a few files they are. */
+  #described<Metadata>(
+    path: BytePath,
+    stat: FileStat,
+    describeIt: (path: BytePath, stat: FileStat, names: KnownNames) => Description<Metadata>,
+    entry: (metadata: Metadata) => ManifestEntry,
+    file?: { flags: number; sha: Uint8Array | undefined },
+  ): PendingEntry {
+    const description = describeIt(path, stat, this.#options.names);
+    if (description.is === 'unresolved') {
+      return this.#options.names
+        .resolve(description.uids, description.gids)
+        .then(() => this.#described(path, stat, describeIt, entry, file));
+    }
+    if (description.is === 'failed') {
+      this.#options.report(vanishedOrUnreadable(path, description.errno));
+      return Promise.resolve(undefined);
+    }
+    if (description.unreadable !== undefined) this.#reportUnreadable(path, description.unreadable);
+    const flags = file?.flags ?? (this.#isFresh(stat, this.#options.startedNs) ? 0 : SETTLED);
+    return {
+      path,
+      line: Buffer.from(formatLine(entry(description.metadata))),
+      flags: description.unreadable === undefined ? flags : flags & ~SETTLED,
+      stat: stat.bytes,
+      statAt: stat.offset,
+      sha: file?.sha,
+      shaAt: 0,
+    };
+  }
+
+  /** Whether a further change could have left the same times. */
+  #isFresh(stat: FileStat, lookedNs: bigint): boolean {
+    const { ctimeNs, mtimeNs } = stat;
+    const coarse = ctimeNs % 1_000_000_000n === 0n && mtimeNs % 1_000_000_000n === 0n;
+    const latest = ctimeNs > mtimeNs ? ctimeNs : mtimeNs;
+    return latest >= lookedNs - (coarse ? COARSE_NS : TICK_NS);
+  }
+
+  #reportUnreadable(path: BytePath, unreadable: readonly Unreadable[]): void {
+    const what = unreadable.map(({ name, errno }) => `${name} (${errno})`).join(', ');
+    const message = `${displayPath(path)}: could not read ${what}; the rest of it is backed up`;
+    this.#options.report({ severity: 'failure', code: 'attributes-unreadable', message, path });
+  }
+}
+
+/** What went wrong with the file itself; undefined for errors that are not the file's. */
+function readProblem(path: BytePath, error: unknown): Problem | undefined {
+  if (!(error instanceof Error) || !('errno' in error) || typeof error.errno !== 'string') return undefined;
+  const problem = vanishedOrUnreadable(path, error.errno);
+  return problem.code === 'unreadable' ? { ...problem, message: `${displayPath(path)}: ${messageOf(error)}` } : problem;
+}
+
+/** A file that went away between picking and reading is noted; anything else is a failure. */
+function vanishedOrUnreadable(path: BytePath, errno: string): Problem {
+  const gone = errno === 'ENOENT' || errno === 'ENOTDIR';
+  return gone
+    ? { severity: 'note', code: 'vanished', message: `${displayPath(path)}: was removed during the run`, path }
+    : { severity: 'failure', code: 'unreadable', message: `${displayPath(path)}: cannot be read (${errno})`, path };
+}
+

@@ -1,0 +1,143 @@
+import { BlockRecords, type EntryBlock, type EntryBlockWriter } from '../catalog/entry-blocks.js';
+import type { BytePath } from '../files/byte-path.js';
+import type { Member, ManifestSpool } from '../manifest/spool.js';
+
+/** An entry that is ready for manifest and catalog. */
+export interface OutputEntry {
+  path: BytePath;
+  line: Buffer;
+  /** SETTLED, ONE_OBJECT, MANY_OBJECTS of catalog/entry-blocks.ts. */
+  flags: number;
+  stat: Buffer;
+  statAt: number;
+  /** With ONE_OBJECT: where the object's SHA-256 is. */
+  sha: Uint8Array | undefined;
+  shaAt: number;
+}
+
+/** An entry, or one to come; undefined where there turns out to be none. */
+export type PendingEntry = OutputEntry | Promise<OutputEntry | undefined>;
+
+/** A block of the last manifest that goes into this one as it is, once every promise has said true. */
+export interface CarriedBlock {
+  block: EntryBlock;
+  /** Each resolves to false where the entry at `index` must be made anew after all. */
+  conditions: { index: number; kept: Promise<boolean> }[];
+  /** The entry at `index`, from this block or made anew. */
+  entryAt(index: number, kept: boolean): PendingEntry;
+}
+
+/** Entries under way at most: what bounds memory when contents come slower than paths. */
+const MAX_PENDING = 16_384;
+/** Blocks whose members may be in compression or on their way to the file. */
+const MAX_BLOCKS_WRITING = 8;
+
+/**
+ * Writes entries to the manifest's spool and to the new catalog in the order they were added, although some become
+ * ready later than those behind them.
+ */
+export class EntryOutput {
+  readonly #spool: ManifestSpool;
+  readonly #catalog: EntryBlockWriter;
+  #pending = 0;
+  #room: (() => void) | undefined;
+  #last: Promise<void> = Promise.resolve();
+  #failure: { error: unknown } | undefined;
+  readonly #writing: Promise<void>[] = [];
+
+  constructor(spool: ManifestSpool, catalog: EntryBlockWriter) {
+    this.#spool = spool;
+    this.#catalog = catalog;
+  }
+
+  /** Queues a block of entries. Await {@link room} before making many more. */
+  add(entries: readonly PendingEntry[]): void {
+    this.#queue(entries.length, () => this.#write(entries));
+  }
+
+  carry(carried: CarriedBlock): void {
+    this.#queue(carried.conditions.length, () => this.#writeCarried(carried));
+  }
+
+  /** Resolves when few enough entries are under way. Throws what a block before failed with. */
+  async room(): Promise<void> {
+    this.#throwFailure();
+    while (this.#pending > MAX_PENDING) {
+      await new Promise<void>((resolve) => {
+        this.#room = resolve;
+      });
+      this.#throwFailure();
+    }
+  }
+
+  get hasRoom(): boolean {
+    return this.#pending <= MAX_PENDING && this.#failure === undefined;
+  }
+
+  async finish(): Promise<void> {
+    await this.#last;
+    this.#throwFailure();
+    await Promise.all(this.#writing);
+  }
+
+  #queue(entries: number, write: () => Promise<void>): void {
+    this.#pending += entries;
+    this.#last = this.#last
+      .then(async () => {
+        if (this.#failure === undefined) await write();
+      })
+      .catch((error: unknown) => {
+        this.#failure ??= { error };
+      })
+      .finally(() => {
+        this.#pending -= entries;
+        this.#room?.();
+      });
+  }
+
+  async #write(entries: readonly PendingEntry[]): Promise<void> {
+    const ready: OutputEntry[] = [];
+    for (const entry of entries) {
+      const settled = entry instanceof Promise ? await entry : entry;
+      if (settled !== undefined) ready.push(settled);
+    }
+    if (ready.length === 0) return;
+    const lines = Buffer.concat(ready.map((entry) => entry.line));
+    const records = new BlockRecords();
+    let lineEnd = 0;
+    for (const { path, line, flags, stat, statAt, sha, shaAt } of ready) {
+      lineEnd += line.length;
+      records.add(path, lineEnd, flags, stat, statAt, sha, shaAt);
+    }
+    await this.#writeBlock(this.#spool.append(lines), ({ start, bytes }) =>
+      records.payload(lines.length, start, bytes),
+    );
+  }
+
+  async #writeCarried({ block, conditions, entryAt }: CarriedBlock): Promise<void> {
+    const lost = new Set<number>();
+    for (const { index, kept } of conditions) if (!(await kept)) lost.add(index);
+    if (lost.size > 0) {
+      await this.#write(Array.from({ length: block.count }, (_, index) => entryAt(index, !lost.has(index))));
+      return;
+    }
+    await this.#writeBlock(this.#spool.append(block.lines, block.member), ({ start }) => block.payloadAt(start));
+  }
+
+  /** The catalog's block is written after its member; the next block's member may be compressed meanwhile. */
+  async #writeBlock(member: Promise<Member>, payload: (member: Member) => Buffer): Promise<void> {
+    const before = this.#writing.at(-1);
+    const written = (async () => {
+      const done = await member;
+      await before;
+      this.#catalog.write(payload(done));
+    })();
+    written.catch(() => undefined); // awaited below or in finish()
+    this.#writing.push(written);
+    if (this.#writing.length > MAX_BLOCKS_WRITING) await this.#writing.shift();
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+}

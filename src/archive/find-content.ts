@@ -1,0 +1,107 @@
+import { contentKey } from '../manifest/keys.js';
+import type { ListedVersion, ObjectStore } from '../store/port.js';
+
+/** What this machine would store: what a version must be to be used in its place. */
+interface Wanted {
+  bytes: Uint8Array;
+  md5: string;
+}
+
+/** Rows on a page of a listing, as S3 bounds it. */
+const PAGE = 1000;
+/** Without the first page of everything nobody knows how much there is; so many single questions come before it. */
+const QUESTIONS_FIRST = 4;
+
+/**
+ * Looks up content that the catalog does not know: is a version with the very bytes this machine would store there
+ * already? A listing answers for one key, or, page by page, for all of `content/`; whichever will have been fewer
+ * requests. Since nobody knows beforehand how many questions come, it asks key by key until that has cost as much as
+ * all pages would, and then reads the pages: at most about twice the least possible.
+ *
+ * A version counts only by size and MD5 ETag. A listing says nothing of who stored it and what its lock is.
+ */
+export class ContentFinder {
+  readonly #store: ObjectStore;
+  readonly #enabled: boolean;
+  #questions = 0;
+  /** Pages that all of `content/` takes; undefined until the first page has told the density. */
+  #pages: number | undefined;
+  #pass: Promise<Map<string, ListedVersion[]>> | undefined;
+
+  /** @param enabled false: nothing is ever found (`share = no`, and a store known to be empty) */
+  constructor(store: ObjectStore, enabled: boolean) {
+    this.#store = store;
+    this.#enabled = enabled;
+  }
+
+  /** The version id of an identical version, the oldest first; undefined where there is none. */
+  async find(shaHex: string, wanted: Wanted): Promise<string | undefined> {
+    if (!this.#enabled) return undefined;
+    const versions = await this.#versions(shaHex);
+    return versions.findLast((each) => matches(each, wanted))?.version;
+  }
+
+  async #versions(shaHex: string): Promise<ListedVersion[]> {
+    if (this.#pass === undefined && this.#questions >= QUESTIONS_FIRST) await this.#measure();
+    if (this.#pass === undefined && this.#questions >= (this.#pages ?? Infinity)) this.#pass = this.#listAll();
+    if (this.#pass !== undefined) return (await this.#pass).get(shaHex) ?? [];
+    this.#questions++;
+    const key = contentKey(shaHex);
+    const page = await this.#store.list({ prefix: key });
+    return page.versions.filter((each) => each.key === key);
+  }
+
+  #measuring: Promise<void> | undefined;
+
+  /** The first page tells how dense the keys lie: they are hashes, so as dense everywhere. */
+  #measure(): Promise<void> {
+    this.#measuring ??= (async () => {
+      const page = await this.#store.list({ prefix: 'content/' });
+      const last = page.versions.at(-1)?.key;
+      if (page.next === undefined || last === undefined) {
+        this.#pass = Promise.resolve(byKey(page.versions));
+        return;
+      }
+      const share = Number.parseInt(last.slice('content/'.length, 'content/'.length + 8), 16) / 2 ** 32;
+      this.#pages = share > 0 ? Math.ceil(1 / share) : Infinity;
+    })();
+    return this.#measuring;
+  }
+
+  async #listAll(): Promise<Map<string, ListedVersion[]>> {
+    const all = new Map<string, ListedVersion[]>();
+    let continuation: string | undefined;
+    do {
+      const page = await this.#store.list({
+        prefix: 'content/',
+        limit: PAGE,
+        ...(continuation === undefined ? {} : { continuation }),
+      });
+      byKey(page.versions, all);
+      continuation = page.next;
+    } while (continuation !== undefined);
+    return all;
+  }
+}
+
+function byKey(versions: readonly ListedVersion[], into = new Map<string, ListedVersion[]>()) {
+  for (const version of versions) {
+    const hex = version.key.slice('content/'.length);
+    const same = into.get(hex);
+    if (same === undefined) into.set(hex, [version]);
+    else same.push(version);
+  }
+  return into;
+}
+
+const MD5_ETAG = /^[0-9a-f]{32}$/;
+
+function matches(version: ListedVersion, wanted: Wanted): boolean {
+  return (
+    !version.deleteMarker &&
+    version.size === wanted.bytes.length &&
+    version.etag !== undefined &&
+    MD5_ETAG.test(version.etag) &&
+    version.etag === wanted.md5
+  );
+}

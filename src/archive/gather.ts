@@ -1,0 +1,249 @@
+import { readlinkSync } from 'node:fs';
+import { errnoOf, messageOf } from '../errors.js';
+import type { Problem } from '../events.js';
+import { type BytePath, displayPath, joinPath, parentOf, pathForFs, pathFromBytes } from '../files/byte-path.js';
+import { FileStat, PACKED_STAT_SIZE, packedLstat } from '../files/stat.js';
+import type { PickedPaths } from './picked-paths.js';
+
+/** As many links on the way as the kernel follows (path_resolution(7)). */
+const MAX_LINKS = 40;
+/** Folders remembered; beyond, they are looked at again, which costs time and nothing else. */
+const MAX_FOLDERS = 100_000;
+
+/** A folder's real path, or why it has none. */
+type Folder = { real: BytePath } | { problem: Omit<Problem, 'path'> };
+
+/**
+ * Turns what pickers print into the paths that get an entry: the picked path itself at its real place, every folder
+ * above it, every symlink on the way and each link of a picked symlink's chain with the file at its end. Each is
+ * lstat'ed once, here; that stat goes along and decides later whether the file is unchanged.
+ *
+ * Called once per path of the machine: synchronous, and what the last path had in common is not done again.
+ */
+export class Gatherer {
+  readonly #picked: PickedPaths;
+  readonly #report: (problem: Problem) => void;
+  #folders = new Map<string, Folder>();
+  #lastFolder = '';
+  #lastReal: BytePath | undefined;
+  readonly #stat = Buffer.alloc(PACKED_STAT_SIZE);
+  readonly #view = new FileStat(this.#stat);
+  /** The links of the chain being followed. */
+  #chain: BytePath[] = [];
+  /** Special files met, each noted once. */
+  #noted = new Set<BytePath>();
+
+  constructor(picked: PickedPaths, report: (problem: Problem) => void) {
+    this.#picked = picked;
+    this.#report = report;
+  }
+
+  /** @param startedNs when the picker began, by the machine's clock; see {@link Gatherer.#missing} */
+  pick(path: BytePath, picker: string, startedNs: bigint): void {
+    if (path.charCodeAt(0) !== 0x2f) {
+      const message = `${picker} printed a relative path: ${displayPath(path)}`;
+      this.#report({ severity: 'failure', code: 'relative-path', message, path, source: picker });
+      return;
+    }
+    if (NEEDS_WALK.test(path)) {
+      this.#walkPicked(path, picker, startedNs);
+      return;
+    }
+    const slash = path.lastIndexOf('/');
+    const folderPath = slash === 0 ? '/' : path.slice(0, slash);
+    let real: BytePath;
+    if (folderPath === this.#lastFolder && this.#lastReal !== undefined) {
+      real = this.#lastReal;
+    } else {
+      const folder = this.#folder(folderPath as BytePath, 0);
+      if ('problem' in folder) {
+        this.#reportFolder(folder.problem, path, parentOf(path), picker, startedNs);
+        return;
+      }
+      real = folder.real;
+      this.#lastFolder = folderPath;
+      this.#lastReal = real;
+    }
+    const full = real === folderPath ? path : joinPath(real, path.slice(slash + 1));
+    const problem = this.#take(full, 0);
+    if (problem !== undefined) this.#reportFolder(problem, path, real, picker, startedNs);
+  }
+
+  /** Takes one path whose folder is real. Returns what is wrong with it. */
+  #take(path: BytePath, links: number): Omit<Problem, 'path'> | undefined {
+    if (links > 0 && this.#chain.includes(path)) return loop(path);
+    if (this.#picked.has(path)) return undefined;
+    const errno = packedLstat(path, this.#stat, 0);
+    if (errno !== undefined) return unreachable(errno);
+    const kind = this.#view.kind;
+    switch (kind) {
+      case 'file':
+      case 'directory':
+        this.#picked.add(path, this.#stat, 0);
+        return undefined;
+      case 'symlink':
+        this.#picked.add(path, this.#stat, 0);
+        return this.#follow(path, links + 1);
+      default:
+        this.#noteSpecial(path, kind);
+        return undefined;
+    }
+  }
+
+  /** Takes what a symlink points to, when it can be reached; a dangling link is complete by itself. */
+  #follow(link: BytePath, links: number): Omit<Problem, 'path'> | undefined {
+    if (links > MAX_LINKS) return loop(link);
+    const target = readTarget(link);
+    if (target === undefined) return undefined;
+    this.#chain.push(link);
+    const problem = this.#walk(parentOf(link), target, links);
+    this.#chain.pop();
+    return problem?.code === 'missing' ? undefined : problem;
+  }
+
+  #walkPicked(path: BytePath, picker: string, startedNs: bigint): void {
+    if (path.length >= 1 << 16) {
+      this.#reportFolder(unreachable('ENAMETOOLONG'), path, parentOf(path), picker, startedNs);
+      return;
+    }
+    const problem = this.#walk('/' as BytePath, path, 0);
+    if (problem !== undefined) this.#reportFolder(problem, path, parentOf(path), picker, startedNs);
+  }
+
+  /** Walks a path component by component as the kernel would, and takes its end. */
+  #walk(from: BytePath, path: BytePath, links: number): Omit<Problem, 'path'> | undefined {
+    const parts = path.split('/').filter((part) => part !== '' && part !== '.');
+    let at = path.startsWith('/') ? ('/' as BytePath) : from;
+    for (const [index, part] of parts.entries()) {
+      if (part === '..') {
+        at = parentOf(at);
+      } else if (index === parts.length - 1) {
+        return this.#take(joinPath(at, part), links);
+      } else {
+        const folder = this.#folder(joinPath(at, part), links);
+        if ('problem' in folder) return folder.problem;
+        at = folder.real;
+      }
+    }
+    return this.#takeFolder(at);
+  }
+
+  /** Takes a folder that is known to be real, such as the end of `/a/b/..`. */
+  #takeFolder(path: BytePath): Omit<Problem, 'path'> | undefined {
+    const folder = this.#folder(path, 0);
+    return 'problem' in folder ? folder.problem : undefined;
+  }
+
+  /** The real path of a folder, given by a path without dots whose every part may be a symlink. Takes it and all above. */
+  #folder(path: BytePath, links: number): Folder {
+    const known = this.#folders.get(path);
+    if (known !== undefined) return known;
+    const folder = this.#resolveFolder(path, links);
+    if (this.#folders.size >= MAX_FOLDERS) this.#folders.clear();
+    // What depends on how many links came before it is not the folder's own answer.
+    if (!('problem' in folder) || links === 0) this.#folders.set(path, folder);
+    return folder;
+  }
+
+  #resolveFolder(path: BytePath, links: number): Folder {
+    let full = path;
+    if (path !== '/') {
+      const parentPath = parentOf(path);
+      const parent = this.#folder(parentPath, links);
+      if ('problem' in parent) return parent;
+      full = parent.real === parentPath ? path : joinPath(parent.real, path.slice(path.lastIndexOf('/') + 1));
+    }
+    const errno = packedLstat(full, this.#stat, 0);
+    if (errno !== undefined) return { problem: unreachable(errno) };
+    const kind = this.#view.kind;
+    if (kind === 'directory') {
+      this.#picked.add(full, this.#stat, 0);
+      return { real: full };
+    }
+    if (kind !== 'symlink') return { problem: unreachable('ENOTDIR') };
+    this.#picked.add(full, this.#stat, 0);
+    return this.#folderBehind(full, links + 1);
+  }
+
+  #folderBehind(link: BytePath, links: number): Folder {
+    if (links > MAX_LINKS) return { problem: loop(link) };
+    const target = readTarget(link);
+    if (target === undefined) return { problem: unreachable('ENOENT') };
+    let at = target.startsWith('/') ? ('/' as BytePath) : parentOf(link);
+    for (const part of target.split('/')) {
+      if (part === '' || part === '.') continue;
+      if (part === '..') {
+        at = parentOf(at);
+        continue;
+      }
+      const folder = this.#folder(joinPath(at, part), links);
+      if ('problem' in folder) return folder;
+      at = folder.real;
+    }
+    return { real: at };
+  }
+
+  #noteSpecial(path: BytePath, kind: string): void {
+    if (this.#noted.has(path) || this.#noted.size > MAX_FOLDERS) return;
+    this.#noted.add(path);
+    const message = `${displayPath(path)} is a ${kind}: not backed up`;
+    this.#report({ severity: 'note', code: 'special-file', message, path });
+  }
+
+  #reportFolder(
+    problem: Omit<Problem, 'path'>,
+    path: BytePath,
+    folder: BytePath,
+    picker: string,
+    startedNs: bigint,
+  ): void {
+    const vanished = problem.code === 'missing' && this.#changedSince(folder, startedNs);
+    const severity = vanished ? 'note' : problem.severity;
+    const code = vanished ? 'vanished' : problem.code;
+    const reason = vanished ? 'was removed while the picker ran' : problem.message;
+    this.#report({ severity, code, message: `${displayPath(path)}: ${reason}`, path, source: picker });
+  }
+
+  /**
+   * Whether something was made or removed in the folder since the picker began. A path that is not there although
+   * nothing has changed around it never was there while the picker ran: a mistake in the picker, and worth a failure;
+   * on a machine at work files come and go, and that is only noted.
+   */
+  #changedSince(folder: BytePath, startedNs: bigint): boolean {
+    for (let at = folder; ; at = parentOf(at)) {
+      if (packedLstat(at, this.#stat, 0) === undefined) return this.#view.mtimeNs >= startedNs;
+      if (at === '/') return false;
+    }
+  }
+}
+
+/** Repeated or trailing slashes, and `.` or `..` as a component. */
+const NEEDS_WALK = /\/\/|\/$|\/\.\.?(?:\/|$)/;
+
+function readTarget(link: BytePath): BytePath | undefined {
+  try {
+    return pathFromBytes(readlinkSync(pathForFs(link), 'buffer'));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'EINVAL') return undefined;
+    throw new Error(`reading the link ${displayPath(link)}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function unreachable(errno: string): Omit<Problem, 'path'> {
+  switch (errno) {
+    case 'ENOENT':
+      return { severity: 'failure', code: 'missing', message: 'does not exist' };
+    case 'ENOTDIR':
+      return { severity: 'failure', code: 'missing', message: 'a part of it that should be a folder is none' };
+    case 'EACCES':
+      return { severity: 'failure', code: 'unreadable', message: 'permission denied on the way to it' };
+    case 'ENAMETOOLONG':
+      return { severity: 'failure', code: 'too-long', message: 'is longer than the system takes' };
+    default:
+      return { severity: 'failure', code: 'unreadable', message: `cannot be looked at (${errno})` };
+  }
+}
+
+function loop(link: BytePath): Omit<Problem, 'path'> {
+  return { severity: 'failure', code: 'symlink-loop', message: `a loop of symlinks, or more than ${MAX_LINKS}, at ${displayPath(link)}` };
+}

@@ -1,0 +1,166 @@
+import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BytePath } from '../files/byte-path.js';
+import { PACKED_STAT_SIZE } from '../files/stat.js';
+
+/** Paths held before a page is sorted and spilled: about 40 MB with paths of usual length. */
+const PAGE_PATHS = 150_000;
+const BATCH = 4096;
+/** Of a record in a spilled page: path length u16, then the path, then the packed stat. */
+const RECORD_HEAD = 2;
+
+/** Some paths in ascending byte order, with the packed stat of each at `statAt[i]` in `stats`. */
+export interface PathBatch {
+  paths: BytePath[];
+  stats: Buffer;
+  statAt: Uint32Array;
+}
+
+/**
+ * Collects paths with their stats in any order and gives them back sorted, each once. Beyond a page's worth they are
+ * spilled to the spool folder as sorted pages and merged, so that memory does not grow with their number.
+ */
+export class PickedPaths {
+  readonly #spoolFolder: string;
+  readonly #pagePaths: number;
+  #page = new Map<BytePath, number>();
+  #stats: Buffer;
+  #spilled: string[] = [];
+
+  constructor(spoolFolder: string, pagePaths = PAGE_PATHS) {
+    this.#spoolFolder = spoolFolder;
+    this.#pagePaths = pagePaths;
+    this.#stats = Buffer.allocUnsafe(Math.min(pagePaths, 1024) * PACKED_STAT_SIZE);
+  }
+
+  /** Paths in the page under way; a path spilled earlier is not known here, and taken again, and dropped in the merge. */
+  has(path: BytePath): boolean {
+    return this.#page.has(path);
+  }
+
+  add(path: BytePath, stat: Buffer, statOffset: number): void {
+    const offset = this.#page.size * PACKED_STAT_SIZE;
+    if (this.#page.has(path)) return;
+    if (offset + PACKED_STAT_SIZE > this.#stats.length) {
+      const larger = Buffer.allocUnsafe(Math.min(this.#stats.length * 2, this.#pagePaths * PACKED_STAT_SIZE));
+      this.#stats.copy(larger);
+      this.#stats = larger;
+    }
+    stat.copy(this.#stats, offset, statOffset, statOffset + PACKED_STAT_SIZE);
+    this.#page.set(path, offset);
+    if (this.#page.size >= this.#pagePaths) this.#spill();
+  }
+
+  /** All paths in order. To be called once, at the end. `count` is known only where nothing was spilled. */
+  *batches(): Generator<PathBatch> {
+    if (this.#spilled.length === 0) {
+      yield* this.#pageBatches();
+      return;
+    }
+    if (this.#page.size > 0) this.#spill();
+    yield* mergePages(this.#spilled);
+  }
+
+  /** How many there are; an upper bound where pages were spilled. */
+  get count(): number {
+    return this.#spilled.length * this.#pagePaths + this.#page.size;
+  }
+
+  *#pageBatches(): Generator<PathBatch> {
+    // The default order of strings is that of their code units, which here are bytes, and needs no callback.
+    const sorted = [...this.#page.keys()].sort();
+    for (let start = 0; start < sorted.length; start += BATCH) {
+      const paths = sorted.slice(start, start + BATCH);
+      const statAt = Uint32Array.from(paths, (path) => this.#page.get(path) ?? 0);
+      yield { paths, stats: this.#stats, statAt };
+    }
+  }
+
+  #spill(): void {
+    const file = join(this.#spoolFolder, `paths-${this.#spilled.length}`);
+    const fd = openSync(file, 'wx', 0o600);
+    try {
+      for (const batch of this.#pageBatches()) {
+        const bytes = Buffer.concat(
+          batch.paths.flatMap((path, index) => {
+            const head = Buffer.alloc(RECORD_HEAD);
+            head.writeUInt16LE(path.length);
+            const at = batch.statAt[index] ?? 0;
+            return [head, Buffer.from(path, 'latin1'), batch.stats.subarray(at, at + PACKED_STAT_SIZE)];
+          }),
+        );
+        for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+      }
+    } finally {
+      closeSync(fd);
+    }
+    this.#spilled.push(file);
+    this.#page = new Map();
+  }
+}
+
+function* mergePages(files: readonly string[]): Generator<PathBatch> {
+  const pages = files.map((file) => new PageReader(file));
+  let live = pages.filter((page) => page.next());
+  let paths: BytePath[] = [];
+  let stats = Buffer.allocUnsafe(BATCH * PACKED_STAT_SIZE);
+  const statAt = Uint32Array.from({ length: BATCH }, (_, index) => index * PACKED_STAT_SIZE);
+  let last: BytePath | undefined;
+  while (live.length > 0) {
+    // Ten pages at the most for millions of paths: looking at each is less than keeping a heap.
+    let least = live[0];
+    for (const page of live) if (least !== undefined && page.path < least.path) least = page;
+    if (least === undefined) break;
+    if (least.path !== last) {
+      last = least.path;
+      least.stat.copy(stats, paths.length * PACKED_STAT_SIZE);
+      paths.push(least.path);
+      if (paths.length === BATCH) {
+        yield { paths, stats, statAt };
+        paths = [];
+        stats = Buffer.allocUnsafe(BATCH * PACKED_STAT_SIZE);
+      }
+    }
+    if (!least.next()) live = live.filter((page) => page !== least);
+  }
+  if (paths.length > 0) yield { paths, stats, statAt };
+}
+
+class PageReader {
+  path = '' as BytePath;
+  stat: Buffer = Buffer.alloc(0);
+  readonly #file: string;
+  readonly #fd: number;
+  #buffer = Buffer.alloc(0);
+  #at = 0;
+
+  constructor(file: string) {
+    this.#file = file;
+    this.#fd = openSync(file, 'r');
+  }
+
+  /** Goes to the next record; false at the end, where the file is removed. */
+  next(): boolean {
+    if (!this.#ensure(RECORD_HEAD)) {
+      closeSync(this.#fd);
+      rmSync(this.#file, { force: true });
+      return false;
+    }
+    const length = this.#buffer.readUInt16LE(this.#at);
+    this.#ensure(RECORD_HEAD + length + PACKED_STAT_SIZE);
+    const start = this.#at + RECORD_HEAD;
+    this.path = this.#buffer.toString('latin1', start, start + length) as BytePath;
+    this.stat = this.#buffer.subarray(start + length, start + length + PACKED_STAT_SIZE);
+    this.#at = start + length + PACKED_STAT_SIZE;
+    return true;
+  }
+
+  #ensure(length: number): boolean {
+    if (this.#buffer.length - this.#at >= length) return true;
+    const bytes = Buffer.allocUnsafe(1 << 20);
+    const count = readSync(this.#fd, bytes, 0, bytes.length, null);
+    this.#buffer = Buffer.concat([this.#buffer.subarray(this.#at), bytes.subarray(0, count)]);
+    this.#at = 0;
+    return this.#buffer.length >= length;
+  }
+}

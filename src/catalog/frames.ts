@@ -1,0 +1,139 @@
+import { createHash } from 'node:crypto';
+import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+
+/**
+ * A file of frames: `length u32 | type u32 | checksum 16 bytes | payload`. The checksum is the first half of the
+ * SHA-256 of the frame's number, its type and its payload, so that a frame that was changed, moved, repeated or cut
+ * is never taken for what it was. The last frame of a whole file has the type {@link END} and counts the others.
+ */
+export const END = 0;
+
+const HEAD_SIZE = 24;
+const CHECKSUM_SIZE = 16;
+/** Nothing this program writes comes near it; a length beyond it is damage, not a reason to ask for memory. */
+const MAX_PAYLOAD = 64 << 20;
+const BUFFER_SIZE = 1 << 20;
+
+export interface Frame {
+  type: number;
+  payload: Buffer;
+}
+
+function checksum(index: number, type: number, payload: Buffer): Buffer {
+  const head = Buffer.alloc(8);
+  head.writeUInt32LE(index, 0);
+  head.writeUInt32LE(type, 4);
+  return createHash('sha256').update(head).update(payload).digest().subarray(0, CHECKSUM_SIZE);
+}
+
+export class FrameWriter {
+  readonly #fd: number;
+  #index = 0;
+  #pending: Buffer[] = [];
+  #pendingBytes = 0;
+
+  constructor(path: string) {
+    this.#fd = openSync(path, 'w', 0o600);
+  }
+
+  write(type: number, payload: Buffer): void {
+    const head = Buffer.alloc(HEAD_SIZE);
+    head.writeUInt32LE(payload.length, 0);
+    head.writeUInt32LE(type, 4);
+    checksum(this.#index, type, payload).copy(head, 8);
+    this.#index++;
+    this.#pending.push(head, payload);
+    this.#pendingBytes += HEAD_SIZE + payload.length;
+    if (this.#pendingBytes >= BUFFER_SIZE) this.#flush();
+  }
+
+  /** Writes the end frame and makes the file last. */
+  finish(): void {
+    const count = Buffer.alloc(4);
+    count.writeUInt32LE(this.#index, 0);
+    this.write(END, count);
+    this.#flush();
+    fsyncSync(this.#fd);
+    closeSync(this.#fd);
+  }
+
+  /** Closes without an end: the file counts as cut. */
+  abandon(): void {
+    closeSync(this.#fd);
+  }
+
+  #flush(): void {
+    const bytes = Buffer.concat(this.#pending);
+    for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done);
+    this.#pending = [];
+    this.#pendingBytes = 0;
+  }
+}
+
+/** Thrown where a file of frames is not what was written. Its text ends up in a warning, never before a user alone. */
+export class FramesDamaged extends Error {
+  override readonly name = 'FramesDamaged';
+}
+
+export class FrameReader {
+  readonly #fd: number;
+  #index = 0;
+  #buffer: Buffer = Buffer.alloc(0);
+  #at = 0;
+  #ended = false;
+
+  /** Throws Node's ENOENT where there is no such file. */
+  constructor(path: string) {
+    this.#fd = openSync(path, 'r');
+  }
+
+  /** The next frame; undefined after a proper end. Throws {@link FramesDamaged} at the first wrong byte. */
+  next(): Frame | undefined {
+    if (this.#ended) return undefined;
+    const head = this.#take(HEAD_SIZE);
+    const length = head.readUInt32LE(0);
+    const type = head.readUInt32LE(4);
+    const expected = Buffer.from(head.subarray(8, HEAD_SIZE));
+    if (length > MAX_PAYLOAD) throw new FramesDamaged(`frame ${this.#index} has an impossible length`);
+    const payload = this.#take(length);
+    if (!checksum(this.#index, type, payload).equals(expected)) {
+      throw new FramesDamaged(`frame ${this.#index} does not match its checksum`);
+    }
+    if (type === END) {
+      if (payload.length !== 4 || payload.readUInt32LE(0) !== this.#index) throw new FramesDamaged('wrong frame count');
+      if (this.#at < this.#buffer.length || this.#read(1).length > 0) throw new FramesDamaged('bytes after the end');
+      this.#ended = true;
+      return undefined;
+    }
+    this.#index++;
+    return { type, payload };
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  /** A view of the next `length` bytes; good until bytes are taken beyond the buffer it lies in. */
+  #take(length: number): Buffer {
+    if (this.#buffer.length - this.#at < length) {
+      const rest = this.#buffer.subarray(this.#at);
+      this.#buffer = Buffer.concat([rest, this.#read(Math.max(BUFFER_SIZE, length - rest.length))]);
+      this.#at = 0;
+      if (this.#buffer.length < length) throw new FramesDamaged('the file ends too early');
+    }
+    const bytes = this.#buffer.subarray(this.#at, this.#at + length);
+    this.#at += length;
+    return bytes;
+  }
+
+  #read(length: number): Buffer {
+    const bytes = Buffer.allocUnsafe(length);
+    let done = 0;
+    while (done < length) {
+      const count = readSync(this.#fd, bytes, done, length - done, null);
+      if (count === 0) break;
+      done += count;
+    }
+    return bytes.subarray(0, done);
+  }
+}

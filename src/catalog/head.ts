@@ -1,0 +1,47 @@
+import type { RetentionClass } from '../manifest/types.js';
+
+/** What a catalog says of itself and of the run that wrote it. */
+export interface CatalogHead {
+  format: 1;
+  /** `ObjectStore.identity` and the backup name: what this memory is of. */
+  store: string;
+  backupName: string;
+  machine: string;
+  /** The run this catalog is of, and its manifest: the fence. */
+  run: string;
+  manifest: { key: string; version: string };
+  /** End of the manifest's lock, seconds since the epoch. */
+  manifestUntil: number;
+  /** The run's number on this machine, for the rotating share of asking. */
+  turn: number;
+  /** Paths each picker printed. */
+  pickers: Record<string, number>;
+  /** Bytes each snapshotter wrote. */
+  snapshots: Record<string, number>;
+  /** For each class the last period a run of this machine stands for: `2026-W47`, `2026-11`, `2026`. */
+  classes: Partial<Record<RetentionClass, string>>;
+  /** The names the entries were written with, by id. */
+  users: Record<string, string | number>;
+  groups: Record<string, string | number>;
+  /** Whether the store was found to enforce locks. */
+  objectLock: boolean;
+}
+
+/** Whether a parsed value has the shape; a catalog of another format is as good as none. */
+export function isCatalogHead(value: unknown): value is CatalogHead {
+  if (typeof value !== 'object' || value === null) return false;
+  const head = value as Record<string, unknown>;
+  const manifest = head.manifest as Record<string, unknown> | null | undefined;
+  return (
+    head.format === 1 &&
+    ['store', 'backupName', 'machine', 'run'].every((key) => typeof head[key] === 'string') &&
+    typeof manifest?.key === 'string' &&
+    typeof manifest.version === 'string' &&
+    typeof head.manifestUntil === 'number' &&
+    typeof head.turn === 'number' &&
+    ['pickers', 'snapshots', 'classes', 'users', 'groups'].every(
+      (key) => typeof head[key] === 'object' && head[key] !== null,
+    ) &&
+    typeof head.objectLock === 'boolean'
+  );
+}

@@ -1,0 +1,169 @@
+import type { Encoding } from '../config/compression.js';
+
+/** What is remembered of one stored object. */
+export interface ObjectRecord {
+  version: string;
+  enc: Encoding | undefined;
+  /** End of its lock in seconds since the epoch. */
+  until: number;
+}
+
+const ENCODINGS: readonly (Encoding | undefined)[] = [undefined, 'gzip', 'zstd'];
+const ENCODING_MASK = 0b11;
+const GONE = 0b100;
+const USED = 0b1000;
+const SHA_SIZE = 32;
+const EMPTY = 0xffff_ffff;
+
+/**
+ * The distinct content objects this machine knows to be stored, by the SHA-256 of their unencoded bytes. A million
+ * of them must fit beside everything else, so a row is columns in typed arrays, about 80 bytes with a version id of
+ * 32 characters, and not an object of a few hundred.
+ *
+ * Rows are never moved or reused: a row number stays good for the table's life.
+ */
+export class ObjectTable {
+  #size = 0;
+  #shas = Buffer.alloc(0);
+  #untils = new Uint32Array(0);
+  #flags = new Uint8Array(0);
+  #versionAt = new Uint32Array(0);
+  #versions = Buffer.alloc(1 << 12);
+  #versionsEnd = 0;
+  /** Row numbers by hash, open addressing; the hash is the SHA's first four bytes. */
+  #buckets = new Uint32Array(16).fill(EMPTY);
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The row of the SHA at `offset` in `bytes`, or -1. Rows that are gone are found too. */
+  find(bytes: Uint8Array, offset = 0): number {
+    const buckets = this.#buckets;
+    const mask = buckets.length - 1;
+    for (let at = hashAt(bytes, offset) & mask; ; at = (at + 1) & mask) {
+      const row = buckets[at] ?? EMPTY;
+      if (row === EMPTY) return -1;
+      if (this.#sameSha(row, bytes, offset)) return row;
+    }
+  }
+
+  /** Adds or replaces. Returns the row. */
+  set(bytes: Uint8Array, offset: number, record: ObjectRecord): number {
+    let row = this.find(bytes, offset);
+    if (row < 0) {
+      row = this.#size;
+      this.#grow();
+      this.#shas.set(bytes.subarray(offset, offset + SHA_SIZE), row * SHA_SIZE);
+      this.#size++;
+      this.#link(row);
+    }
+    this.#untils[row] = record.until;
+    this.#flags[row] = ENCODINGS.indexOf(record.enc) | ((this.#flags[row] ?? 0) & USED);
+    this.#versionAt[row] = this.#storeVersion(record.version);
+    return row;
+  }
+
+  version(row: number): string {
+    const at = this.#versionAt[row] ?? 0;
+    const length = this.#versions.readUInt16LE(at);
+    return this.#versions.toString('latin1', at + 2, at + 2 + length);
+  }
+
+  encoding(row: number): Encoding | undefined {
+    return ENCODINGS[(this.#flags[row] ?? 0) & ENCODING_MASK];
+  }
+
+  until(row: number): number {
+    return this.#untils[row] ?? 0;
+  }
+
+  setUntil(row: number, until: number): void {
+    this.#untils[row] = until;
+  }
+
+  /** The SHA of a row; a view, not to be kept. */
+  sha(row: number): Buffer {
+    return this.#shas.subarray(row * SHA_SIZE, (row + 1) * SHA_SIZE);
+  }
+
+  /** Forgets an object that the store no longer has: it is found, but as gone. `set` brings it back. */
+  markGone(row: number): void {
+    this.#flags[row] = (this.#flags[row] ?? 0) | GONE;
+  }
+
+  isGone(row: number): boolean {
+    return ((this.#flags[row] ?? 0) & GONE) !== 0;
+  }
+
+  /** Notes that this run's manifest names the object. */
+  markUsed(row: number): void {
+    this.#flags[row] = (this.#flags[row] ?? 0) | USED;
+  }
+
+  isUsed(row: number): boolean {
+    return ((this.#flags[row] ?? 0) & USED) !== 0;
+  }
+
+  #sameSha(row: number, bytes: Uint8Array, offset: number): boolean {
+    const start = row * SHA_SIZE;
+    return this.#shas.compare(bytes, offset, offset + SHA_SIZE, start, start + SHA_SIZE) === 0;
+  }
+
+  #link(row: number): void {
+    if (this.#size * 2 > this.#buckets.length) {
+      this.#buckets = new Uint32Array(this.#buckets.length * 2).fill(EMPTY);
+      for (let each = 0; each < this.#size; each++) this.#insert(each);
+    } else {
+      this.#insert(row);
+    }
+  }
+
+  #insert(row: number): void {
+    const mask = this.#buckets.length - 1;
+    let at = hashAt(this.#shas, row * SHA_SIZE) & mask;
+    while (this.#buckets[at] !== EMPTY) at = (at + 1) & mask;
+    this.#buckets[at] = row;
+  }
+
+  #grow(): void {
+    if (this.#size < this.#untils.length) return;
+    // By half, not by two: at a million rows the doubled copy would be most of the memory we promise to stay in.
+    const capacity = Math.max(256, Math.ceil(this.#size * 1.5));
+    const shas = Buffer.alloc(capacity * SHA_SIZE);
+    this.#shas.copy(shas);
+    this.#shas = shas;
+    this.#untils = grown(this.#untils, new Uint32Array(capacity));
+    this.#flags = grown(this.#flags, new Uint8Array(capacity));
+    this.#versionAt = grown(this.#versionAt, new Uint32Array(capacity));
+  }
+
+  #storeVersion(version: string): number {
+    const length = Buffer.byteLength(version, 'latin1');
+    if (this.#versionsEnd + length + 2 > this.#versions.length) {
+      const larger = Buffer.alloc(Math.ceil((this.#versions.length + length) * 1.5));
+      this.#versions.copy(larger, 0, 0, this.#versionsEnd);
+      this.#versions = larger;
+    }
+    const at = this.#versionsEnd;
+    this.#versions.writeUInt16LE(length, at);
+    this.#versions.write(version, at + 2, 'latin1');
+    this.#versionsEnd += length + 2;
+    return at;
+  }
+}
+
+function hashAt(bytes: Uint8Array, offset: number): number {
+  return (
+    (((bytes[offset] ?? 0) << 24) |
+      ((bytes[offset + 1] ?? 0) << 16) |
+      ((bytes[offset + 2] ?? 0) << 8) |
+      (bytes[offset + 3] ?? 0)) >>>
+    0
+  );
+}
+
+function grown<T extends Uint32Array | Uint8Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
+}

@@ -1,0 +1,162 @@
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { errnoOf, messageOf, SysbackupError } from '../errors.js';
+import { type FileLock, tryLockFile } from '../files/flock.js';
+import { type EntryBlock, readEntryBlocks } from './entry-blocks.js';
+import type { CatalogHead } from './head.js';
+import type { ObjectTable } from './object-table.js';
+import { readObjectsFile } from './objects-file.js';
+
+const CURRENT = 'current';
+const ENTRIES = 'entries';
+const OBJECTS = 'objects';
+const MANIFEST = 'manifest.jsonl.gz';
+
+/** A catalog that was read: what the last run stored, and what its files were like. */
+export interface Catalog {
+  head: CatalogHead;
+  objects: ObjectTable;
+  /** Throws at damage; all blocks before it were right. */
+  entries(): AsyncGenerator<EntryBlock>;
+  /** The folder its files are in. */
+  folder: string;
+}
+
+/** Where a run writes the next catalog's files. */
+export interface NewGeneration {
+  folder: string;
+  entriesPath: string;
+  objectsPath: string;
+  manifestPath: string;
+}
+
+/**
+ * The folder in the state directory that belongs to one store and one backup name. A catalog is a folder of its own
+ * (a generation) which `current` names; that file is replaced by a rename, so that there is always one whole catalog
+ * or none.
+ */
+export class StateFolder {
+  readonly path: string;
+  readonly journalPath: string;
+  readonly spoolPath: string;
+  readonly #lock: FileLock;
+
+  private constructor(path: string, lock: FileLock) {
+    this.path = path;
+    this.#lock = lock;
+    this.journalPath = join(path, 'journal');
+    this.spoolPath = join(path, 'spool');
+  }
+
+  /**
+   * Makes the folder where it is missing and takes its lock for this process.
+   * Throws RUN_LOCKED where another run has it, SYSTEM where the folder cannot be used.
+   */
+  static open(statePath: string, storeIdentity: string, backupName: string): StateFolder {
+    const mark = createHash('sha256').update(`${storeIdentity}\0${backupName}`).digest('hex').slice(0, 12);
+    const path = join(statePath, `${backupName}-${mark}`);
+    let lock: FileLock | undefined;
+    try {
+      mkdirSync(path, { recursive: true, mode: 0o700 });
+      lock = tryLockFile(join(path, 'lock'));
+    } catch (error) {
+      throw new SysbackupError('SYSTEM', `cannot use the state directory ${statePath}: ${messageOf(error)}`, {
+        hint: 'Set [state] path in the conf to a folder that this user can write.',
+        cause: error,
+      });
+    }
+    if (lock === undefined) {
+      throw new SysbackupError('RUN_LOCKED', `another run of ${backupName} is under way (lock ${join(path, 'lock')})`, {
+        hint: 'Wait for it to end; the lock goes with its process.',
+      });
+    }
+    const folder = new StateFolder(path, lock);
+    rmSync(folder.spoolPath, { recursive: true, force: true });
+    mkdirSync(folder.spoolPath, { mode: 0o700 });
+    return folder;
+  }
+
+  /** The last catalog; a text that says what is wrong with it where it cannot be used; undefined where there is none. */
+  readCatalog(): Catalog | string | undefined {
+    let generation: string;
+    try {
+      generation = readFileSync(join(this.path, CURRENT), 'utf8').trim();
+    } catch (error) {
+      return errnoOf(error) === 'ENOENT' ? undefined : messageOf(error);
+    }
+    if (!/^[0-9A-Za-z-]+$/.test(generation)) return `${CURRENT} names no catalog`;
+    const folder = join(this.path, generation);
+    try {
+      const { head, table } = readObjectsFile(join(folder, OBJECTS));
+      const entries = () => readEntryBlocks(join(folder, ENTRIES), join(folder, MANIFEST));
+      return { head, objects: table, entries, folder };
+    } catch (error) {
+      return messageOf(error);
+    }
+  }
+
+  newGeneration(run: string): NewGeneration {
+    // A second word, since a run id that comes from a store's clock could come again.
+    const folder = join(this.path, `${run}-${randomBytes(2).toString('hex')}`);
+    mkdirSync(folder, { mode: 0o700 });
+    return {
+      folder,
+      entriesPath: join(folder, ENTRIES),
+      objectsPath: join(folder, OBJECTS),
+      manifestPath: join(folder, MANIFEST),
+    };
+  }
+
+  /** Takes the old catalog's entries into a new generation in place of its own: for a run that saw too little. */
+  keepEntries(old: Catalog, generation: NewGeneration): void {
+    for (const [name, path] of [
+      [ENTRIES, generation.entriesPath],
+      [MANIFEST, generation.manifestPath],
+    ] as const) {
+      rmSync(path, { force: true });
+      linkSync(join(old.folder, name), path);
+    }
+  }
+
+  /** Makes the generation the catalog and removes all others. */
+  adopt(generation: NewGeneration): void {
+    const name = generation.folder.slice(this.path.length + 1);
+    const next = join(this.path, `${CURRENT}.new`);
+    writeFileSync(next, `${name}\n`, { mode: 0o600, flush: true });
+    renameSync(next, join(this.path, CURRENT));
+    syncFolder(this.path);
+    this.removeGenerations(name);
+  }
+
+  /** Removes what interrupted runs left. */
+  removeGenerations(except: string | undefined): void {
+    for (const entry of readdirSync(this.path, { withFileTypes: true })) {
+      if (entry.isDirectory() && entry.name !== 'spool' && entry.name !== except) {
+        rmSync(join(this.path, entry.name), { recursive: true, force: true });
+      }
+    }
+  }
+
+  close(): void {
+    rmSync(this.spoolPath, { recursive: true, force: true });
+    this.#lock.release();
+  }
+}
+
+function syncFolder(path: string): void {
+  const fd = openSync(path, 'r');
+  fsyncSync(fd);
+  closeSync(fd);
+}

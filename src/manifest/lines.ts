@@ -1,0 +1,25 @@
+import type { BytePath } from '../files/byte-path.js';
+import { textOfPath } from '../files/byte-path.js';
+import type { ManifestLine } from './types.js';
+
+/** One line of a manifest with its newline. */
+export function formatLine(line: ManifestLine): string {
+  return `${JSON.stringify(line)}\n`;
+}
+
+/** `path`, or `path64` where the bytes are no UTF-8. */
+export function pathFields(path: BytePath): { path: string } | { path64: string } {
+  const text = textOfPath(path);
+  return text === undefined ? { path64: Buffer.from(path, 'latin1').toString('base64') } : { path: text };
+}
+
+/** Bytes before the path in an entry's line: `{"typ":"f","path":"`. */
+export const PATH_OFFSET = 18;
+
+/**
+ * Whether the path's bytes stand in the line as they are, from {@link PATH_OFFSET} on: where it is UTF-8 and JSON
+ * escapes nothing in it.
+ */
+export function standsInLine(path: BytePath): boolean {
+  return !/["\\\x00-\x1f]/.test(path) && textOfPath(path) !== undefined;
+}
