@@ -1,12 +1,13 @@
 import { MANY_OBJECTS, ONE_OBJECT, SETTLED } from '../catalog/entry-blocks.js';
+import { ReadFailure } from '../content/read-failure.js';
 import type { EncodedBlock, FileReading, ReadHandlers } from '../content/types.js';
-import { messageOf } from '../errors.js';
 import type { Problem } from '../events.js';
 import { type BytePath, displayPath } from '../files/byte-path.js';
 import { type Description, describe, describeLink, type KnownNames, type Unreadable } from '../files/entry.js';
 import { FileStat } from '../files/stat.js';
 import { formatLine, pathFields } from '../manifest/lines.js';
 import type { DataRef, FileWarning, ManifestEntry } from '../manifest/types.js';
+import type { Budget } from '../store/concurrency.js';
 import type { ContentRows } from './content-rows.js';
 import type { OutputEntry, PendingEntry } from './entry-output.js';
 
@@ -20,6 +21,9 @@ export interface EntryMakerOptions {
   reader: ContentReader;
   /** Stores a block; resolves when the store has confirmed it. */
   content: ContentRows;
+  /** Bounds the content in memory, in bytes. */
+  budget: Budget;
+  blockSize: number;
   report: (problem: Problem) => void;
   /** A file's content is dealt with. */
   onRead: (bytes: number) => void;
@@ -36,6 +40,9 @@ interface Content {
 }
 
 export const EMPTY_SHA = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+
+/** What a small file under way costs beside its bytes. */
+const FILE_OVERHEAD = 8192;
 
 /**
  * A file written within the granularity of its clock after being read can have the time it had before. The kernel
@@ -84,7 +91,7 @@ export class EntryMaker {
   }
 
   async #file(path: BytePath, stat: FileStat): Promise<OutputEntry | undefined> {
-    const content = await (stat.links > 1 ? this.#contentOfInode(path, stat) : this.#content(path));
+    const content = await (stat.links > 1 ? this.#contentOfInode(path, stat) : this.#content(path, stat.size));
     if (content === undefined) return undefined;
     const { reading } = content;
     const warnings: FileWarning[] = [
@@ -106,7 +113,7 @@ export class EntryMaker {
         ...(reading.stat.links > 1 ? { id: reading.stat.inodeId } : {}),
         ...(warnings.length > 0 ? { w: warnings } : {}),
       }),
-      { flags, sha: content.sha },
+      { flags, sha: content.sha, size: reading.size },
     );
   }
 
@@ -117,13 +124,18 @@ export class EntryMaker {
       if (--known.left <= 0) this.#linked.delete(id);
       return known.content;
     }
-    const content = this.#content(path);
+    const content = this.#content(path, stat.size);
     this.#linked.set(id, { content, left: stat.links - 1 });
     return content;
   }
 
   /** Reads and stores; undefined where the file cannot be read, which is then reported. */
-  async #content(path: BytePath): Promise<Content | undefined> {
+  #content(path: BytePath, size: number): Promise<Content | undefined> {
+    const { budget, blockSize } = this.#options;
+    return budget.run(Math.min(size, 2 * blockSize) + FILE_OVERHEAD, () => this.#read(path));
+  }
+
+  async #read(path: BytePath): Promise<Content | undefined> {
     const { reader, content, onRead } = this.#options;
     const blocks = content.collect();
     let reading: FileReading;
@@ -154,7 +166,7 @@ export class EntryMaker {
     stat: FileStat,
     describeIt: (path: BytePath, stat: FileStat, names: KnownNames) => Description<Metadata>,
     entry: (metadata: Metadata) => ManifestEntry,
-    file?: { flags: number; sha: Uint8Array | undefined },
+    file?: { flags: number; sha: Uint8Array | undefined; size: number },
   ): PendingEntry {
     const description = describeIt(path, stat, this.#options.names);
     if (description.is === 'unresolved') {
@@ -176,6 +188,7 @@ export class EntryMaker {
       statAt: stat.offset,
       sha: file?.sha,
       shaAt: 0,
+      ...(file === undefined ? {} : { size: file.size }),
     };
   }
 
@@ -196,16 +209,15 @@ export class EntryMaker {
 
 /** What went wrong with the file itself; undefined for errors that are not the file's. */
 function readProblem(path: BytePath, error: unknown): Problem | undefined {
-  if (!(error instanceof Error) || !('errno' in error) || typeof error.errno !== 'string') return undefined;
-  const problem = vanishedOrUnreadable(path, error.errno);
-  return problem.code === 'unreadable' ? { ...problem, message: `${displayPath(path)}: ${messageOf(error)}` } : problem;
+  if (!(error instanceof ReadFailure)) return undefined;
+  return vanishedOrUnreadable(path, error.code, error.reason);
 }
 
-/** A file that went away between picking and reading is noted; anything else is a failure. */
-function vanishedOrUnreadable(path: BytePath, errno: string): Problem {
-  const gone = errno === 'ENOENT' || errno === 'ENOTDIR';
-  return gone
-    ? { severity: 'note', code: 'vanished', message: `${displayPath(path)}: was removed during the run`, path }
-    : { severity: 'failure', code: 'unreadable', message: `${displayPath(path)}: cannot be read (${errno})`, path };
+/** A file that went away between picking and reading, or became something else, is noted; the rest are failures. */
+function vanishedOrUnreadable(path: BytePath, code: string, reason = code): Problem {
+  const shown = displayPath(path);
+  if (GONE.has(code)) return { severity: 'note', code: 'vanished', message: `${shown}: was removed during the run`, path };
+  return { severity: 'failure', code: 'unreadable', message: `${shown}: cannot be read (${reason})`, path };
 }
 
+const GONE = new Set(['ENOENT', 'ENOTDIR', 'NOT_REGULAR', 'ELOOP']);

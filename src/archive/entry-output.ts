@@ -13,6 +13,8 @@ export interface OutputEntry {
   /** With ONE_OBJECT: where the object's SHA-256 is. */
   sha: Uint8Array | undefined;
   shaAt: number;
+  /** Bytes of content, where they are not those of the stat: the file changed while it was read. */
+  size?: number;
 }
 
 /** An entry, or one to come; undefined where there turns out to be none. */
@@ -39,15 +41,22 @@ const MAX_BLOCKS_WRITING = 8;
 export class EntryOutput {
   readonly #spool: ManifestSpool;
   readonly #catalog: EntryBlockWriter;
+  readonly #onEntry: (stats: Buffer, statAt: number, size?: number) => void;
   #pending = 0;
   #room: (() => void) | undefined;
   #last: Promise<void> = Promise.resolve();
   #failure: { error: unknown } | undefined;
   readonly #writing: Promise<void>[] = [];
 
-  constructor(spool: ManifestSpool, catalog: EntryBlockWriter) {
+  /** @param onEntry called for every entry as it is written */
+  constructor(
+    spool: ManifestSpool,
+    catalog: EntryBlockWriter,
+    onEntry: (stats: Buffer, statAt: number, size?: number) => void,
+  ) {
     this.#spool = spool;
     this.#catalog = catalog;
+    this.#onEntry = onEntry;
   }
 
   /** Queues a block of entries. Await {@link room} before making many more. */
@@ -105,8 +114,9 @@ export class EntryOutput {
     const lines = Buffer.concat(ready.map((entry) => entry.line));
     const records = new BlockRecords();
     let lineEnd = 0;
-    for (const { path, line, flags, stat, statAt, sha, shaAt } of ready) {
+    for (const { path, line, flags, stat, statAt, sha, shaAt, size } of ready) {
       lineEnd += line.length;
+      this.#onEntry(stat, statAt, size);
       records.add(path, lineEnd, flags, stat, statAt, sha, shaAt);
     }
     await this.#writeBlock(this.#spool.append(lines), ({ start, bytes }) =>
@@ -121,6 +131,7 @@ export class EntryOutput {
       await this.#write(Array.from({ length: block.count }, (_, index) => entryAt(index, !lost.has(index))));
       return;
     }
+    for (let index = 0; index < block.count; index++) this.#onEntry(block.bytes, block.statOffset(index));
     await this.#writeBlock(this.#spool.append(block.lines, block.member), ({ start }) => block.payloadAt(start));
   }
 

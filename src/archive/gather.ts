@@ -23,6 +23,7 @@ type Folder = { real: BytePath } | { problem: Omit<Problem, 'path'> };
 export class Gatherer {
   readonly #picked: PickedPaths;
   readonly #report: (problem: Problem) => void;
+  readonly #startedNs: bigint;
   #folders = new Map<string, Folder>();
   #lastFolder = '';
   #lastReal: BytePath | undefined;
@@ -33,20 +34,18 @@ export class Gatherer {
   /** Special files met, each noted once. */
   #noted = new Set<BytePath>();
 
-  constructor(picked: PickedPaths, report: (problem: Problem) => void) {
+  /** @param startedNs when the first picker began, nanoseconds by the machine's clock */
+  constructor(picked: PickedPaths, report: (problem: Problem) => void, startedNs: bigint) {
     this.#picked = picked;
     this.#report = report;
+    // File systems stamp with the time of the kernel's last tick.
+    this.#startedNs = startedNs - 20_000_000n;
   }
 
-  /** @param startedNs when the picker began, by the machine's clock; see {@link Gatherer.#missing} */
-  pick(path: BytePath, picker: string, startedNs: bigint): void {
-    if (path.charCodeAt(0) !== 0x2f) {
-      const message = `${picker} printed a relative path: ${displayPath(path)}`;
-      this.#report({ severity: 'failure', code: 'relative-path', message, path, source: picker });
-      return;
-    }
+  /** @param path absolute */
+  pick(path: BytePath, picker: string): void {
     if (NEEDS_WALK.test(path)) {
-      this.#walkPicked(path, picker, startedNs);
+      this.#walkPicked(path, picker);
       return;
     }
     const slash = path.lastIndexOf('/');
@@ -57,7 +56,7 @@ export class Gatherer {
     } else {
       const folder = this.#folder(folderPath as BytePath, 0);
       if ('problem' in folder) {
-        this.#reportFolder(folder.problem, path, parentOf(path), picker, startedNs);
+        this.#reportFolder(folder.problem, path, parentOf(path), picker);
         return;
       }
       real = folder.real;
@@ -66,7 +65,7 @@ export class Gatherer {
     }
     const full = real === folderPath ? path : joinPath(real, path.slice(slash + 1));
     const problem = this.#take(full, 0);
-    if (problem !== undefined) this.#reportFolder(problem, path, real, picker, startedNs);
+    if (problem !== undefined) this.#reportFolder(problem, path, real, picker);
   }
 
   /** Takes one path whose folder is real. Returns what is wrong with it. */
@@ -101,13 +100,13 @@ export class Gatherer {
     return problem?.code === 'missing' ? undefined : problem;
   }
 
-  #walkPicked(path: BytePath, picker: string, startedNs: bigint): void {
+  #walkPicked(path: BytePath, picker: string): void {
     if (path.length >= 1 << 16) {
-      this.#reportFolder(unreachable('ENAMETOOLONG'), path, parentOf(path), picker, startedNs);
+      this.#reportFolder(unreachable('ENAMETOOLONG'), path, parentOf(path), picker);
       return;
     }
     const problem = this.#walk('/' as BytePath, path, 0);
-    if (problem !== undefined) this.#reportFolder(problem, path, parentOf(path), picker, startedNs);
+    if (problem !== undefined) this.#reportFolder(problem, path, parentOf(path), picker);
   }
 
   /** Walks a path component by component as the kernel would, and takes its end. */
@@ -195,23 +194,22 @@ export class Gatherer {
     path: BytePath,
     folder: BytePath,
     picker: string,
-    startedNs: bigint,
   ): void {
-    const vanished = problem.code === 'missing' && this.#changedSince(folder, startedNs);
+    const vanished = problem.code === 'missing' && this.#changedSince(folder);
     const severity = vanished ? 'note' : problem.severity;
     const code = vanished ? 'vanished' : problem.code;
-    const reason = vanished ? 'was removed while the picker ran' : problem.message;
+    const reason = vanished ? 'was removed while the pickers ran' : problem.message;
     this.#report({ severity, code, message: `${displayPath(path)}: ${reason}`, path, source: picker });
   }
 
   /**
-   * Whether something was made or removed in the folder since the picker began. A path that is not there although
-   * nothing has changed around it never was there while the picker ran: a mistake in the picker, and worth a failure;
+   * Whether something was made or removed in the folder since the pickers began. A path that is not there although
+   * nothing has changed around it never was there while they ran: a mistake in the picker, and worth a failure;
    * on a machine at work files come and go, and that is only noted.
    */
-  #changedSince(folder: BytePath, startedNs: bigint): boolean {
+  #changedSince(folder: BytePath): boolean {
     for (let at = folder; ; at = parentOf(at)) {
-      if (packedLstat(at, this.#stat, 0) === undefined) return this.#view.mtimeNs >= startedNs;
+      if (packedLstat(at, this.#stat, 0) === undefined) return this.#view.mtimeNs >= this.#startedNs;
       if (at === '/') return false;
     }
   }

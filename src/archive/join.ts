@@ -11,10 +11,8 @@ export interface JoinHandlers {
    * a promise: they will be, or not (false).
    */
   keep(block: EntryBlock, index: number): boolean | Promise<boolean>;
-  /** A path that is new or changed. `stat` is a view that is not to be kept. */
+  /** A path that is new or changed, with its packed stat. */
   make(path: BytePath, stats: Buffer, statAt: number): PendingEntry;
-  /** Called for every path that goes on as it was, for counting. */
-  kept(stats: Buffer, statAt: number): void;
   /** The last catalog turned out damaged: all from here on is new. */
   damaged(error: unknown): void;
 }
@@ -86,7 +84,6 @@ export class Join {
       this.#dirty();
       this.#items.push(this.#handlers.make(path, stats, statAt));
     } else {
-      this.#handlers.kept(stats, statAt);
       if (kept !== true) this.#conditions.push({ index, kept });
       if (!this.#clean) this.#items.push(this.#entryAfter(block, index, path, kept));
     }

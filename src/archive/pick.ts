@@ -1,0 +1,46 @@
+import { join } from 'node:path';
+import type { CatalogHead } from '../catalog/head.js';
+import { judgePicker, runPickers } from '../sources/pickers.js';
+import { Gatherer } from './gather.js';
+import type { ArchiveOptions } from './options.js';
+import { PickedPaths } from './picked-paths.js';
+import type { ProblemLog } from './problem-log.js';
+
+export interface Picked {
+  paths: PickedPaths;
+  /** Paths each picker printed. */
+  printed: Record<string, number>;
+}
+
+/** Runs the pickers and gathers what gets an entry. */
+export async function pickPaths(
+  { settings, env, uid, signal, onEvent }: ArchiveOptions,
+  spoolFolder: string,
+  lastHead: CatalogHead | undefined,
+  problems: ProblemLog,
+  startedNs: bigint,
+): Promise<Picked> {
+  const { timeout, allowEmpty } = settings.programs;
+  const paths = new PickedPaths(spoolFolder);
+  const gatherer = new Gatherer(paths, (problem) => problems.add(problem), startedNs);
+  const results = await runPickers({
+    folder: join(settings.confDir, 'pickers.d'),
+    uid,
+    env,
+    ...(timeout === undefined ? {} : { timeoutMs: timeout * 1000 }),
+    ...(signal === undefined ? {} : { signal }),
+    onPaths: (picked, picker) => {
+      for (const path of picked) gatherer.pick(path, picker);
+    },
+    onLog: (picker, line) => onEvent?.({ type: 'log', level: 'info', message: line, source: picker }),
+  });
+  const printed: Record<string, number> = {};
+  for (const result of results) {
+    for (const problem of result.problems) problems.add(problem);
+    printed[result.name] = result.printed;
+    const allowed = allowEmpty.includes(result.name);
+    const verdict = judgePicker(result.printed, lastHead?.pickers[result.name], allowed, result.name);
+    if (verdict !== undefined) problems.add(verdict);
+  }
+  return { paths, printed };
+}

@@ -1,0 +1,93 @@
+import { type JournalEntry, readJournal } from '../catalog/journal.js';
+import { ObjectTable } from '../catalog/object-table.js';
+import type { Catalog, StateFolder } from '../catalog/state-folder.js';
+import type { EventListener } from '../events.js';
+import { contentKey } from '../manifest/keys.js';
+import type { ObjectStore } from '../store/port.js';
+import { askShare, checkFence, isListed } from './fence.js';
+
+/** What this machine remembers and the store bears out. */
+export interface Recalled {
+  /** Undefined where there is none that can be believed. */
+  catalog: Catalog | undefined;
+  objects: ObjectTable;
+  /** The journal of an interrupted run is believed and goes on. */
+  keepJournal: boolean;
+}
+
+/**
+ * Reads catalog and journal, and believes them as far as the store still has what they name. Whatever is not believed
+ * is said and costs requests, never data.
+ */
+export async function recall(
+  state: StateFolder,
+  store: ObjectStore,
+  backupName: string,
+  onEvent: EventListener,
+): Promise<Recalled> {
+  const warn = (message: string) => onEvent({ type: 'log', level: 'warning', message });
+  let catalog = readOwnCatalog(state, store, backupName, warn);
+  if (catalog !== undefined && !(await fenceHolds(store, catalog, warn))) catalog = undefined;
+  const objects = catalog?.objects ?? new ObjectTable();
+  if (catalog !== undefined) {
+    const gone = await askShare(store, objects, catalog.head.turn);
+    if (gone > 0) warn(`${gone} objects that this machine stored are no longer in ${store.description}: stored anew`);
+  }
+  const journal = readJournal(state.journalPath, { store: store.identity, backupName });
+  const keepJournal = journal !== undefined && journal.length > 0 && (await journalHolds(store, journal, warn));
+  if (keepJournal) for (const entry of journal) remember(objects, entry);
+  return { catalog, objects, keepJournal };
+}
+
+function readOwnCatalog(
+  state: StateFolder,
+  store: ObjectStore,
+  backupName: string,
+  warn: (message: string) => void,
+): Catalog | undefined {
+  const catalog = state.readCatalog();
+  if (catalog === undefined) return undefined;
+  if (typeof catalog === 'string') {
+    warn(`the catalog in ${state.path} is damaged (${catalog}): all files are read again, what is stored is looked up`);
+    return undefined;
+  }
+  const { head } = catalog;
+  if (head.store === store.identity && head.backupName === backupName) return catalog;
+  warn(`the catalog in ${state.path} is of another store or backup name: not used`);
+  return undefined;
+}
+
+async function fenceHolds(store: ObjectStore, catalog: Catalog, warn: (message: string) => void): Promise<boolean> {
+  const { holds, foreign } = await checkFence(store, catalog.head);
+  if (!holds) {
+    warn(
+      `${store.description} no longer has the manifest ${catalog.head.manifest.key}, which this machine stored last: ` +
+        'it was emptied or replaced. Everything is stored anew.',
+    );
+  }
+  const [one] = foreign;
+  if (one !== undefined) {
+    warn(
+      `another machine has written under the backup name ${catalog.head.backupName} (${one}` +
+        `${foreign.length > 1 ? ` and ${foreign.length - 1} more` : ''}): a clone of this one, or one newly set up? ` +
+        'Give each machine a name of its own.',
+    );
+  }
+  return holds;
+}
+
+async function journalHolds(
+  store: ObjectStore,
+  journal: readonly JournalEntry[],
+  warn: (message: string) => void,
+): Promise<boolean> {
+  const last = journal.at(-1);
+  if (last !== undefined && (await isListed(store, contentKey(last.sha), last.version))) return true;
+  warn(`the journal of an interrupted run names what ${store.description} does not have: not used`);
+  return false;
+}
+
+function remember(objects: ObjectTable, { sha, version, enc, until }: JournalEntry): void {
+  const bytes = Buffer.from(sha, 'hex');
+  objects.set(bytes, 0, { version, enc, until });
+}
