@@ -1,0 +1,125 @@
+import { execFileSync } from 'node:child_process';
+import { linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Gatherer } from '#src/archive/gather.js';
+import { PickedPaths } from '#src/archive/picked-paths.js';
+import type { Problem } from '#src/events.js';
+import { pathFromText } from '#src/files/byte-path.js';
+import { describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../../kit/temporary.js';
+
+/** What is taken below `root` for some picked paths, and which problems are reported. */
+function gather(root: string, picks: readonly string[], startedNs = BigInt(Date.now() + 60_000) * 1_000_000n) {
+  const picked = new PickedPaths(temporaryFolder());
+  const problems: Problem[] = [];
+  const gatherer = new Gatherer(picked, (problem) => problems.push(problem), startedNs);
+  for (const pick of picks) gatherer.pick(pathFromText(pick), 'test');
+  const paths = [...picked.batches()].flatMap((batch) => batch.paths);
+  return { taken: paths.filter((path) => path.startsWith(`${root}/`)).map((path) => path.slice(root.length + 1)), paths, problems };
+}
+
+describe('Gatherer', () => {
+  it('takes all folders above a picked path, from / on', () => {
+    const root = temporaryFolder();
+    mkdirSync(join(root, 'a/b'), { recursive: true });
+    writeFileSync(join(root, 'a/b/file'), '');
+    const { taken, paths } = gather(root, [join(root, 'a/b/file')]);
+    expect(taken).toEqual(['a', 'a/b', 'a/b/file']);
+    expect(paths[0]).toBe('/');
+  });
+
+  it('takes a picked folder itself, not what is in it', () => {
+    const root = temporaryFolder();
+    mkdirSync(join(root, 'a'));
+    writeFileSync(join(root, 'a/inside'), '');
+    expect(gather(root, [join(root, 'a'), `${root}/a/`]).taken).toEqual(['a']);
+  });
+
+  it('takes each link of a chain and the file at its end; relative targets count from the link’s folder', () => {
+    const root = temporaryFolder();
+    mkdirSync(join(root, 'x/y'), { recursive: true });
+    writeFileSync(join(root, 'end'), '');
+    symlinkSync('../../end', join(root, 'x/y/second'));
+    symlinkSync('x/y/second', join(root, 'first'));
+    expect(gather(root, [join(root, 'first')]).taken).toEqual(['end', 'first', 'x', 'x/y', 'x/y/second']);
+  });
+
+  it('stores a path through a symlinked folder as the link and the file at its real path', () => {
+    const root = temporaryFolder();
+    mkdirSync(join(root, 'real'));
+    writeFileSync(join(root, 'real/file'), '');
+    symlinkSync('real', join(root, 'link'));
+    symlinkSync(join(root, 'link'), join(root, 'link-to-link'));
+    expect(gather(root, [join(root, 'link-to-link/file')]).taken).toEqual(['link', 'link-to-link', 'real', 'real/file']);
+  });
+
+  it('takes a link that points nowhere as it is', () => {
+    const root = temporaryFolder();
+    symlinkSync('nothing/here', join(root, 'dangling'));
+    const { taken, problems } = gather(root, [join(root, 'dangling')]);
+    expect(taken).toEqual(['dangling']);
+    expect(problems).toEqual([]);
+  });
+
+  it('reports a loop of links, at the end of a path and in the middle of it', () => {
+    const root = temporaryFolder();
+    symlinkSync('b', join(root, 'a'));
+    symlinkSync('a', join(root, 'b'));
+    symlinkSync('self', join(root, 'self'));
+    const { taken, problems } = gather(root, [join(root, 'a'), join(root, 'self/below')]);
+    expect(taken).toEqual(['a', 'b', 'self']);
+    expect(problems.map(({ code }) => code)).toEqual(['symlink-loop', 'symlink-loop']);
+  });
+
+  it('resolves dots and repeated slashes as the kernel does: .. behind a link is the real folder’s parent', () => {
+    const root = temporaryFolder();
+    mkdirSync(join(root, 'p/q'), { recursive: true });
+    writeFileSync(join(root, 'p/file'), '');
+    symlinkSync('p/q', join(root, 'link'));
+    expect(gather(root, [`${root}//link/./../file`]).taken).toEqual(['link', 'p', 'p/file', 'p/q']);
+  });
+
+  it('notes special files and does not take them', () => {
+    const root = temporaryFolder();
+    execFileSync('mkfifo', [join(root, 'fifo')]);
+    symlinkSync('fifo', join(root, 'link'));
+    const { taken, problems } = gather(root, [join(root, 'fifo'), join(root, 'fifo'), join(root, 'link'), '/dev/null']);
+    expect(taken).toEqual(['link']);
+    expect(problems.map(({ severity, code }) => [severity, code])).toEqual([
+      ['note', 'special-file'],
+      ['note', 'special-file'],
+    ]);
+  });
+
+  it('takes all paths of one inode', () => {
+    const root = temporaryFolder();
+    writeFileSync(join(root, 'one'), 'x');
+    linkSync(join(root, 'one'), join(root, 'two'));
+    expect(gather(root, [join(root, 'two'), join(root, 'one')]).taken).toEqual(['one', 'two']);
+  });
+
+  it('calls a path that never was there a failure, and one whose folder changed meanwhile vanished', () => {
+    const root = temporaryFolder();
+    const never = gather(root, [join(root, 'typo'), join(root, 'no/such/folder')]);
+    expect(never.problems.map(({ severity, code }) => [severity, code])).toEqual([
+      ['failure', 'missing'],
+      ['failure', 'missing'],
+    ]);
+    const { problems } = gather(root, [join(root, 'gone')], BigInt(Date.now() - 60_000) * 1_000_000n);
+    expect(problems.map(({ severity, code }) => [severity, code])).toEqual([['note', 'vanished']]);
+  });
+
+  it('says what stands in a path where a folder should', () => {
+    const root = temporaryFolder();
+    writeFileSync(join(root, 'file'), '');
+    const { taken, problems } = gather(root, [join(root, 'file/below')]);
+    expect(taken).toEqual([]);
+    expect(problems.map(({ code }) => code)).toEqual(['missing']);
+  });
+
+  it('refuses a path longer than the system takes, without an exception', () => {
+    const root = temporaryFolder();
+    const { problems } = gather(root, [`${root}/${'long/'.repeat(12_000)}x`]);
+    expect(problems.map(({ code }) => code)).toEqual(['too-long']);
+  });
+});
