@@ -36,7 +36,7 @@ export function isPlainXattr(name: string): boolean {
 
 const PATH_MAX = 4096;
 /** Linux's limit for a list of names (XATTR_LIST_MAX) and for a value (XATTR_SIZE_MAX). */
-const XATTR_MAX = 65536;
+export const XATTR_MAX = 65536;
 /** Fits nearly every list and value, ACLs with 31 entries too. */
 const USUAL = 256;
 
