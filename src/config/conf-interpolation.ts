@@ -1,5 +1,5 @@
 import { SysbackupError } from '../errors.js';
-import { type ConfFile, DEFAULT_SECTION, settingName } from './conf-file.js';
+import { type ConfFile, type ConfSetting, DEFAULT_SECTION, settingName } from './conf-file.js';
 
 /** How deep `%(name)s` may lead to values with `%` of their own. configparser's limit. */
 const MAX_DEPTH = 10;
@@ -73,4 +73,13 @@ function interpolate(
       });
     result += value.includes('%') ? interpolate(value, lookUp, where, depth + 1) : value;
   }
+}
+
+/** The names in all `%(name)s` of some values: settings that may be there for these alone. */
+export function namesReferredTo(settings: Iterable<ConfSetting>): Set<string> {
+  const names = new Set<string>();
+  for (const { value } of settings)
+    for (const [, name] of value.matchAll(/%\(([^)]+)\)s/g))
+      if (name !== undefined) names.add(settingName(name));
+  return names;
 }
