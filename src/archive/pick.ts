@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { CatalogHead } from '../catalog/head.js';
-import { judgePicker, runPickers } from '../sources/pickers.js';
+import { judgePicker } from '../sources/judge-picker.js';
+import { runPickers } from '../sources/pickers.js';
 import { Gatherer } from './gather.js';
 import type { ArchiveOptions } from './options.js';
 import { PickedPaths } from './picked-paths.js';

@@ -116,7 +116,7 @@ class Run {
       ...(signal === undefined ? {} : { signal }),
     });
     const generation = this.#state.newGeneration(run);
-    const spool = new ManifestSpool(generation.manifestPath);
+    const spool = await ManifestSpool.create(generation.manifestPath);
     const catalog = new EntryBlockWriter(generation.entriesPath);
     const output = new EntryOutput(spool, catalog, (stats, at, size) => this.#tally.count(stats, at, size));
     try {

@@ -6,7 +6,8 @@ import { pathFromText } from '../files/byte-path.js';
 import { snapshotKey } from '../manifest/keys.js';
 import type { DataRef, ObjectRef, SnapshotEntry } from '../manifest/types.js';
 import type { Executable } from '../sources/executables.js';
-import { runSnapshotter, type SnapshotResult } from '../sources/snapshotters.js';
+import { snapshotKeySegment } from '../sources/snapshot-key.js';
+import { runSnapshotter, type SnapshotTaken } from '../sources/snapshotters.js';
 import type { LockDates } from '../store/lock-dates.js';
 import { snapshotMetadata } from '../store/metadata.js';
 import type { ObjectBody, ObjectStore } from '../store/port.js';
@@ -45,10 +46,10 @@ export async function takeSnapshots(options: SnapshotsOptions): Promise<Snapshot
     const { name } = executable;
     const expectedSize = options.expectedSizes[name];
     const result = await runSnapshotter({
-      executable,
+      snapshotter: executable,
       spoolFolder: options.spoolFolder,
       env: options.env,
-      onLog: (line) => options.onEvent({ type: 'log', level: 'info', message: line, source: name }),
+      onLog: (source, message, level) => options.onEvent({ type: 'log', level, message, source }),
       ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
       ...(expectedSize === undefined ? {} : { expectedSize }),
@@ -63,7 +64,7 @@ export async function takeSnapshots(options: SnapshotsOptions): Promise<Snapshot
   return entries;
 }
 
-async function store(taken: SnapshotResult & { ok: true }, options: SnapshotsOptions): Promise<SnapshotEntry> {
+async function store(taken: SnapshotTaken, options: SnapshotsOptions): Promise<SnapshotEntry> {
   const hashes = await hashFile(taken.path, options.signal);
   const { description, restoreThrough } = taken;
   const dat =
@@ -82,7 +83,7 @@ async function store(taken: SnapshotResult & { ok: true }, options: SnapshotsOpt
 }
 
 async function storeWhole(
-  taken: SnapshotResult & { ok: true },
+  taken: SnapshotTaken,
   { sha, md5, size }: { sha: Uint8Array; md5: string; size: number },
   options: SnapshotsOptions,
 ): Promise<DataRef> {
@@ -92,7 +93,7 @@ async function storeWhole(
 
 /** Above the limit of one PUT: content blocks, and under the snapshot's key a small JSON that names them. */
 async function storeAsBlocks(
-  taken: SnapshotResult & { ok: true },
+  taken: SnapshotTaken,
   sha: Uint8Array,
   options: SnapshotsOptions,
 ): Promise<DataRef> {
@@ -109,13 +110,13 @@ async function storeAsBlocks(
 }
 
 async function putSnapshot(
-  taken: SnapshotResult & { ok: true },
+  taken: SnapshotTaken,
   sha: Uint8Array,
   body: ObjectBody,
   options: SnapshotsOptions,
 ): Promise<ObjectRef> {
   const { locks, storageClass, onEvent } = options;
-  const key = snapshotKey(options.backupName, options.run, taken.keySegment);
+  const key = snapshotKey(options.backupName, options.run, snapshotKeySegment(taken.name));
   const until = locks.untilFor(sha);
   const { version } = await options.store.put({
     key,

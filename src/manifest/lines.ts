@@ -13,8 +13,8 @@ export function pathFields(path: BytePath): { path: string } | { path64: string 
   return text === undefined ? { path64: Buffer.from(path, 'latin1').toString('base64') } : { path: text };
 }
 
-/** Bytes before the path in an entry's line: `{"typ":"f","path":"`. */
-export const PATH_OFFSET = 18;
+/** Bytes before the path in an entry's line. */
+export const PATH_OFFSET = '{"typ":"f","path":"'.length;
 
 /**
  * Whether the path's bytes stand in the line as they are, from {@link PATH_OFFSET} on: where it is UTF-8 and JSON

@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
-import { createWriteStream, type WriteStream } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gzip as gzipCallback } from 'node:zlib';
-import { SysbackupError } from '../errors.js';
+import { messageOf, SysbackupError } from '../errors.js';
 
 const gzip = promisify(gzipCallback);
 
@@ -35,19 +33,20 @@ export interface SpooledManifest {
  */
 export class ManifestSpool {
   readonly path: string;
-  readonly #file: WriteStream;
+  readonly #file: FileHandle;
   readonly #lines = createHash('sha256');
   readonly #bytes = createHash('md5');
   #size = 0;
   #last: Promise<unknown> = Promise.resolve();
   #failure: unknown;
 
-  constructor(path: string) {
+  private constructor(path: string, file: FileHandle) {
     this.path = path;
-    this.#file = createWriteStream(path, { mode: 0o600 });
-    this.#file.on('error', (error) => {
-      this.#failure ??= error;
-    });
+    this.#file = file;
+  }
+
+  static async create(path: string): Promise<ManifestSpool> {
+    return new ManifestSpool(path, await open(path, 'w', 0o600));
   }
 
   /**
@@ -77,35 +76,31 @@ export class ManifestSpool {
     await this.#last;
     const line = footer(this.#lines.copy().digest('hex'));
     await this.append(line);
-    this.#file.end();
-    if (this.#failure === undefined) await once(this.#file, 'close');
-    this.#throwFailure();
+    await this.#file.close();
     return { path: this.path, size: this.#size, md5: this.#bytes.digest('hex') };
   }
 
   /** Closes and removes the file; for a run that ends early. */
   async discard(): Promise<void> {
     await this.#last;
-    this.#file.destroy();
+    await this.#file.close().catch(() => undefined);
     await rm(this.path, { force: true });
   }
 
   async #write(bytes: Buffer): Promise<void> {
-    this.#throwFailure();
+    if (this.#failure !== undefined) throw this.#failure;
+    const start = this.#size;
     this.#size += bytes.length;
     this.#bytes.update(bytes);
-    if (!this.#file.write(bytes)) {
-      await Promise.race([once(this.#file, 'drain'), once(this.#file, 'close')]);
-      this.#throwFailure();
+    try {
+      for (let done = 0; done < bytes.length; ) {
+        done += (await this.#file.write(bytes, done, bytes.length - done, start + done)).bytesWritten;
+      }
+    } catch (error) {
+      throw new SysbackupError('SYSTEM', `cannot write the manifest's spool ${this.path}: ${messageOf(error)}`, {
+        hint: 'Is there room in the state directory?',
+        cause: error,
+      });
     }
   }
-
-  #throwFailure(): void {
-    if (this.#failure === undefined) return;
-    throw new SysbackupError('SYSTEM', `cannot write the manifest's spool ${this.path}`, {
-      hint: 'Is there room in the state directory?',
-      cause: this.#failure,
-    });
-  }
 }
-
