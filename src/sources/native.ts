@@ -53,7 +53,7 @@ export function hasWriters(fd: number): boolean | undefined {
     fcntl(fd, F_SETLEASE, 'int', F_UNLCK);
     return false;
   }
-  return lastErrno() === 'EAGAIN' ? true : undefined;
+  return koffi.errno() === koffi.os.errno['EAGAIN'] ? true : undefined;
 }
 
 /** Whether the file (a link is followed) has an ACL beyond its mode: the mode's group bits are then its mask. */

@@ -32,26 +32,19 @@ export class ProcessGroup {
     });
   }
 
-  /** SIGTERM to all, and SIGKILL to what is left after the grace period. Resolves when the leader has ended. */
-  async stop(graceMs: number): Promise<void> {
+  /**
+   * SIGTERM to all, and SIGKILL to what is left when the grace period is over, or when the leader has ended and
+   * nobody holds its output open. Resolves when the leader has ended.
+   */
+  async stop(graceMs: number, isOutputClosed: () => boolean): Promise<void> {
     if (this.#empty) return;
     this.#signal('SIGTERM');
-    if (await this.#isGoneWithin(graceMs)) return;
+    // Zombies that nobody reaps (a container without an init) count as a group for ever: hence the output.
+    await isTrueWithin(graceMs, () => !this.#running && (!this.#signal(0) || isOutputClosed()));
     this.#signal('SIGKILL');
-    if (await this.#isGoneWithin(graceMs)) return;
+    if (await isTrueWithin(graceMs, () => !this.#running)) return;
     this.#child.unref();
     this.#giveUp({ code: null, signal: 'SIGKILL' });
-  }
-
-  // Asked for often and only as long as the answer is yes: a group's number is not given to others while a
-  // process is in it, so no stranger is ever signalled.
-  async #isGoneWithin(ms: number): Promise<boolean> {
-    const until = performance.now() + ms;
-    for (;;) {
-      if (!this.#running && !this.#signal(0)) return true;
-      if (performance.now() >= until) return false;
-      await delay(POLL_MS);
-    }
   }
 
   /** False where no process is left in the group. */
@@ -63,4 +56,14 @@ export class ProcessGroup {
       return error instanceof Error && 'code' in error && error.code === 'EPERM';
     }
   }
+}
+
+// Asked often: a group's number is not given to others while a process is in it, so no stranger is signalled.
+async function isTrueWithin(ms: number, condition: () => boolean): Promise<boolean> {
+  const until = performance.now() + ms;
+  while (!condition()) {
+    if (performance.now() >= until) return false;
+    await delay(POLL_MS);
+  }
+  return true;
 }

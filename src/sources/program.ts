@@ -85,7 +85,10 @@ export async function runProgram(options: ProgramOptions): Promise<ProgramResult
     new OutputPump(stdout.readEnd, options.onStdout, onFailure),
     new OutputPump(stderr.readEnd, options.onStderr, onFailure),
   ];
-  const allPumped = Promise.all(pumps.map((pump) => pump.done));
+  let outputClosed = false;
+  const allPumped = Promise.all(pumps.map((pump) => pump.done)).finally(() => {
+    outputClosed = true;
+  });
   const onAbort = (): void => stop('aborted');
   options.signal?.addEventListener('abort', onAbort, { once: true });
   const timer =
@@ -99,7 +102,7 @@ export async function runProgram(options: ProgramOptions): Promise<ProgramResult
       await Promise.race([allPumped, stopRequested]);
     }
     if (stopped !== undefined) {
-      await group.stop(options.graceMs ?? DEFAULT_GRACE_MS);
+      await group.stop(options.graceMs ?? DEFAULT_GRACE_MS, () => outputClosed);
       for (const pump of pumps) pump.programEnded(AFTER_STOP_MS);
     }
     const [stdoutEnd] = await allPumped;

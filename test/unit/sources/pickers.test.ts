@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chmodSync, existsSync, readFileSync, symlinkSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { pathFromText } from '#src/files/byte-path.js';
 import { runPickers } from '#src/sources/pickers.js';
 import type { PickerResult, PickersOptions } from '#src/sources/pickers.js';
@@ -201,7 +201,7 @@ describe('a picker that fails', () => {
     expect(paths).toEqual(['/a']);
     expect(results[0]?.end).toEqual({ kind: 'timeout', afterMs: 300 });
     expect(results[0]?.problems[0]?.message).toContain('0.3 s');
-    expect(isAlive(Number(readFileSync(pidFile, 'utf8')))).toBe(false);
+    await vi.waitFor(() => expect(isAlive(Number(readFileSync(pidFile, 'utf8')))).toBe(false));
   });
 
   it('is killed where it ignores SIGTERM', async () => {
@@ -210,7 +210,7 @@ describe('a picker that fails', () => {
     writeScript(folder, 'p', `trap '' TERM; echo $$ >${pidFile}; while :; do sleep 0.05; done`);
     const { results } = await run(folder, { timeoutMs: 200, graceMs: 100 });
     expect(results[0]?.end.kind).toBe('timeout');
-    expect(isAlive(Number(readFileSync(pidFile, 'utf8')))).toBe(false);
+    await vi.waitFor(() => expect(isAlive(Number(readFileSync(pidFile, 'utf8')))).toBe(false));
   });
 
   it('does not hang the run by a process it leaves behind with its output open', async () => {
@@ -248,7 +248,7 @@ describe('stopping', () => {
     await appears(pidFile);
     controller.abort();
     await expect(running).rejects.toMatchObject({ code: 'ABORTED' });
-    expect(isAlive(Number(readFileSync(pidFile, 'utf8')))).toBe(false);
+    await vi.waitFor(() => expect(isAlive(Number(readFileSync(pidFile, 'utf8')))).toBe(false));
     expect(existsSync(join(folder, '.q-ran'))).toBe(false);
   });
 
