@@ -1,0 +1,40 @@
+import type { RunOutcome } from '../events.js';
+
+/** Where all manifests are. */
+export const MANIFESTS = 'manifests/';
+
+export interface ManifestKey {
+  backup: string;
+  run: string;
+  outcome: RunOutcome;
+  /** The run's start, which its id names: milliseconds since the epoch. */
+  time: number;
+  /** The part of the run id that comes from the machine id. */
+  machine: string;
+}
+
+const KEY = /^manifests\/([^/]+)\/([^/]+)\.(complete|partial|broken)\.jsonl\.gz$/;
+const RUN_ID = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-f]{4})[0-9a-f]{4}$/;
+
+/** What a manifest's key says; undefined where it is no key of a manifest in format 2. */
+export function parseManifestKey(key: string): ManifestKey | undefined {
+  const [, backup = '', run = '', outcome = ''] = KEY.exec(key) ?? [];
+  const id = parseRunId(run);
+  if (!id || !isOutcome(outcome)) return undefined;
+  return { backup, run, outcome, ...id };
+}
+
+/** Time and machine of a run id; undefined where the text is none. */
+export function parseRunId(text: string): { time: number; machine: string } | undefined {
+  const [, year, month, day, hour, minute, second, machine] = RUN_ID.exec(text) ?? [];
+  if (machine === undefined) return undefined;
+  const iso = `${year}-${month}-${day}T${hour}:${minute}:${second}.000Z`;
+  const time = Date.parse(iso);
+  // Date.parse takes the 31st of a month with 30 days for the next month's first.
+  if (Number.isNaN(time) || new Date(time).toISOString() !== iso) return undefined;
+  return { time, machine };
+}
+
+function isOutcome(text: string): text is RunOutcome {
+  return text === 'complete' || text === 'partial' || text === 'broken';
+}
