@@ -1,5 +1,5 @@
 import type { BytePath } from './byte-path.js';
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, lastErrno, statx } from './native.js';
+import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, lastErrno, statx } from './native.js';
 
 /**
  * What `statx` says of a file, packed into 72 bytes: all of it that matters and nothing that changes by reading
@@ -12,7 +12,6 @@ import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, lastErrno, statx } from './native.js';
 export const PACKED_STAT_SIZE = 72;
 
 const STATX_BASIC_STATS = 0x7ff;
-const AT_EMPTY_PATH = 0x1000;
 const EMPTY_PATH = Buffer.from('\0');
 const PATH_MAX = 4096;
 
@@ -122,6 +121,14 @@ export function lstat(path: BytePath): FileStat | string {
 export function fstat(fd: number): FileStat | string {
   const bytes = Buffer.allocUnsafe(PACKED_STAT_SIZE);
   return packedFstat(fd, bytes, 0) ?? new FileStat(bytes);
+}
+
+/** lstat of a name (ending in NUL) in an open folder. */
+export function lstatAt(folder: number, name: Uint8Array): FileStat | string {
+  if (statx(folder, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, raw) !== 0) return lastErrno();
+  const bytes = Buffer.allocUnsafe(PACKED_STAT_SIZE);
+  pack(bytes, 0);
+  return new FileStat(bytes);
 }
 
 /** `1700000000.123456789`: nanoseconds as the manifest writes times. */
