@@ -1,6 +1,6 @@
 import type { ObjectTable } from '../catalog/object-table.js';
 import type { CatalogHead } from '../catalog/head.js';
-import { contentKey, machineMark, manifestPrefix } from '../manifest/keys.js';
+import { contentKey, machineMark, manifestPrefix, parseManifestKey } from '../manifest/keys.js';
 import { listAll, type ListedVersion, type ObjectStore } from '../store/port.js';
 
 /** What one look at the store says of a catalog. */
@@ -25,14 +25,9 @@ export async function checkFence(store: ObjectStore, head: CatalogHead): Promise
   for await (const listed of listAll(store, { prefix, after: key.slice(0, -1) })) {
     if (listed.deleteMarker) continue;
     if (listed.key === key) holds ||= listed.version === version;
-    else if (markOf(listed.key.slice(prefix.length)) !== own) foreign.add(listed.key);
+    else if (parseManifestKey(listed.key)?.machine !== own) foreign.add(listed.key);
   }
   return { holds, foreign: [...foreign] };
-}
-
-/** The machine's mark in a run id: `20261120T121000Z-<mark><random>`. */
-function markOf(name: string): string {
-  return name.slice(17, 21);
 }
 
 /** Whether the store lists a version. */

@@ -1,7 +1,8 @@
 import { appendFileSync, createReadStream } from 'node:fs';
 import type { EventListener, Problem, RunOutcome } from '../events.js';
 import type { BytePath } from '../files/byte-path.js';
-import { formatLine, pathFields } from '../manifest/lines.js';
+import { formatLine } from '../manifest/lines.js';
+import { pathFields } from '../manifest/paths.js';
 import type { ProblemLine } from '../manifest/types.js';
 
 /** Lines kept in memory before they go to the spool. */

@@ -1,14 +1,17 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { RunOutcome } from '../events.js';
 
-/** Keys of the objects a run writes. `docs/format.md`, "Keys". */
+/** Keys of the objects a run writes, and what they say. `docs/format.md`, "Keys". */
+
+/** Where all manifests are. */
+export const MANIFESTS = 'manifests/';
 
 export function contentKey(shaHex: string): string {
   return `content/${shaHex}`;
 }
 
 export function manifestPrefix(backupName: string): string {
-  return `manifests/${backupName}/`;
+  return `${MANIFESTS}${backupName}/`;
 }
 
 export function manifestKey(backupName: string, run: string, outcome: RunOutcome): string {
@@ -20,7 +23,7 @@ export function snapshotKey(backupName: string, run: string, name: string): stri
 }
 
 /** `YYYYMMDDTHHMMSSZ` of a time in milliseconds. */
-export function compactTime(ms: number): string {
+function compactTime(ms: number): string {
   return new Date(ms).toISOString().replaceAll(/[-:]|\.\d+/g, '');
 }
 
@@ -35,4 +38,40 @@ export function newRunId(startMs: number, machineId: string): string {
 /** The four digits that a machine's run ids carry. */
 export function machineMark(machineId: string): string {
   return createHash('sha256').update(machineId).digest('hex').slice(0, 4);
+}
+
+export interface ManifestKey {
+  backup: string;
+  run: string;
+  outcome: RunOutcome;
+  /** The run's start, which its id names: milliseconds since the epoch. */
+  time: number;
+  /** The part of the run id that comes from the machine id. */
+  machine: string;
+}
+
+const KEY = /^manifests\/([^/]+)\/([^/]+)\.(complete|partial|broken)\.jsonl\.gz$/;
+const RUN_ID = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-f]{4})[0-9a-f]{4}$/;
+
+/** What a manifest's key says; undefined where it is no key of a manifest in format 2. */
+export function parseManifestKey(key: string): ManifestKey | undefined {
+  const [, backup = '', run = '', outcome = ''] = KEY.exec(key) ?? [];
+  const id = parseRunId(run);
+  if (!id || !isOutcome(outcome)) return undefined;
+  return { backup, run, outcome, ...id };
+}
+
+/** Time and machine of a run id; undefined where the text is none. */
+export function parseRunId(text: string): { time: number; machine: string } | undefined {
+  const [, year, month, day, hour, minute, second, machine] = RUN_ID.exec(text) ?? [];
+  if (machine === undefined) return undefined;
+  const iso = `${year}-${month}-${day}T${hour}:${minute}:${second}.000Z`;
+  const time = Date.parse(iso);
+  // Date.parse takes the 31st of a month with 30 days for the next month's first.
+  if (Number.isNaN(time) || new Date(time).toISOString() !== iso) return undefined;
+  return { time, machine };
+}
+
+function isOutcome(text: string): text is RunOutcome {
+  return text === 'complete' || text === 'partial' || text === 'broken';
 }

@@ -7,12 +7,6 @@ export function formatLine(line: ManifestLine): string {
   return `${JSON.stringify(line)}\n`;
 }
 
-/** `path`, or `path64` where the bytes are no UTF-8. */
-export function pathFields(path: BytePath): { path: string } | { path64: string } {
-  const text = textOfPath(path);
-  return text === undefined ? { path64: Buffer.from(path, 'latin1').toString('base64') } : { path: text };
-}
-
 /** Bytes before the path in an entry's line. */
 export const PATH_OFFSET = '{"typ":"f","path":"'.length;
 

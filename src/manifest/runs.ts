@@ -1,0 +1,74 @@
+import type { EventListener } from '../events.js';
+import { listAll, type ListedVersion, type ObjectStore } from '../store/port.js';
+import { type ManifestKey, MANIFESTS, parseManifestKey } from './keys.js';
+
+/** One run, as a listing alone tells of it. */
+export interface StoredRun extends ManifestKey {
+  key: string;
+  /** The version that counts: the oldest of this key. */
+  version: string;
+  /** Bytes of the stored manifest. */
+  size: number;
+  /** When the store received the manifest: milliseconds since the epoch. */
+  received: number;
+}
+
+export interface ListRunsOptions {
+  /** Only runs of this backup name. */
+  backup?: string | undefined;
+  onEvent?: EventListener | undefined;
+}
+
+/** By which a run's own time may lie after the store's receipt of its manifest before that is remarkable. */
+export const FUTURE_MS = 24 * 60 * 60 * 1000;
+
+/**
+ * The runs of a store in the order in which their manifests were received, from listings of `manifests/` alone.
+ *
+ * Everyone with the right to back up can add versions and keys there, so of each key, and of each run id within
+ * one backup name, the oldest version counts; what was added later is reported as a warning and never read. The
+ * order is the store's: the time in a run id is whatever the machine wrote.
+ */
+export async function listRuns(
+  store: Pick<ObjectStore, 'list'>,
+  options: ListRunsOptions = {},
+): Promise<StoredRun[]> {
+  const prefix = options.backup === undefined ? MANIFESTS : `${MANIFESTS}${options.backup}/`;
+  const oldest = new Map<string, StoredRun>();
+  const added = new Map<string, number>();
+  for await (const listed of listAll(store, { prefix })) {
+    if (listed.deleteMarker) continue;
+    const run = runOf(listed);
+    if (!run) continue;
+    const id = `${run.backup}/${run.run}`;
+    const known = oldest.get(id);
+    if (known) added.set(id, (added.get(id) ?? 0) + 1);
+    // Of one key the newest comes first, so that of two received in the same moment the later listed is older.
+    if (!known || run.received <= known.received) oldest.set(id, run);
+  }
+  for (const [id, count] of added) {
+    const what = count === 1 ? 'one more manifest was' : `${count} more manifests were`;
+    warn(
+      options.onEvent,
+      `${what} stored under the run ${id} after its first; only the first counts, and no machine of yours should do that`,
+    );
+  }
+  return [...oldest.values()].sort((a, b) => a.received - b.received || a.time - b.time);
+}
+
+/** Whether a run's id is dated after the day on which the store received its manifest: no honest run does that. */
+export function isDatedInTheFuture(run: Pick<StoredRun, 'time' | 'received'>): boolean {
+  return run.time > run.received + FUTURE_MS;
+}
+
+function runOf(listed: ListedVersion): StoredRun | undefined {
+  const named = parseManifestKey(listed.key);
+  if (!named) return undefined;
+  const { key, version, size, received } = listed;
+  return { ...named, key, version, size, received };
+}
+
+/** Reports something remarkable about the store's manifests. */
+export function warn(onEvent: EventListener | undefined, message: string): void {
+  onEvent?.({ type: 'log', level: 'warning', message });
+}
