@@ -72,9 +72,16 @@ export class ContentObjects {
   renew(row: number): Promise<boolean> {
     const known = this.#renewals.get(row);
     if (known !== undefined) return known;
-    const work = this.#renew(row);
+    const work = this.#renew(row).finally(() => this.#renewals.delete(row));
     this.#renewals.set(row, work);
     return work;
+  }
+
+  /** Resolves when nothing is under way any more, however it ended: what is confirmed is in the journal then. */
+  async settled(): Promise<void> {
+    while (this.#underWay.size + this.#renewals.size > 0) {
+      await Promise.allSettled([...this.#underWay.values(), ...this.#renewals.values()]);
+    }
   }
 
   async #ensure(sha: Uint8Array, hex: string, knownRow: number, block: StoredBlock): Promise<number> {
@@ -120,7 +127,6 @@ export class ContentObjects {
     const held = await this.#extend(row, contentKey(sha.toString('hex')), until);
     if (held === undefined) {
       this.#table.markGone(row);
-      this.#renewals.delete(row);
       return false;
     }
     this.#table.setUntil(row, held);

@@ -61,10 +61,12 @@ export class EntryOutput {
 
   /** Queues a block of entries. Await {@link room} before making many more. */
   add(entries: readonly PendingEntry[]): void {
+    for (const entry of entries) if (entry instanceof Promise) entry.catch(() => undefined); // seen in its turn
     this.#queue(entries.length, () => this.#write(entries));
   }
 
   carry(carried: CarriedBlock): void {
+    for (const { kept } of carried.conditions) kept.catch(() => undefined);
     this.#queue(carried.conditions.length, () => this.#writeCarried(carried));
   }
 

@@ -7,6 +7,8 @@ import type { PickedPaths } from './picked-paths.js';
 
 /** As many links on the way as the kernel follows (path_resolution(7)). */
 const MAX_LINKS = 40;
+/** Bytes of a path that the kernel takes, with its NUL (limits.h). */
+const PATH_MAX = 4096;
 /** Folders remembered; beyond, they are looked at again, which costs time and nothing else. */
 const MAX_FOLDERS = 100_000;
 
@@ -44,6 +46,10 @@ export class Gatherer {
 
   /** @param path absolute */
   pick(path: BytePath, picker: string): void {
+    if (path.length >= PATH_MAX) {
+      this.#reportFolder(unreachable('ENAMETOOLONG'), path, parentOf(path), picker);
+      return;
+    }
     if (NEEDS_WALK.test(path)) {
       this.#walkPicked(path, picker);
       return;
@@ -101,10 +107,6 @@ export class Gatherer {
   }
 
   #walkPicked(path: BytePath, picker: string): void {
-    if (path.length >= 1 << 16) {
-      this.#reportFolder(unreachable('ENAMETOOLONG'), path, parentOf(path), picker);
-      return;
-    }
     const problem = this.#walk('/' as BytePath, path, 0);
     if (problem !== undefined) this.#reportFolder(problem, path, parentOf(path), picker);
   }

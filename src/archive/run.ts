@@ -192,6 +192,8 @@ class Run {
       endManifest();
       return this.#summary(run, outcome, manifest, snapshots, objects, keeper, locks);
     } catch (error) {
+      await pool.close();
+      await objects.settled();
       catalog.abandon();
       await spool.discard();
       journal.close();

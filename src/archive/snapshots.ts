@@ -122,7 +122,7 @@ async function putSnapshot(
     key,
     body,
     retention: locks.retention(until),
-    metadata: snapshotMetadata(taken),
+    metadata: snapshotMetadata({ description: taken.description ?? '', restoreThrough: taken.restoreThrough }),
     ...(storageClass === undefined ? {} : { storageClass }),
   });
   onEvent({ type: 'stored', key, version, size: body.size, until });

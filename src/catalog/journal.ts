@@ -24,7 +24,7 @@ interface JournalHead {
  */
 export class Journal {
   readonly path: string;
-  readonly #fd: number;
+  #fd: number | undefined;
 
   private constructor(path: string, fd: number) {
     this.path = path;
@@ -45,7 +45,8 @@ export class Journal {
   }
 
   close(): void {
-    closeSync(this.#fd);
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
   }
 
   /** The run is over and in the catalog. */
@@ -60,7 +61,8 @@ export class Journal {
   }
 
   #write(text: string): void {
-    writeSync(this.#fd, text);
+    // A confirmation that comes after the end must not go to whatever has the descriptor's number by then.
+    if (this.#fd !== undefined) writeSync(this.#fd, text);
   }
 }
 
