@@ -3,16 +3,18 @@
  * at least, put in, left out, changed or swapped with a neighbour. Undefined where none is that near.
  */
 export function nearestName(name: string, known: Iterable<string>): string | undefined {
-  let nearest: string | undefined;
-  let least = Math.max(2, Math.floor(name.length / 3)) + 1;
-  for (const candidate of known) {
-    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
-    if (distance < least && distance < candidate.length) {
-      least = distance;
-      nearest = candidate;
-    }
-  }
-  return nearest;
+  const [nearest] = byNearness(name, known);
+  const allowed = Math.max(2, Math.floor(name.length / 3));
+  if (nearest === undefined || nearest.distance > allowed) return undefined;
+  return nearest.distance < nearest.name.length ? nearest.name : undefined;
+}
+
+/** All known names, the nearest first. */
+export function byNearness(name: string, known: Iterable<string>): { name: string; distance: number }[] {
+  return Array.from(known, (candidate) => ({
+    name: candidate,
+    distance: editDistance(name.toLowerCase(), candidate.toLowerCase()),
+  })).sort((a, b) => a.distance - b.distance);
 }
 
 /** Optimal string alignment distance. */

@@ -1,5 +1,6 @@
 import type { SettingReader } from './setting-reader.js';
 import type { S3Settings } from './settings.js';
+import { isAmazonEndpoint } from './endpoint.js';
 import { confPath } from './conf-path.js';
 import { STORAGE_CLASSES } from './storage-class.js';
 import { listed, oneOf, text, type ValueKind, YES_OR_NO } from './value-kinds.js';
@@ -53,7 +54,7 @@ export function readS3Sections(reader: SettingReader, around: ConfSurroundings):
   const region = reader.optional('s3', 'region', REGION);
   const prefix = reader.value('s3', 'prefix', PREFIX, '');
   const storageClass = reader.optional('s3', 'storage_class', storageClassAt(endpointUrl));
-  const forcePathStyle = reader.value('s3', 'force_path_style', YES_OR_NO, !isAmazon(endpointUrl));
+  const forcePathStyle = reader.value('s3', 'force_path_style', YES_OR_NO, !isAmazonEndpoint(endpointUrl));
   const requireObjectLock = reader.value('s3', 'require_object_lock', YES_OR_NO, true);
   const cloudFormation = readCloudFormation(reader);
   return {
@@ -69,14 +70,9 @@ export function readS3Sections(reader: SettingReader, around: ConfSurroundings):
   };
 }
 
-/** Others' servers mostly have no DNS names for buckets: there the bucket is in the URL's path by default. */
-function isAmazon(endpointUrl: string | undefined): boolean {
-  return endpointUrl === undefined || /\.amazonaws\.com(\.cn)?$/.test(new URL(endpointUrl).hostname);
-}
-
 /** Servers other than AWS's have classes of their own. */
 function storageClassAt(endpointUrl: string | undefined): ValueKind<string> {
-  if (isAmazon(endpointUrl)) return oneOf(STORAGE_CLASSES);
+  if (isAmazonEndpoint(endpointUrl)) return oneOf(STORAGE_CLASSES);
   const allowed = `the name of one of the server's storage classes, like ${listed(STORAGE_CLASSES)}`;
   return text(allowed, /^[\w.-]{1,128}$/);
 }
