@@ -100,14 +100,17 @@ describe('runPickers', () => {
     const finished = join(folder, '.finished');
     writeScript(folder, 'p', `yes /some/path/of/thirty/two/bytes/ | head -n 200000; : >${finished}`);
     let count = 0;
-    let first = true;
+    let busy = false;
     await run(folder, {
       onPaths: async (paths) => {
+        expect(busy).toBe(false);
+        busy = true;
+        if (count === 0) {
+          for (let turns = 0; turns < 200; turns++) await turn();
+          expect(existsSync(finished)).toBe(false);
+        }
         count += paths.length;
-        if (!first) return;
-        first = false;
-        for (let turns = 0; turns < 200; turns++) await turn();
-        expect(existsSync(finished)).toBe(false);
+        busy = false;
       },
     });
     expect(existsSync(finished)).toBe(true);
@@ -226,7 +229,7 @@ describe('a picker that fails', () => {
   });
 
   it('nor by one that never stops printing', async () => {
-    const { one } = await runOne('yes /flood &', { onPaths: () => {} });
+    const { one } = await runOne('yes /flood &', { onPaths: () => {}, drainMs: 600_000 });
     expect(one.problems[0]?.message).toContain('left behind');
   });
 
