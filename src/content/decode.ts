@@ -29,7 +29,8 @@ export function decode(
     const limit = { info: true as const, maxOutputLength: Math.max(1, expected.size) };
     let consumed: number;
     try {
-      const result = enc === 'gzip' ? gunzip(stored, limit) : requireZstdToRead().zstdDecompressSync(stored, limit);
+      const result =
+        enc === 'gzip' ? gunzip(stored, limit) : requireZstdToRead().zstdDecompressSync(stored, limit);
       bytes = result.buffer;
       consumed = result.engine.bytesWritten;
     } catch (error) {

@@ -12,8 +12,9 @@ export interface ReaderListener {
 /** Makes the thread that does the reading. The default starts `worker.js` beside this file. */
 export type StartWorker = (settings: ReaderSettings) => Worker;
 
+/** Without the process's own Node options, some of which (`--input-type`) a file is refused with. */
 export const startWorker: StartWorker = (settings) =>
-  new Worker(new URL('./worker.js', import.meta.url), { workerData: settings });
+  new Worker(new URL('./worker.js', import.meta.url), { workerData: settings, execArgv: [] });
 
 /** Jobs that one reader may have at a time; enough that it never waits for the next. */
 const MOST_JOBS = 128;
@@ -42,7 +43,7 @@ export class PoolReader {
       worker.on('error', (error) => crashed(error.message));
       worker.on('exit', (code) => crashed(`it ended with code ${code}`));
       worker.unref();
-      this.post = (message) => worker.postMessage(message);
+      this.post = (message) => worker.postMessage(message, []);
       this.holdProcess = (hold) => (hold ? worker.ref() : worker.unref());
       this.stop = () => {
         gone = true;

@@ -29,7 +29,7 @@ export class RecordBatch {
     this.buffer.set(block.sha, at);
     let own: Uint8Array | undefined;
     if (packed) this.buffer.set(stored.bytes, at + SHA_SIZE);
-    else if (stored) own = Uint8Array.from(stored.bytes);
+    else if (stored) own = new Uint8Array(stored.bytes);
     this.apart += own?.length ?? 0;
     this.records.push({
       kind: 'block',

@@ -10,7 +10,9 @@ export class Scratch {
   bytes(length: number): Buffer {
     // By doubling: a folder of ever larger files must not mean an allocation for each.
     if (this.buffer.length < length)
-      this.buffer = Buffer.allocUnsafeSlow(Math.max(SMALLEST, length, Math.min(2 * this.buffer.length, 2 ** 24)));
+      this.buffer = Buffer.allocUnsafeSlow(
+        Math.max(SMALLEST, length, Math.min(2 * this.buffer.length, 2 ** 24)),
+      );
     return this.buffer.subarray(0, length);
   }
 }

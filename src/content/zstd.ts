@@ -41,7 +41,11 @@ export function requireZstd(): ZstdFunctions {
 /** Throws SYSTEM where something stored as zstd cannot be read here. */
 export function requireZstdToRead(): ZstdFunctions {
   if (zstd) return zstd;
-  throw new SysbackupError('SYSTEM', `this object is zstd-compressed, and Node ${process.version} has no zstd`, {
-    hint: 'Run Node 22.15 or newer, or unpack it with the zstd program.',
-  });
+  throw new SysbackupError(
+    'SYSTEM',
+    `this object is zstd-compressed, and Node ${process.version} has no zstd`,
+    {
+      hint: 'Run Node 22.15 or newer, or unpack it with the zstd program.',
+    },
+  );
 }
