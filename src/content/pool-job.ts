@@ -1,0 +1,87 @@
+import type { BytePath } from '../files/byte-path.js';
+import type { FileStat } from '../files/stat.js';
+import type { EncodedBlock, FileReading, ReadHandlers } from './types.js';
+
+/** What a job costs beyond its bytes: opening, hashing, closing. */
+const BASE_WEIGHT = 8 * 1024;
+
+/** One call of `read`: from the queue through a reader to the promise's end. */
+export class PoolJob {
+  readonly id: number;
+  readonly path: BytePath;
+  readonly expectedInode: string | undefined;
+  /** Bytes it is expected to mean. */
+  readonly weight: number;
+  readonly long: boolean;
+  /** It was there when a reader crashed: next time it has one to itself, and there is no other time. */
+  alone = false;
+  /** Blocks were handed on. */
+  begun = false;
+  private readonly handlers: ReadHandlers;
+  private readonly resolve: (reading: FileReading) => void;
+  private readonly rejectRead: (error: unknown) => void;
+  private pending = 0;
+  private reading: FileReading | undefined;
+  private failed = false;
+
+  constructor(
+    id: number,
+    path: BytePath,
+    handlers: ReadHandlers,
+    expected: FileStat | undefined,
+    blockSize: number,
+    settle: { resolve: (reading: FileReading) => void; reject: (error: unknown) => void },
+  ) {
+    this.id = id;
+    this.path = path;
+    this.handlers = handlers;
+    this.expectedInode = expected?.inodeId;
+    const size = expected?.size ?? 0;
+    this.weight = BASE_WEIGHT + Math.min(size, blockSize);
+    this.long = size > blockSize;
+    this.resolve = settle.resolve;
+    this.rejectRead = settle.reject;
+  }
+
+  /** Whether the caller still waits for it. */
+  get wanted(): boolean {
+    return !this.failed;
+  }
+
+  /** Hands a block on; the promise never rejects, and says whether the reading is to go on. */
+  async block(block: EncodedBlock): Promise<boolean> {
+    this.begun = true;
+    this.pending++;
+    try {
+      await this.handlers.block(block);
+    } catch (error) {
+      this.reject(error);
+    }
+    this.pending--;
+    this.settle();
+    return this.wanted;
+  }
+
+  restart(): void {
+    try {
+      this.handlers.restart();
+    } catch (error) {
+      this.reject(error);
+    }
+  }
+
+  /** All blocks have been handed on; the caller hears of it when all have been dealt with. */
+  end(reading: FileReading): void {
+    this.reading = reading;
+    this.settle();
+  }
+
+  reject(error: unknown): void {
+    this.failed = true;
+    this.rejectRead(error);
+  }
+
+  private settle(): void {
+    if (this.pending === 0 && this.reading) this.resolve(this.reading);
+  }
+}

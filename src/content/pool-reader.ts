@@ -1,0 +1,119 @@
+import { Worker } from 'node:worker_threads';
+import { JobRunner } from './job-runner.js';
+import type { FromReader, ReaderSettings, ToReader } from './messages.js';
+import type { PoolJob } from './pool-job.js';
+
+export interface ReaderListener {
+  message(reader: PoolReader, message: FromReader): void;
+  /** The reader is gone; what it had under way will not be answered. */
+  crashed(reader: PoolReader, reason: string): void;
+}
+
+/** Makes the thread that does the reading. The default starts `worker.js` beside this file. */
+export type StartWorker = (settings: ReaderSettings) => Worker;
+
+export const startWorker: StartWorker = (settings) =>
+  new Worker(new URL('./worker.js', import.meta.url), { workerData: settings });
+
+/** Jobs that one reader may have at a time; enough that it never waits for the next. */
+const MOST_JOBS = 128;
+const MOST_BYTES = 2 * 1024 * 1024;
+
+/** One reader, in a thread of its own or in the calling one, and what it has under way. */
+export class PoolReader {
+  readonly jobs = new Map<number, PoolJob>();
+  private readonly post: (message: ToReader) => void;
+  private readonly stop: () => Promise<unknown>;
+  private readonly holdProcess: (hold: boolean) => void;
+  private bytes = 0;
+  private longs = 0;
+  private alone = false;
+
+  constructor(settings: ReaderSettings, start: StartWorker | undefined, listener: ReaderListener) {
+    if (start) {
+      const worker = start(settings);
+      let gone = false;
+      const crashed = (reason: string) => {
+        if (!gone) listener.crashed(this, reason);
+        gone = true;
+      };
+      worker.on('message', (message: FromReader) => listener.message(this, message));
+      worker.on('messageerror', (error) => crashed(error.message));
+      worker.on('error', (error) => crashed(error.message));
+      worker.on('exit', (code) => crashed(`it ended with code ${code}`));
+      worker.unref();
+      this.post = (message) => worker.postMessage(message);
+      this.holdProcess = (hold) => (hold ? worker.ref() : worker.unref());
+      this.stop = () => {
+        gone = true;
+        return worker.terminate();
+      };
+      return;
+    }
+    let stopped = false;
+    const runner = new JobRunner(settings, (message) => {
+      if (!stopped) listener.message(this, message);
+    });
+    this.post = (message) =>
+      void setImmediate(() => {
+        if (!stopped) runner.receive(message);
+      });
+    this.holdProcess = () => undefined;
+    this.stop = () => {
+      stopped = true;
+      return Promise.resolve();
+    };
+  }
+
+  /** For comparing: what it has to do, in bytes; a long file weighs more than any number of small ones. */
+  get load(): number {
+    return this.longs * 2 ** 40 + this.bytes;
+  }
+
+  get readsLong(): boolean {
+    return this.longs > 0;
+  }
+
+  /** Whether it takes this job on top of what it has. */
+  accepts(job: PoolJob): boolean {
+    if (this.jobs.size === 0) return true;
+    if (this.alone || job.alone || this.jobs.size >= MOST_JOBS) return false;
+    return job.long ? this.longs === 0 : this.bytes < MOST_BYTES;
+  }
+
+  take(jobs: PoolJob[]): void {
+    if (this.jobs.size === 0) this.holdProcess(true);
+    for (const job of jobs) {
+      this.jobs.set(job.id, job);
+      this.bytes += job.long ? 0 : job.weight;
+      this.longs += job.long ? 1 : 0;
+      this.alone = job.alone;
+    }
+    this.post({
+      kind: 'jobs',
+      jobs: jobs.map((job) => ({ id: job.id, path: job.path, expectedInode: job.expectedInode })),
+    });
+  }
+
+  /** The reader has said its last word about this job. */
+  finished(job: PoolJob): void {
+    if (!this.jobs.delete(job.id)) return;
+    this.bytes -= job.long ? 0 : job.weight;
+    this.longs -= job.long ? 1 : 0;
+    if (this.jobs.size > 0) return;
+    this.alone = false;
+    this.holdProcess(false);
+  }
+
+  blockDone(job: PoolJob): void {
+    if (this.jobs.has(job.id)) this.post({ kind: 'done', id: job.id });
+  }
+
+  drop(job: PoolJob): void {
+    if (this.jobs.has(job.id)) this.post({ kind: 'drop', id: job.id });
+  }
+
+  terminate(): Promise<unknown> {
+    return this.stop();
+  }
+}
