@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import { StoreError } from './store-error.js';
+import type { BodyPiece, ObjectBody } from './port.js';
+
+const CHUNK = 1024 * 1024;
+
+/** The bytes of a body in order. Starts from the beginning each time, so an attempt can be repeated. */
+export async function* bodyChunks(body: ObjectBody): AsyncGenerator<Uint8Array> {
+  if ('bytes' in body) {
+    if (body.bytes.length > 0) yield body.bytes;
+    return;
+  }
+  for (const piece of body.pieces) yield* pieceChunks(piece);
+}
+
+/** The same, ending in an error (`DAMAGED`) where length or MD5 are not what the body says. */
+export async function* verifiedChunks(key: string, body: ObjectBody): AsyncGenerator<Uint8Array> {
+  const md5 = createHash('md5');
+  let size = 0;
+  for await (const chunk of bodyChunks(body)) {
+    md5.update(chunk);
+    size += chunk.length;
+    yield chunk;
+  }
+  if (size !== body.size || md5.digest('hex') !== body.md5) throw notTheBytesPromised(key);
+}
+
+/** Throws `DAMAGED` where the body is not what its length and MD5 say. */
+export async function verifyBody(key: string, body: ObjectBody): Promise<void> {
+  // oxlint-disable-next-line no-unused-vars -- reading to the end is the check
+  for await (const _ of verifiedChunks(key, body));
+}
+
+function notTheBytesPromised(key: string): StoreError {
+  return new StoreError('DAMAGED', `the bytes to store as ${key} are not those of their length and MD5`, {
+    hint: 'What was to be stored changed on this machine between being hashed and being sent.',
+  });
+}
+
+async function* pieceChunks(piece: BodyPiece): AsyncGenerator<Uint8Array> {
+  if (piece instanceof Uint8Array) {
+    if (piece.length > 0) yield piece;
+    return;
+  }
+  const file = await open(piece.path, 'r');
+  try {
+    let position = piece.start;
+    while (position < piece.end) {
+      const wanted = Math.min(CHUNK, piece.end - position);
+      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(wanted), 0, wanted, position);
+      if (bytesRead === 0)
+        throw new StoreError(
+          'DAMAGED',
+          `${piece.path} ends at byte ${position}, before byte ${piece.end} that was to be stored`,
+        );
+      yield buffer.subarray(0, bytesRead);
+      position += bytesRead;
+    }
+  } finally {
+    await file.close();
+  }
+}

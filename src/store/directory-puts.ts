@@ -1,0 +1,205 @@
+import { dirname } from 'node:path';
+import { errnoOf } from '../errors.js';
+import { whileLocked } from './directory-lock.js';
+import { StoreFolders } from './directory-folders.js';
+import { furtherSlot, primarySlot, type Slot } from './directory-layout.js';
+import { sizeOf } from './directory-listing.js';
+import { readSidecar, type Sidecar } from './directory-sidecar.js';
+import { DirectoryWriter, holdsData, md5OfFile, type TemporaryFile } from './directory-write.js';
+import { refusalOfExtension, sameLock, stricterOf } from './lock-rules.js';
+import { StoreError } from './store-error.js';
+import { SyncRounds } from './sync-rounds.js';
+import type { PutRequest, Retention, StoredVersion } from './port.js';
+
+interface Choice {
+  slot: Slot;
+  /** Not the key's primary version. */
+  further: boolean;
+  /** Its sidecar is there already. */
+  claimed: boolean;
+  received: number;
+  /** Its data is there, and only its sidecar is not. */
+  adopt: boolean;
+}
+
+/**
+ * What changes a directory store. The sidecar is in its place before the data, so data is never there without
+ * its recorded lock; a sidecar alone stands for nothing, until the same bytes are put again.
+ */
+export class DirectoryPuts {
+  readonly #root: string;
+  readonly #now: () => Promise<number>;
+  readonly #folders: StoreFolders;
+  #ready: Promise<{ writer: DirectoryWriter; rounds: SyncRounds }> | undefined;
+
+  constructor(root: string, now: () => Promise<number>) {
+    this.#root = root;
+    this.#now = now;
+    this.#folders = new StoreFolders(root);
+  }
+
+  async put(request: PutRequest): Promise<StoredVersion> {
+    try {
+      return await this.#putOnce(request);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      // Somebody removed a folder that was there before.
+      this.#folders.forget();
+      await this.#folders.createRoot();
+      return this.#putOnce(request);
+    }
+  }
+
+  /** Throws `ACCESS_DENIED` where this would make the lock shorter or weaker. */
+  async extend(key: string, slot: Slot, retention: Retention): Promise<void> {
+    const { writer } = await this.#start();
+    await whileLocked(slot.sidecar, async () => {
+      const sidecar = await readSidecar(slot.sidecar);
+      if (sidecar === 'absent' || sidecar === 'unreadable')
+        throw new StoreError('NOT_FOUND', `the recorded lock of ${key} has gone`);
+      const refusal = refusalOfExtension(sidecar.retention, retention);
+      if (refusal !== undefined)
+        throw new StoreError(
+          'ACCESS_DENIED',
+          `the lock of ${key} in ${this.#root} was not changed: ${refusal}`,
+        );
+      if (!sameLock(sidecar.retention, retention))
+        await replaceSidecar(writer, slot, { ...sidecar, retention });
+    });
+  }
+
+  async close(): Promise<void> {
+    const ready = this.#ready;
+    this.#ready = undefined;
+    await (await ready)?.rounds.close();
+  }
+
+  async #putOnce(request: PutRequest): Promise<StoredVersion> {
+    const { writer } = await this.#start();
+    const version = request.body.md5;
+    let data: TemporaryFile | undefined;
+    try {
+      // Each turn after the first means that another writer claimed the place in between.
+      for (;;) {
+        const { slot, further, claimed, received, adopt } = await this.#choose(request.key, version);
+        await this.#folders.create(dirname(slot.data));
+        await this.#folders.create(dirname(slot.sidecar));
+        const writeData = async (): Promise<TemporaryFile> =>
+          (data ??= await writer.data(request.key, request.body));
+        const sidecar: Sidecar = {
+          version,
+          size: request.body.size,
+          metadata: lowerCaseKeys(request.metadata),
+          retention: request.retention,
+          received,
+        };
+        if (claimed) {
+          if (await complete(writer, slot, further, sidecar, writeData)) return { version };
+        } else if (await claim(writer, slot, sidecar, adopt ? undefined : writeData)) return { version };
+      }
+    } finally {
+      await (await this.#ready)?.writer.discard(data);
+    }
+  }
+
+  /** Where a version of a key belongs. */
+  async #choose(key: string, version: string): Promise<Choice> {
+    const now = await this.#now();
+    const primary = primarySlot(this.#root, key);
+    const first = await readSidecar(primary.sidecar);
+    if (first === 'absent') {
+      // Data whose sidecar was lost is somebody's: never written over, taken on where it is the same.
+      const orphan = (await sizeOf(primary.data)) !== undefined;
+      const adopt = orphan && (await md5OfFile(primary.data)) === version;
+      if (!orphan || adopt) return { slot: primary, further: false, claimed: false, received: now, adopt };
+    } else if (first !== 'unreadable' && first.version === version)
+      return { slot: primary, further: false, claimed: true, received: now, adopt: false };
+    const further = furtherSlot(this.#root, key, version);
+    const received = typeof first === 'string' ? now : Math.max(now, first.received + 1);
+    const claimed = (await readSidecar(further.sidecar)) !== 'absent';
+    return { slot: further, further: true, claimed, received, adopt: false };
+  }
+
+  #start(): Promise<{ writer: DirectoryWriter; rounds: SyncRounds }> {
+    if (this.#ready === undefined) {
+      const starting = this.#open();
+      this.#ready = starting;
+      starting.catch(() => {
+        if (this.#ready === starting) this.#ready = undefined;
+      });
+    }
+    return this.#ready;
+  }
+
+  async #open(): Promise<{ writer: DirectoryWriter; rounds: SyncRounds }> {
+    await this.#folders.createRoot();
+    await this.#folders.removeLeftovers(await this.#now());
+    const rounds = await SyncRounds.open(this.#root);
+    return { writer: new DirectoryWriter(this.#root, rounds), rounds };
+  }
+}
+
+function lowerCaseKeys(metadata: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(metadata).map(([key, text]) => [key.toLowerCase(), text]));
+}
+
+/** Stores under a sidecar of our own. False where somebody else's is there by now. */
+async function claim(
+  writer: DirectoryWriter,
+  slot: Slot,
+  sidecar: Sidecar,
+  writeData: (() => Promise<TemporaryFile>) | undefined,
+): Promise<boolean> {
+  const data = await writeData?.();
+  const lock = await writer.sidecar(sidecar);
+  try {
+    await writer.settle(data === undefined ? [lock] : [data, lock]);
+    if (!(await writer.claim(lock, sidecar, slot.sidecar))) return false;
+    if (data !== undefined) await writer.move(data, slot.data);
+    await writer.settleNames([slot.sidecar, slot.data]);
+    return true;
+  } finally {
+    await writer.discard(lock);
+  }
+}
+
+/** The same bytes again: the later of both locks, and the data where it is missing or damaged. */
+async function complete(
+  writer: DirectoryWriter,
+  slot: Slot,
+  further: boolean,
+  wanted: Sidecar,
+  writeData: () => Promise<TemporaryFile>,
+): Promise<boolean> {
+  return whileLocked(slot.sidecar, async () => {
+    const found = await readSidecar(slot.sidecar);
+    if (found === 'absent') return false;
+    const known = found === 'unreadable' || found.version !== wanted.version ? undefined : found;
+    // Only a further slot's name says that it is this version's, whatever became of its sidecar.
+    if (known === undefined && !further) return false;
+    const whole = await holdsData(slot, wanted.version, wanted.size);
+    const retention = stricterOf(known?.retention, wanted.retention);
+    const sidecar = whole && known !== undefined ? { ...known, retention } : { ...wanted, retention };
+    if (known === undefined || !whole || !sameLock(known.retention, retention))
+      await replaceSidecar(writer, slot, sidecar);
+    if (!whole) {
+      const data = await writeData();
+      await writer.settle([data]);
+      await writer.move(data, slot.data);
+      await writer.settleNames([slot.data]);
+    }
+    return true;
+  });
+}
+
+/** Only while its lock is held. */
+async function replaceSidecar(writer: DirectoryWriter, slot: Slot, sidecar: Sidecar): Promise<void> {
+  const file = await writer.sidecar(sidecar);
+  try {
+    await writer.settle([file]);
+    await writer.move(file, slot.sidecar);
+    await writer.settleNames([slot.sidecar]);
+  } finally {
+    await writer.discard(file);
+  }
+}

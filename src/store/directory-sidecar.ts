@@ -1,0 +1,86 @@
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { errnoOf } from '../errors.js';
+import type { Retention } from './port.js';
+
+const FIRST_READ = 4096;
+
+/** What a directory store keeps about one version, beside its data: one JSON object per file. */
+export interface Sidecar {
+  /** MD5 of the stored bytes, in hex. */
+  version: string;
+  /** Length of the stored bytes. */
+  size: number;
+  metadata: Record<string, string>;
+  retention: Retention | undefined;
+  /** Milliseconds since the epoch, by the file system's clock. */
+  received: number;
+}
+
+/** `absent`: no such file. `unreadable`: a file that is no sidecar; its version is unknown. */
+export type SidecarReading = Sidecar | 'absent' | 'unreadable';
+
+export function formatSidecar(sidecar: Sidecar): Buffer {
+  const { version, size, metadata, retention, received } = sidecar;
+  return Buffer.from(
+    `${JSON.stringify({ version, size, received, retention: retention ?? null, metadata })}\n`,
+  );
+}
+
+export async function readSidecar(path: string): Promise<SidecarReading> {
+  let file: Awaited<ReturnType<typeof open>>;
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT' || errno === 'ENOTDIR') return 'absent';
+    if (errno === 'ELOOP') return 'unreadable';
+    throw error;
+  }
+  try {
+    // One read where it fits, as it does but for very long metadata: listings read a sidecar per row.
+    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(FIRST_READ), 0, FIRST_READ, 0);
+    if (bytesRead < FIRST_READ) return parseSidecar(buffer.toString('utf8', 0, bytesRead));
+    return parseSidecar(Buffer.concat([buffer, await file.readFile()]).toString());
+  } catch (error) {
+    if (errnoOf(error) === 'EISDIR') return 'unreadable';
+    throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+export function parseSidecar(text: string): Sidecar | 'unreadable' {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return 'unreadable';
+  }
+  if (!isRecord(value)) return 'unreadable';
+  const { version, size, received, metadata } = value;
+  const retention = parseRetention(value['retention']);
+  if (typeof version !== 'string' || !isCount(size) || !isCount(received)) return 'unreadable';
+  if (retention === 'unreadable' || !isTextRecord(metadata)) return 'unreadable';
+  return { version, size, received, metadata, retention };
+}
+
+function parseRetention(value: unknown): Retention | undefined | 'unreadable' {
+  if (value === null) return undefined;
+  if (!isRecord(value)) return 'unreadable';
+  const { mode, until } = value;
+  if ((mode !== 'GOVERNANCE' && mode !== 'COMPLIANCE') || !isCount(until)) return 'unreadable';
+  return { mode, until };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isTextRecord(value: unknown): value is Record<string, string> {
+  return isRecord(value) && Object.values(value).every((text) => typeof text === 'string');
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}

@@ -1,0 +1,207 @@
+import { constants } from 'node:fs';
+import { open, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { Readable } from 'node:stream';
+import { SysbackupError, errnoOf } from '../errors.js';
+import { fileSystemTime } from './directory-clock.js';
+import { asStoreErrors } from './directory-errors.js';
+import { checkKey, furtherSlot, isVersion, primarySlot, type Slot } from './directory-layout.js';
+import { listVersions, sizeOf, type ListedPosition } from './directory-listing.js';
+import { DirectoryPuts } from './directory-puts.js';
+import { readSidecar, type Sidecar } from './directory-sidecar.js';
+import { md5OfFile } from './directory-write.js';
+import { ListingCursors } from './listing-cursors.js';
+import { noSuchVersion, StoreError } from './store-error.js';
+import { StoreClock } from './store-clock.js';
+import type {
+  ByteRange,
+  ListPage,
+  ListRequest,
+  ObjectStore,
+  PutRequest,
+  Retention,
+  StoreCapabilities,
+  StoredVersion,
+  VersionHead,
+} from './port.js';
+
+export interface DirectoryStoreOptions {
+  /** The root. Keys are paths below it. */
+  path: string;
+  /**
+   * Whether a root that does not exist counts as an empty store, to be made by the first put. Default false: it is
+   * `NOT_FOUND`, as who reads wants to know of a disk that is not mounted.
+   */
+  create?: boolean;
+  /** Milliseconds since the epoch, where the file system cannot be asked for its time. Default `Date.now`. */
+  machineTime?: () => number;
+  clock?: StoreClock;
+}
+
+/**
+ * Opens a directory as a store. Throws `NOT_FOUND` (see `create`), or `CONFIG` where the path is something else
+ * than a directory.
+ */
+export async function openDirectoryStore(options: DirectoryStoreOptions): Promise<ObjectStore> {
+  const path = resolve(options.path);
+  return asStoreErrors(path, 'opening the store', async () => {
+    const exists = await isDirectory(path);
+    if (!exists && options.create !== true)
+      throw new SysbackupError('NOT_FOUND', `there is no directory ${path}`, {
+        hint: 'Is the disk mounted that it should be on?',
+      });
+    return new DirectoryStore(await realPathOf(path), options);
+  });
+}
+
+/**
+ * A store in a directory (its parts: directory-layout.ts). Versions are kept and locks recorded and never shortened
+ * through this store; the file system does not enforce them.
+ */
+class DirectoryStore implements ObjectStore {
+  readonly description: string;
+  readonly identity: string;
+  readonly #root: string;
+  readonly #clock: StoreClock;
+  readonly #machineTime: () => number;
+  readonly #puts: DirectoryPuts;
+  readonly #cursors: ListingCursors<ListedPosition>;
+
+  constructor(root: string, options: DirectoryStoreOptions) {
+    this.#root = root;
+    this.description = root;
+    this.identity = `directory:${root}`;
+    this.#clock = options.clock ?? new StoreClock();
+    this.#machineTime = options.machineTime ?? (() => Date.now());
+    this.#puts = new DirectoryPuts(root, () => this.now());
+    this.#cursors = new ListingCursors(
+      (range) => listVersions(root, range),
+      ({ key, received, version }) => ({ key, received, version }),
+    );
+  }
+
+  async put(request: PutRequest): Promise<StoredVersion> {
+    checkKey(request.key);
+    return this.#try(`storing ${request.key}`, () => this.#puts.put(request));
+  }
+
+  async get(key: string, version: string, range?: ByteRange): Promise<Readable> {
+    return this.#try(`reading ${key}`, async () => {
+      const path = await this.#dataOf(key, version);
+      if (range !== undefined && range.end <= range.start) return Readable.from([]);
+      const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+      // Streams count the last byte in.
+      return file.createReadStream(
+        range === undefined ? { highWaterMark: 256 * 1024 } : { start: range.start, end: range.end - 1 },
+      );
+    });
+  }
+
+  async head(key: string, version: string): Promise<VersionHead> {
+    return this.#try(`looking at ${key}`, async () => {
+      const { slot, sidecar } = await this.#find(key, version);
+      const size = await sizeOf(slot.data);
+      if (size === undefined) throw noSuchVersion(this.description, key, version);
+      return {
+        size,
+        etag: sidecar.version,
+        metadata: sidecar.metadata,
+        retention: sidecar.retention,
+        received: sidecar.received,
+        storageClass: undefined,
+      };
+    });
+  }
+
+  async list(request: ListRequest): Promise<ListPage> {
+    return this.#try(`listing ${request.prefix}`, async () => {
+      if (!(await isDirectory(this.#root))) return { versions: [], next: undefined };
+      return this.#cursors.page(request);
+    });
+  }
+
+  async getRetention(key: string, version: string): Promise<Retention | undefined> {
+    return this.#try(
+      `reading the lock of ${key}`,
+      async () => (await this.#find(key, version)).sidecar.retention,
+    );
+  }
+
+  async extendRetention(key: string, version: string, retention: Retention): Promise<void> {
+    await this.#try(`extending the lock of ${key}`, async () => {
+      const { slot } = await this.#find(key, version);
+      await this.#puts.extend(key, slot, retention);
+    });
+  }
+
+  async capabilities(): Promise<StoreCapabilities> {
+    return { objectLock: true, versioning: true };
+  }
+
+  async now(): Promise<number> {
+    if (!this.#clock.known)
+      this.#clock.heard(
+        await this.#try('asking for the time', () => fileSystemTime(this.#root, this.#machineTime)),
+      );
+    return this.#clock.now() ?? this.#machineTime();
+  }
+
+  async close(): Promise<void> {
+    await this.#puts.close();
+  }
+
+  #try<T>(doing: string, work: () => Promise<T>): Promise<T> {
+    return asStoreErrors(this.description, doing, work);
+  }
+
+  async #find(key: string, version: string): Promise<{ slot: Slot; sidecar: Sidecar }> {
+    for (const slot of this.#slotsOf(key, version)) {
+      const sidecar = await readSidecar(slot.sidecar);
+      if (sidecar !== 'absent' && sidecar !== 'unreadable' && sidecar.version === version) {
+        if ((await sizeOf(slot.data)) !== undefined) return { slot, sidecar };
+      }
+    }
+    throw noSuchVersion(this.description, key, version);
+  }
+
+  /** Where the bytes of a version are. Without its sidecar they are found by their MD5, so that they can be read. */
+  async #dataOf(key: string, version: string): Promise<string> {
+    try {
+      return (await this.#find(key, version)).slot.data;
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== 'NOT_FOUND') throw error;
+      for (const slot of this.#slotsOf(key, version)) {
+        if ((await sizeOf(slot.data)) === undefined) continue;
+        if ((await md5OfFile(slot.data)) === version) return slot.data;
+      }
+      throw error;
+    }
+  }
+
+  #slotsOf(key: string, version: string): Slot[] {
+    checkKey(key);
+    return isVersion(version) ? [primarySlot(this.#root, key), furtherSlot(this.#root, key, version)] : [];
+  }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    if ((await stat(path)).isDirectory()) return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+  throw new SysbackupError('CONFIG', `${path} is no directory`, {
+    hint: 'Set [directory] path to a directory, or to where one may be made.',
+  });
+}
+
+/** The path without links, also of what does not exist yet. */
+async function realPathOf(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT' || path === dirname(path)) throw error;
+    return join(await realPathOf(dirname(path)), basename(path));
+  }
+}

@@ -1,0 +1,25 @@
+import { SysbackupError, type ErrorCode, type SysbackupErrorOptions } from '../errors.js';
+
+export interface StoreErrorOptions extends SysbackupErrorOptions {
+  /** Whether the same request may well succeed if sent again (see retry.ts). Default false. */
+  retryable?: boolean;
+  /** Milliseconds that the store asked to be left alone for. */
+  retryAfterMs?: number;
+}
+
+/** An error of a store, which knows whether asking again makes sense. */
+export class StoreError extends SysbackupError {
+  readonly retryable: boolean;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: StoreErrorOptions = {}) {
+    super(code, message, options);
+    this.retryable = options.retryable ?? false;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+/** That a version is not there: every store says it with these words. */
+export function noSuchVersion(store: string, key: string, version: string, cause?: unknown): StoreError {
+  return new StoreError('NOT_FOUND', `${store} has no version ${version} of ${key}`, { cause });
+}
