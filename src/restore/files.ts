@@ -185,11 +185,7 @@ export class Files {
     return undefined;
   }
 
-  async #fill(
-    entry: FileEntry,
-    fd: number,
-    onBytes: (bytes: number) => void,
-  ): Promise<MetadataFailure[]> {
+  async #fill(entry: FileEntry, fd: number, onBytes: (bytes: number) => void): Promise<MetadataFailure[]> {
     const { fetcher, metadata, stop, signal } = this.#work;
     const pieces = fetcher.pieces(entry.dat, entry.size);
     const sha = await writeContent(fd, entry.size, pieces, { onBytes, signal });

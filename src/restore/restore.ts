@@ -193,7 +193,7 @@ function isPathEntry(line: ManifestLine): line is FileSystemEntry {
 }
 
 function isSafe(path: BytePath): boolean {
-  return path.length < PATH_MAX && componentsOf(path) !== undefined;
+  return path.startsWith('/') && path.length < PATH_MAX && componentsOf(path) !== undefined;
 }
 
 function summaryOf(
