@@ -60,7 +60,7 @@ export class FakeStore implements Readings {
       .filter((held) => held.key.startsWith(prefix))
       .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : b.received - a.received))
       .map(
-        ({ bytes, retention, ...held }): ListedVersion => ({
+        ({ bytes, retention: _, ...held }): ListedVersion => ({
           ...held,
           size: bytes.length,
           etag: undefined,

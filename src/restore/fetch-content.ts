@@ -1,0 +1,162 @@
+import { addAbortSignal, type Readable } from 'node:stream';
+import { decode, decodeStream } from '../content/decode.js';
+import { SysbackupError, throwIfAborted } from '../errors.js';
+import type { BlockRef, DataRef, ObjectRef } from '../manifest/types.js';
+import type { ObjectStore } from '../store/port.js';
+import { MemoryBudget } from './memory-budget.js';
+
+/** Bytes that come `times` in a row. Good until the next is asked for. */
+export interface Piece {
+  bytes: Uint8Array;
+  times: number;
+}
+
+export interface ContentFetcherOptions {
+  /** Objects fetched at a time. */
+  concurrency: number;
+  signal?: AbortSignal | undefined;
+}
+
+const MEMORY = 64 * 1024 * 1024;
+/** Longer blocks are not held whole. Nearly all are shorter: only snapshots come in one piece of any length. */
+const STREAMED_FROM = 32 * 1024 * 1024;
+/** Up to this, unpacking in one go on the main thread is cheaper than a stream. */
+const AT_ONCE = 64 * 1024;
+
+type SizedRef = ObjectRef & { size: number; n?: number };
+
+/**
+ * Brings the content of files and snapshots: the blocks of one file in order, several fetched ahead, all files
+ * together in bounded memory. Nothing is unpacked beyond its recorded size.
+ */
+export class ContentFetcher {
+  /** GET requests so far. */
+  requests = 0;
+  readonly #store: Pick<ObjectStore, 'get'>;
+  readonly #signal: AbortSignal | undefined;
+  readonly #concurrency: number;
+  readonly #memory = new MemoryBudget(MEMORY);
+  readonly #slots: MemoryBudget;
+
+  constructor(store: Pick<ObjectStore, 'get'>, options: ContentFetcherOptions) {
+    this.#store = store;
+    this.#signal = options.signal;
+    this.#concurrency = options.concurrency;
+    this.#slots = new MemoryBudget(options.concurrency);
+  }
+
+  /**
+   * The pieces of one content, `size` bytes in all. Throws DAMAGED where an object has other bytes than recorded,
+   * and what the store throws.
+   */
+  async *pieces(dat: DataRef, size: number): AsyncGenerator<Piece, void> {
+    if (dat === null) return;
+    const blocks: SizedRef[] = Array.isArray(dat) ? dat : [{ ...dat, size }];
+    if (blocks.some((block) => block.size > STREAMED_FROM)) yield* this.#streamed(blocks);
+    else yield* this.#ahead(blocks);
+  }
+
+  async *#ahead(blocks: readonly SizedRef[]): AsyncGenerator<Piece, void> {
+    const coming: Promise<{ bytes: Uint8Array; release: () => void }>[] = [];
+    let next = 0;
+    try {
+      for (const block of blocks) {
+        for (; next < blocks.length && coming.length < this.#concurrency; next += 1) {
+          const wanted = blocks[next];
+          if (!wanted) break;
+          const fetched = this.#whole(wanted);
+          // Awaited below, in order; until then its failure is nobody's surprise.
+          fetched.catch(() => undefined);
+          coming.push(fetched);
+        }
+        const first = await coming[0];
+        if (!first) break;
+        yield { bytes: first.bytes, times: block.n ?? 1 };
+        first.release();
+        coming.shift();
+      }
+    } finally {
+      for (const result of await Promise.allSettled(coming))
+        if (result.status === 'fulfilled') result.value.release();
+    }
+  }
+
+  async #whole(block: SizedRef): Promise<{ bytes: Uint8Array; release: () => void }> {
+    const release = await this.#memory.take(block.size);
+    try {
+      const slot = await this.#slots.take(1);
+      try {
+        return { bytes: await this.#decoded(block), release };
+      } finally {
+        slot();
+      }
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  async #decoded(block: SizedRef): Promise<Uint8Array> {
+    const stored = await this.#get(block);
+    const expected = { size: block.size, what: nameOf(block) };
+    if (block.size <= AT_ONCE) return decode(await collect(stored, block), block.enc, expected);
+    const bytes = Buffer.allocUnsafe(block.size);
+    let at = 0;
+    for await (const piece of decodeStream(stored, block.enc, expected)) {
+      bytes.set(piece, at);
+      at += piece.length;
+    }
+    return bytes;
+  }
+
+  async *#streamed(blocks: readonly SizedRef[]): AsyncGenerator<Piece, void> {
+    for (const block of blocks) {
+      for (let round = block.n ?? 1; round > 0; round -= 1) {
+        const slot = await this.#slots.take(1);
+        try {
+          const expected = { size: block.size, what: nameOf(block) };
+          const stored = await this.#get(block);
+          for await (const bytes of decodeStream(stored, block.enc, expected)) yield { bytes, times: 1 };
+        } finally {
+          slot();
+        }
+      }
+    }
+  }
+
+  async #get({ key, ver, off, len }: ObjectRef): Promise<Readable> {
+    throwIfAborted(this.#signal);
+    this.requests += 1;
+    const range = off === undefined || len === undefined ? undefined : { start: off, end: off + len };
+    const stream = await this.#store.get(key, ver, range);
+    return this.#signal ? addAbortSignal(this.#signal, stream) : stream;
+  }
+}
+
+/** How many GET requests a content takes. */
+export function requestsFor(dat: DataRef): number {
+  if (dat === null) return 0;
+  return Array.isArray(dat) ? dat.length : 1;
+}
+
+/** Encoded bytes may be a little more than the content: headers, and what would not compress. */
+async function collect(stored: Readable, block: SizedRef): Promise<Uint8Array> {
+  const most = block.len ?? block.size + 4096;
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of stored) {
+    const bytes: Buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk);
+    length += bytes.length;
+    if (length > most)
+      throw new SysbackupError('DAMAGED', `${nameOf(block)} is longer than its ${block.size} bytes can be`, {
+        hint: 'The stored bytes are not what was backed up; restore from another run, and verify this one.',
+      });
+    chunks.push(bytes);
+  }
+  const [only] = chunks;
+  return only && chunks.length === 1 ? only : Buffer.concat(chunks, length);
+}
+
+function nameOf({ key, ver }: Pick<BlockRef, 'key' | 'ver'>): string {
+  return `${key} (version ${ver})`;
+}

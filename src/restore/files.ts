@@ -1,0 +1,241 @@
+import { closeSync } from 'node:fs';
+import { errnoOf, messageOf, SysbackupError } from '../errors.js';
+import { applyMetadata, type MetadataFailure } from '../files/apply.js';
+import { baseOf, type BytePath, parentOf } from '../files/byte-path.js';
+import { OpenFileHandle } from '../files/handle.js';
+import type { SafeDir } from '../files/safe-dir.js';
+import { type FileStat, parseTimeNs } from '../files/stat.js';
+import type { FileEntry } from '../manifest/types.js';
+import { type ContentFetcher, requestsFor } from './fetch-content.js';
+import { type FirstLink, HardLinks } from './hard-links.js';
+import type { MetadataResolver } from './metadata.js';
+import type { Overwrite, PathAction } from './options.js';
+import type { RestoreReport } from './report.js';
+import type { StopCause } from './stop-cause.js';
+import type { HeldFolder, TargetFolders } from './target-folders.js';
+import type { TaskPool } from './task-pool.js';
+import { writeContent } from './write-content.js';
+
+/** What restoring files takes; the same for all of a restore. */
+export interface FileWork {
+  tree: TargetFolders | undefined;
+  fetcher: ContentFetcher;
+  metadata: MetadataResolver;
+  report: RestoreReport;
+  pool: TaskPool;
+  stop: StopCause;
+  overwrite: Overwrite;
+  dryRun: boolean;
+  signal: AbortSignal | undefined;
+}
+
+/** A file's place: the open folder, or undefined where there is none yet (in a dry run). */
+type Place = HeldFolder | undefined;
+type Deed = PathAction['does'];
+
+/** Restores regular files: what is there already first, then hard links, then content. */
+export class Files {
+  readonly #work: FileWork;
+  readonly #links = new HardLinks();
+
+  constructor(work: FileWork) {
+    this.#work = work;
+  }
+
+  /**
+   * Deals with one file, or leaves it under way in the pool. `metadata` must have been prepared with the entry.
+   * Releases the place.
+   */
+  async restore(path: BytePath, entry: FileEntry, place: Place): Promise<void> {
+    const first = entry.id === undefined ? undefined : this.#links.firstOf(entry);
+    if (first) await this.#linked(path, entry, place, first);
+    else await this.#firstOrOnly(path, entry, place);
+  }
+
+  async #firstOrOnly(path: BytePath, entry: FileEntry, place: Place): Promise<void> {
+    const { report, pool, overwrite, dryRun } = this.#work;
+    const existing = place ? place.dir.stat(baseOf(path)) : 'ENOENT';
+    const does = decide(existing, entry, overwrite);
+    if (does === undefined) {
+      report.failure('in-the-way', path, reasonAgainst(existing));
+      report.passed(entry.size);
+      place?.release();
+      return;
+    }
+    const settle = entry.id === undefined ? undefined : this.#links.begin(entry, path);
+    const writes = does === 'create' || does === 'replace';
+    this.#acts(path, entry, does);
+    if (dryRun || !place || !writes) {
+      if (does === 'set-metadata' && place && !dryRun) this.#setMetadata(path, entry, place.dir);
+      report.passed(entry.size);
+      place?.release();
+      // What `never` kept may be anything: its other names must not become links to that.
+      const isOther = does === 'keep' && overwrite === 'never';
+      settle?.(isOther ? undefined : typeof existing === 'string' ? '' : existing.inodeId);
+      return;
+    }
+    await pool.start(async () => {
+      const inodeId = await this.#write(path, entry, place.dir);
+      place.release();
+      settle?.(inodeId);
+    });
+  }
+
+  async #linked(path: BytePath, entry: FileEntry, place: Place, first: FirstLink): Promise<void> {
+    const { report, pool, overwrite, dryRun } = this.#work;
+    const existing = place ? place.dir.stat(baseOf(path)) : 'ENOENT';
+    if (typeof existing !== 'string' && existing.kind === 'directory') {
+      report.failure('in-the-way', path, reasonAgainst(existing));
+      report.passed(entry.size);
+      place?.release();
+      return;
+    }
+    const isLink = typeof existing !== 'string' && existing.inodeId === first.inodeId;
+    const isKept = isLink || (overwrite === 'never' && typeof existing !== 'string');
+    if (isKept || dryRun || !place) {
+      this.#acts(path, entry, isKept ? 'keep' : 'link');
+      report.passed(entry.size);
+      place?.release();
+      return;
+    }
+    await pool.start(async () => {
+      const came = first.coming === undefined || (await first.coming);
+      const errno = came ? this.#link(path, place.dir, first) : 'failed';
+      if (errno === undefined) {
+        this.#acts(path, entry, 'link');
+        report.passed(entry.size);
+      } else {
+        // The first did not come through, or this file system has no such links: a copy of its own.
+        this.#acts(path, entry, typeof existing === 'string' ? 'create' : 'replace');
+        await this.#write(path, entry, place.dir);
+      }
+      place.release();
+    });
+  }
+
+  #acts(path: BytePath, entry: FileEntry, does: Deed): void {
+    const fetches = does === 'create' || does === 'replace';
+    const requests = fetches ? requestsFor(entry.dat) : 0;
+    this.#work.report.acts({ path, kind: 'f', does, bytes: fetches ? entry.size : 0, requests });
+  }
+
+  /** The errno where it cannot be linked. */
+  #link(path: BytePath, dir: SafeDir, first: FirstLink): string | undefined {
+    const folder = this.#work.tree?.hold(parentOf(first.path));
+    if (!folder) return 'ENOENT';
+    if ('errno' in folder) return folder.errno;
+    try {
+      const name = baseOf(first.path);
+      const stat = folder.dir.stat(name);
+      // Whatever was put in its place meanwhile is not what was restored.
+      if (typeof stat === 'string' || stat.inodeId !== first.inodeId) return 'ESTALE';
+      return folder.dir.replaceByHardLink(name, dir, baseOf(path));
+    } finally {
+      folder.release();
+    }
+  }
+
+  #setMetadata(path: BytePath, entry: FileEntry, dir: SafeDir): void {
+    const { report, metadata } = this.#work;
+    const handle = dir.handle(baseOf(path));
+    if (typeof handle === 'string') {
+      report.failure('not-restored', path, handle);
+      return;
+    }
+    const { wanted, failures } = metadata.resolve(entry);
+    failures.push(...applyMetadata(handle, wanted));
+    handle.close();
+    report.metadataNotSet(path, failures);
+  }
+
+  /** The new file's inode id; undefined where it failed, and nothing is left of it. */
+  async #write(path: BytePath, entry: FileEntry, dir: SafeDir): Promise<string | undefined> {
+    const { report, stop, signal } = this.#work;
+    const temporary = dir.createTemporary();
+    if (typeof temporary === 'string') {
+      this.#failed(path, temporary);
+      report.passed(entry.size);
+      return undefined;
+    }
+    let advanced = 0;
+    try {
+      const failures = await this.#fill(entry, temporary.fd, (bytes) => {
+        advanced += bytes;
+        report.advanced(bytes);
+      });
+      const handle = new OpenFileHandle(temporary.fd);
+      const stat = handle.stat();
+      const errno = typeof stat === 'string' ? stat : dir.rename(temporary.name, baseOf(path));
+      if (errno === undefined && typeof stat !== 'string') {
+        report.bytes += entry.size;
+        report.metadataNotSet(path, failures);
+        return stat.inodeId;
+      }
+      this.#failed(path, errno ?? 'EIO');
+    } catch (error) {
+      stop.failed(signal?.aborted ? stopped(error) : error);
+      // Why all ends is told once; each path under way then has nothing to add.
+      if (stop.error === undefined) report.failure(codeOf(error), path, messageOf(error));
+      else report.failed += 1;
+    } finally {
+      closeSync(temporary.fd);
+      report.passed(entry.size - advanced);
+    }
+    dir.remove(temporary.name);
+    return undefined;
+  }
+
+  async #fill(entry: FileEntry, fd: number, onBytes: (bytes: number) => void): Promise<MetadataFailure[]> {
+    const { fetcher, metadata, stop, signal } = this.#work;
+    const pieces = fetcher.pieces(entry.dat, entry.size);
+    const sha = await writeContent(fd, entry.size, pieces, { onBytes, signal });
+    if (entry.dat !== null) stop.fetched();
+    if (sha !== entry.sha)
+      throw new SysbackupError(
+        'DAMAGED',
+        `its content has the SHA-256 ${sha} where ${entry.sha} is recorded`,
+      );
+    const { wanted, failures } = metadata.resolve(entry);
+    failures.push(...applyMetadata(new OpenFileHandle(fd), wanted));
+    return failures;
+  }
+
+  #failed(path: BytePath, errno: string): void {
+    this.#work.stop.failedWith(errno);
+    const reason = errno === 'EISDIR' ? 'a folder stands in its place' : errno;
+    this.#work.report.failure(errno === 'EISDIR' ? 'in-the-way' : 'not-restored', path, reason);
+  }
+}
+
+/** What is to be done about a file; undefined: nothing can be. */
+function decide(existing: FileStat | string, entry: FileEntry, overwrite: Overwrite): Deed | undefined {
+  if (typeof existing === 'string') return existing === 'ENOENT' ? 'create' : undefined;
+  if (overwrite === 'never') return 'keep';
+  if (existing.kind === 'directory') return undefined;
+  if (overwrite === 'always' || !isUnchanged(existing, entry)) return 'replace';
+  // A file that has other names may have them outside the target, where nothing must change. With several names in
+  // the backup too they are likely ours; then it stays only if there is nothing to set.
+  if (existing.links === 1) return 'set-metadata';
+  const { uid, gid, mode } = existing;
+  const isSame = uid === entry.uid && gid === entry.gid && mode === entry.mode;
+  return entry.id !== undefined && isSame ? 'keep' : 'replace';
+}
+
+function isUnchanged(existing: FileStat, entry: FileEntry): boolean {
+  return (
+    existing.kind === 'file' && existing.size === entry.size && existing.mtimeNs === parseTimeNs(entry.mt)
+  );
+}
+
+function reasonAgainst(existing: FileStat | string): string {
+  return typeof existing === 'string' ? existing : 'a folder stands in its place';
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof SysbackupError) return error.code === 'DAMAGED' ? 'damaged' : 'not-fetched';
+  return errnoOf(error) === undefined ? 'not-fetched' : 'not-restored';
+}
+
+function stopped(cause: unknown): SysbackupError {
+  return new SysbackupError('ABORTED', 'stopped before the end', { cause });
+}

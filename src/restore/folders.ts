@@ -1,0 +1,158 @@
+import { applyMetadata } from '../files/apply.js';
+import { baseOf, type BytePath, displayPath, parentOf } from '../files/byte-path.js';
+import { OpenFileHandle } from '../files/handle.js';
+import { entryPath } from '../manifest/paths.js';
+import type { DirectoryEntry } from '../manifest/types.js';
+import type { FolderSpool } from './folder-spool.js';
+import type { MetadataResolver } from './metadata.js';
+import type { Overwrite } from './options.js';
+import type { RestoreReport } from './report.js';
+import type { HeldFolder, TargetFolders } from './target-folders.js';
+
+/** What a folder's place turned out to be. */
+export type FolderPlace =
+  | HeldFolder
+  /** Not there, and not made, this being a dry run. */
+  | 'absent'
+  /** Something else stands there or above; that has been reported. */
+  | 'blocked';
+
+const REASONS: Partial<Record<string, string>> = {
+  ELOOP: 'a symlink stands there, and none is followed',
+  ENOTDIR: 'something that is no folder stands there',
+  ENOENT: 'it was removed meanwhile',
+};
+
+/**
+ * Makes the folders of a restore as they are needed, first closed to others, and gives them their metadata at the
+ * end, when nothing is written in them any more.
+ */
+export class Folders {
+  readonly #tree: TargetFolders | undefined;
+  readonly #spool: FolderSpool;
+  readonly #report: RestoreReport;
+  readonly #overwrite: Overwrite;
+  readonly #dryRun: boolean;
+  /** Entries of folders that were not selected, but may lie above something that is. */
+  readonly #above = new Map<BytePath, DirectoryEntry>();
+  readonly #blocked = new Set<BytePath>();
+
+  constructor(
+    tree: TargetFolders | undefined,
+    spool: FolderSpool,
+    report: RestoreReport,
+    options: { overwrite: Overwrite; dryRun: boolean },
+  ) {
+    this.#tree = tree;
+    this.#spool = spool;
+    this.#report = report;
+    this.#overwrite = options.overwrite;
+    this.#dryRun = options.dryRun;
+  }
+
+  /** A folder's entry that was not selected. Entries come in path order: most can soon be forgotten. */
+  async passBy(path: BytePath, entry: DirectoryEntry): Promise<void> {
+    if (path === '/' && this.#tree?.madeTarget) await this.#spool.add(entry);
+    for (const above of this.#above.keys()) if (!path.startsWith(above)) this.#above.delete(above);
+    this.#above.set(path, entry);
+  }
+
+  /** A selected folder. */
+  async restore(path: BytePath, entry: DirectoryEntry): Promise<void> {
+    const place = await this.#ensure(path, entry);
+    if (place === 'blocked') this.#report.failed += 1;
+    if (typeof place !== 'string') place.release();
+  }
+
+  /** The folder that this path is in, made where it has to be; to be released. */
+  async parentOf(path: BytePath): Promise<FolderPlace> {
+    return this.#ensure(parentOf(path), undefined);
+  }
+
+  /** Gives all folders their metadata, those below first. */
+  async finish(metadata: MetadataResolver): Promise<void> {
+    for await (const batch of this.#spool.reversed()) {
+      await metadata.prepare(batch);
+      for (const entry of batch) this.#finishOne(entry, metadata);
+    }
+  }
+
+  async #ensure(path: BytePath, selected: DirectoryEntry | undefined): Promise<FolderPlace> {
+    if (!this.#tree) return this.#made(path, selected, 'absent');
+    const held = this.#tree.hold(path);
+    if (!('errno' in held)) {
+      if (selected) await this.#existing(path, selected, held);
+      return held;
+    }
+    if (held.errno !== 'ENOENT') return this.#isBlocked(held.at, held.errno);
+    if (this.#dryRun) return this.#made(path, selected, 'absent');
+    const parent = await this.#ensure(parentOf(path), undefined);
+    if (typeof parent === 'string') return parent;
+    const errno = parent.dir.makeFolder(baseOf(path));
+    parent.release();
+    if (errno !== undefined) return this.#isBlocked(path, errno);
+    const made = this.#tree.hold(path);
+    return 'errno' in made ? this.#isBlocked(path, made.errno) : this.#made(path, selected, made);
+  }
+
+  async #made<Place extends FolderPlace>(
+    path: BytePath,
+    selected: DirectoryEntry | undefined,
+    place: Place,
+  ): Promise<Place> {
+    if (selected) this.#report.acts({ path, kind: 'd', does: 'create', bytes: 0, requests: 0 });
+    const entry = selected ?? this.#above.get(path);
+    if (place === 'absent') return place;
+    if (entry) await this.#spool.add(entry);
+    else this.#withoutEntry(path);
+    return place;
+  }
+
+  #withoutEntry(path: BytePath): void {
+    const message = `${displayPath(path)}: the manifest has no entry for this folder, so it stays closed to others`;
+    this.#report.problem({ severity: 'note', code: 'folder-without-entry', path, message });
+  }
+
+  async #existing(path: BytePath, entry: DirectoryEntry, held: HeldFolder): Promise<void> {
+    // What a person made and named is theirs, unless it is the very folder that was backed up.
+    const isOthers = path === '/' && this.#tree?.madeTarget === false && !this.#tree.isRoot;
+    const keep = this.#overwrite === 'never' || isOthers;
+    const does = keep ? 'keep' : path === '/' && this.#tree?.madeTarget ? 'create' : 'set-metadata';
+    this.#report.acts({ path, kind: 'd', does, bytes: 0, requests: 0 });
+    if (keep || this.#dryRun) return;
+    openToOwner(held);
+    await this.#spool.add(entry);
+  }
+
+  #finishOne(entry: DirectoryEntry, metadata: MetadataResolver): void {
+    const path = entryPath(entry);
+    const held = this.#tree?.hold(path);
+    if (!held) return;
+    if ('errno' in held) {
+      this.#isBlocked(held.at, held.errno);
+      return;
+    }
+    const { wanted, failures } = metadata.resolve(entry);
+    failures.push(...applyMetadata(new OpenFileHandle(held.dir.fd), wanted));
+    held.release();
+    this.#report.metadataNotSet(path, failures);
+  }
+
+  #isBlocked(at: BytePath, errno: string): 'blocked' {
+    if (!this.#blocked.has(at)) {
+      this.#blocked.add(at);
+      const message = `${displayPath(at)}: cannot be a folder in the target, nothing below it is restored: ${REASONS[errno] ?? errno}`;
+      this.#report.problem({ severity: 'failure', code: 'folder-blocked', path: at, message });
+    }
+    return 'blocked';
+  }
+}
+
+/** Who is not root needs rights of their own to write in it; its own mode comes back at the end. */
+function openToOwner({ dir }: HeldFolder): void {
+  const handle = new OpenFileHandle(dir.fd);
+  const stat = handle.stat();
+  if (typeof stat === 'string' || (stat.mode & 0o700) === 0o700) return;
+  // Where this fails, so does writing in it, which is reported then.
+  handle.chmod(stat.mode | 0o700);
+}

@@ -1,0 +1,83 @@
+import type { EventListener, Problem, RunOutcome } from '../events.js';
+import type { BytePath } from '../files/byte-path.js';
+import type { MetadataFailure } from '../files/apply.js';
+import type { OwnerIds } from '../files/owners.js';
+import type { ObjectStore } from '../store/port.js';
+
+/** What becomes of a path that is there already. */
+export type Overwrite =
+  /** It is replaced. */
+  | 'always'
+  /** A regular file of the same size and modification time, or a symlink of the same target, only gets its metadata. */
+  | 'if-changed'
+  /** It stays as it is. */
+  | 'never';
+
+export interface RestoreOptions {
+  store: Pick<ObjectStore, 'get' | 'description'>;
+  /** The run's manifest: see `resolveRun`. */
+  run: { key: string; version: string };
+  /**
+   * Folder that everything goes below: `/a/b` comes back as `TARGET/a/b`. It is made where it is not there. It may
+   * be a symlink, or lie behind some; below it none is followed.
+   */
+  target: string;
+  /** What to restore, see {@link pathSelector}. Absent or empty: all. */
+  include?: readonly string[] | undefined;
+  /** What to leave out of that. */
+  exclude?: readonly string[] | undefined;
+  /** Default `if-changed`. */
+  overwrite?: Overwrite | undefined;
+  /** Say what would be done ({@link onPath}, the summary), and do nothing. Default false. */
+  dryRun?: boolean | undefined;
+  /** Objects fetched at a time. Default 8. */
+  concurrency?: number | undefined;
+  /** Folder for temporary files: the manifest, and the folders' metadata until the end. */
+  spoolFolder: string;
+  /** Finds the ids of owners' names. Default: asks this machine. */
+  owners?: OwnerIds | undefined;
+  /** Take the recorded ids instead of what the names mean on this machine. Default false. */
+  numericOwners?: boolean | undefined;
+  onEvent?: EventListener | undefined;
+  /** Called for each selected path with what is done with it, before it is. */
+  onPath?: ((action: PathAction) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface PathAction {
+  path: BytePath;
+  kind: 'd' | 'l' | 'f';
+  /** `keep`: nothing; `set-metadata`: only that; `link`: one more name of a file restored before. */
+  does: 'create' | 'replace' | 'set-metadata' | 'keep' | 'link';
+  /** Bytes of content to be written. */
+  bytes: number;
+  /** GET requests for them. */
+  requests: number;
+}
+
+/** Kinds of metadata that may be impossible to set. */
+export type MetadataKind = MetadataFailure['what'];
+
+export interface RestoreSummary {
+  backup: string;
+  run: string;
+  /** The run's own. */
+  outcome: RunOutcome;
+  dryRun: boolean;
+  /** Paths selected, by kind. */
+  selected: { d: number; l: number; f: number };
+  /** What was done with them (in a dry run: what would be). */
+  done: Record<PathAction['does'], number>;
+  /** Paths that were not restored. */
+  failed: number;
+  /** Bytes of content written. */
+  bytes: number;
+  /** GET requests for content. */
+  requests: number;
+  /** How often each kind of metadata could not be set. */
+  notSet: Partial<Record<MetadataKind, number>>;
+  /** The first thousand; each was an event too. */
+  problems: Problem[];
+  /** How many there were, by severity. `failure` and `broken` mean that something is missing in the target. */
+  problemCounts: Record<Problem['severity'], number>;
+}

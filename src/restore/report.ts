@@ -1,0 +1,129 @@
+import type { EventListener, Problem } from '../events.js';
+import type { MetadataFailure } from '../files/apply.js';
+import { type BytePath, displayPath } from '../files/byte-path.js';
+import type { MetadataKind, PathAction, RestoreOptions, RestoreSummary } from './options.js';
+
+const PROBLEMS_KEPT = 1000;
+/** Between two reports of progress. */
+const PROGRESS_ENTRIES = 500;
+const PROGRESS_BYTES = 8 * 1024 * 1024;
+
+const KINDS: Record<MetadataKind, string> = {
+  owner: 'the owner',
+  group: 'the group',
+  mode: 'all bits of the mode',
+  acl: 'the ACL',
+  xattr: 'extended attributes',
+  times: 'the modification time',
+};
+
+/** Counts what a restore does, and tells the listeners. */
+export class RestoreReport {
+  readonly selected = { d: 0, l: 0, f: 0 };
+  readonly done: Record<PathAction['does'], number> = {
+    create: 0,
+    replace: 0,
+    'set-metadata': 0,
+    keep: 0,
+    link: 0,
+  };
+  failed = 0;
+  /** Bytes of content written. */
+  bytes = 0;
+  /** What all actions so far take. */
+  readonly planned = { bytes: 0, requests: 0 };
+  readonly problems: Problem[] = [];
+  readonly problemCounts: RestoreSummary['problemCounts'] = { note: 0, failure: 0, broken: 0 };
+  readonly notSet: Partial<Record<MetadataKind, number>> = {};
+  /** What could not be set first, of each kind. */
+  readonly #firstNotSet = new Map<MetadataKind, { path: BytePath; detail: string }>();
+  readonly #onEvent: EventListener | undefined;
+  readonly #onPath: RestoreOptions['onPath'];
+  readonly #total: { entries: number; bytes: number };
+  #entries = 0;
+  #progressBytes = 0;
+  #said = { entries: 0, bytes: 0 };
+
+  constructor(
+    options: Pick<RestoreOptions, 'onEvent' | 'onPath'>,
+    total: { entries: number; bytes: number },
+  ) {
+    this.#onEvent = options.onEvent;
+    this.#onPath = options.onPath;
+    this.#total = total;
+  }
+
+  /** A path was not restored. */
+  failure(code: string, path: BytePath, message: string): void {
+    this.failed += 1;
+    this.problem({ severity: 'failure', code, path, message: `${displayPath(path)}: ${message}` });
+  }
+
+  problem(problem: Problem): void {
+    this.problemCounts[problem.severity] += 1;
+    if (this.problems.length < PROBLEMS_KEPT) this.problems.push(problem);
+    this.#onEvent?.({ type: 'problem', problem });
+  }
+
+  log(message: string): void {
+    this.#onEvent?.({ type: 'log', level: 'info', message });
+  }
+
+  /** Something is about to be done with a selected path. */
+  acts(action: PathAction): void {
+    this.done[action.does] += 1;
+    this.planned.bytes += action.bytes;
+    this.planned.requests += action.requests;
+    this.#onPath?.(action);
+  }
+
+  /** Metadata of a path could not be set; it is told at the end, once for each kind. */
+  metadataNotSet(path: BytePath, failures: readonly MetadataFailure[]): void {
+    for (const failure of failures) {
+      this.notSet[failure.what] = (this.notSet[failure.what] ?? 0) + 1;
+      if (this.#firstNotSet.has(failure.what)) continue;
+      const detail = 'name' in failure ? `${failure.name}: ${failure.errno}` : failure.errno;
+      this.#firstNotSet.set(failure.what, { path, detail });
+    }
+  }
+
+  /** Who is not root cannot give files away, and knows it; for root it means that something is missing. */
+  tellWhatWasNotSet(isRoot: boolean): void {
+    for (const [kind, { path, detail }] of this.#firstNotSet) {
+      const count = this.notSet[kind] ?? 0;
+      const where = count === 1 ? 'one path' : `${count} paths`;
+      this.problem({
+        severity: isRoot ? 'failure' : 'note',
+        code: `${kind}-not-set`,
+        path,
+        message: `${KINDS[kind]} could not be set on ${where}; the first was ${displayPath(path)} (${detail})`,
+      });
+    }
+  }
+
+  /** An entry of the manifest has been dealt with, with so many bytes of content. */
+  passed(bytes: number): void {
+    this.#entries += 1;
+    this.advanced(bytes);
+  }
+
+  /** Bytes of content have been dealt with. */
+  advanced(bytes: number): void {
+    this.#progressBytes += bytes;
+    const entries = this.#entries - this.#said.entries;
+    if (entries >= PROGRESS_ENTRIES || this.#progressBytes - this.#said.bytes >= PROGRESS_BYTES)
+      this.tellProgress();
+  }
+
+  tellProgress(): void {
+    this.#said = { entries: this.#entries, bytes: this.#progressBytes };
+    this.#onEvent?.({
+      type: 'progress',
+      phase: 'restore',
+      entries: this.#entries,
+      entriesTotal: this.#total.entries,
+      bytes: this.#progressBytes,
+      bytesTotal: this.#total.bytes,
+    });
+  }
+}

@@ -1,0 +1,220 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { messageOf, SysbackupError, throwIfAborted } from '../errors.js';
+import { type BytePath, displayPath, pathFromText } from '../files/byte-path.js';
+import { OwnerIds } from '../files/owners.js';
+import { componentsOf } from '../files/safe-dir.js';
+import { type FetchedManifest, fetchManifest } from '../manifest/fetch.js';
+import { entryPath } from '../manifest/paths.js';
+import type { FileSystemEntry, ManifestLine } from '../manifest/types.js';
+import { ContentFetcher } from './fetch-content.js';
+import { Files } from './files.js';
+import { FolderSpool } from './folder-spool.js';
+import { Folders } from './folders.js';
+import { MetadataResolver } from './metadata.js';
+import type { RestoreOptions, RestoreSummary } from './options.js';
+import { RestoreReport } from './report.js';
+import { pathSelector } from './select.js';
+import { StopCause } from './stop-cause.js';
+import { restoreSymlink, type SymlinkWork } from './symlinks.js';
+import { TargetFolders } from './target-folders.js';
+import { TaskPool } from './task-pool.js';
+
+const CONCURRENCY = 8;
+/** A longer path than the kernel takes was never backed up. */
+const PATH_MAX = 4096;
+
+/**
+ * Brings the files of one run back below a target.
+ *
+ * The whole manifest is read and found right before anything is written. Then folders are made, closed to others;
+ * each file is written under a temporary name beside its place, checked against its SHA-256, given its metadata,
+ * and renamed; folders get theirs at the end. What fails is a problem of its path, and the rest goes on. Nothing
+ * outside the target is written, whatever the manifest says and whatever stands in the target.
+ *
+ * Throws DAMAGED where the manifest is not right; NOT_FOUND, ACCESS_DENIED or STORE_FAILED where the store cannot be
+ * read; SYSTEM where the target or the spool cannot be written (any more); ABORTED. What was restored until then stays.
+ */
+export async function restore(options: RestoreOptions): Promise<RestoreSummary> {
+  const { store, run, spoolFolder, signal, onEvent, dryRun = false } = options;
+  onEvent?.({ type: 'phase', phase: 'restore' });
+  const select = pathSelector(options.include, options.exclude);
+  const spool = await mkdtemp(join(spoolFolder, 'restore-')).catch((error: unknown) => {
+    throw new SysbackupError('SYSTEM', `cannot make a folder in ${spoolFolder}: ${messageOf(error)}`, {
+      hint: 'Name another folder for temporary files.',
+      cause: error,
+    });
+  });
+  const total = { entries: 0, bytes: 0 };
+  const count = (lines: readonly ManifestLine[]): void => {
+    for (const line of lines) {
+      if (!isPathEntry(line) || !select(entryPath(line))) continue;
+      total.entries += 1;
+      if (line.typ === 'f') total.bytes += line.size;
+    }
+  };
+  try {
+    const manifest = await fetchManifest(store, run, spool, { onLines: count, signal });
+    const target = pathFromText(resolve(options.target));
+    const tree = TargetFolders.open(target, !dryRun);
+    try {
+      const report = new RestoreReport(options, total);
+      const work = new Restoration(options, { tree, target, spool, report, select });
+      await work.restoreAll(manifest);
+      return summaryOf(manifest, report, work.requests, dryRun);
+    } finally {
+      tree?.close();
+    }
+  } finally {
+    await rm(spool, { recursive: true, force: true });
+  }
+}
+
+interface Place {
+  tree: TargetFolders | undefined;
+  target: BytePath;
+  spool: string;
+  report: RestoreReport;
+  select: (path: BytePath) => boolean;
+}
+
+class Restoration {
+  readonly #fetcher: ContentFetcher;
+  readonly #files: Files;
+  readonly #folders: Folders;
+  readonly #folderSpool: FolderSpool;
+  readonly #metadata: MetadataResolver;
+  readonly #pool: TaskPool;
+  readonly #stop: StopCause;
+  readonly #symlinks: SymlinkWork;
+  readonly #report: RestoreReport;
+  readonly #select: (path: BytePath) => boolean;
+  readonly #signal: AbortSignal | undefined;
+  readonly #dryRun: boolean;
+
+  constructor(options: RestoreOptions, { tree, target, spool, report, select }: Place) {
+    const { overwrite = 'if-changed', dryRun = false, concurrency = CONCURRENCY, signal } = options;
+    const metadata = new MetadataResolver(options.owners ?? new OwnerIds(), options.numericOwners ?? false);
+    const fetcher = new ContentFetcher(options.store, { concurrency, signal });
+    const stop = new StopCause(displayPath(target));
+    const pool = new TaskPool(concurrency);
+    this.#folderSpool = new FolderSpool(spool);
+    this.#folders = new Folders(tree, this.#folderSpool, report, { overwrite, dryRun });
+    this.#files = new Files({ tree, fetcher, metadata, report, pool, stop, overwrite, dryRun, signal });
+    this.#symlinks = { metadata, report, stop, overwrite, dryRun };
+    this.#fetcher = fetcher;
+    this.#metadata = metadata;
+    this.#pool = pool;
+    this.#stop = stop;
+    this.#report = report;
+    this.#select = select;
+    this.#signal = signal;
+    this.#dryRun = dryRun;
+  }
+
+  get requests(): number {
+    return this.#fetcher.requests;
+  }
+
+  async restoreAll(manifest: FetchedManifest): Promise<void> {
+    try {
+      try {
+        for await (const lines of manifest.lines(this.#signal)) if (!(await this.#restoreBatch(lines))) break;
+      } finally {
+        await this.#pool.idle();
+      }
+      throwIfAborted(this.#signal);
+      if (!this.#dryRun) await this.#folders.finish(this.#metadata);
+      if (this.#stop.error) throw this.#stop.error;
+    } finally {
+      await this.#folderSpool.remove();
+    }
+    this.#report.tellWhatWasNotSet(process.geteuid?.() === 0);
+    this.#report.tellProgress();
+  }
+
+  /** False where nothing after this batch concerns a restore of files, or all must end. */
+  async #restoreBatch(lines: readonly ManifestLine[]): Promise<boolean> {
+    const entries: { path: BytePath; entry: FileSystemEntry; selected: boolean }[] = [];
+    let more = true;
+    for (const line of lines) {
+      if (line.typ === 'manifest') continue;
+      if (!isPathEntry(line)) {
+        more = false;
+        break;
+      }
+      const path = entryPath(line);
+      entries.push({ path, entry: line, selected: this.#select(path) });
+    }
+    const selected = entries.filter((one) => one.selected).map(({ entry }) => entry);
+    if (!this.#dryRun && selected.length > 0) await this.#metadata.prepare(selected);
+    for (const { path, entry, selected } of entries) {
+      if (this.#stop.error) return false;
+      throwIfAborted(this.#signal);
+      if (selected) await this.#restoreEntry(path, entry);
+      else if (entry.typ === 'd' && isSafe(path)) await this.#folders.passBy(path, entry);
+    }
+    return more;
+  }
+
+  async #restoreEntry(path: BytePath, entry: FileSystemEntry): Promise<void> {
+    const report = this.#report;
+    report.selected[entry.typ] += 1;
+    const bytes = entry.typ === 'f' ? entry.size : 0;
+    if (!isSafe(path) || (path === '/' && entry.typ !== 'd')) {
+      report.failure('unsafe-path', path, 'is no path that could have been backed up, and is not restored');
+      report.passed(bytes);
+      return;
+    }
+    if (entry.typ === 'd') {
+      await this.#folders.restore(path, entry);
+      report.passed(0);
+      return;
+    }
+    const place = await this.#folders.parentOf(path);
+    if (place === 'blocked') {
+      report.failed += 1;
+      report.passed(bytes);
+      return;
+    }
+    const held = place === 'absent' ? undefined : place;
+    if (entry.typ === 'f') {
+      await this.#files.restore(path, entry, held);
+      return;
+    }
+    restoreSymlink(path, entry, held?.dir, this.#symlinks);
+    held?.release();
+    report.passed(0);
+  }
+}
+
+function isPathEntry(line: ManifestLine): line is FileSystemEntry {
+  return line.typ === 'd' || line.typ === 'l' || line.typ === 'f';
+}
+
+function isSafe(path: BytePath): boolean {
+  return path.startsWith('/') && path.length < PATH_MAX && componentsOf(path) !== undefined;
+}
+
+function summaryOf(
+  { header, footer }: FetchedManifest,
+  report: RestoreReport,
+  requests: number,
+  dryRun: boolean,
+): RestoreSummary {
+  const { selected, done, failed, bytes, notSet, problems, problemCounts } = report;
+  return {
+    backup: header.backup,
+    run: header.run,
+    outcome: footer.outcome,
+    dryRun,
+    selected,
+    done,
+    failed,
+    bytes: dryRun ? report.planned.bytes : bytes,
+    requests: dryRun ? report.planned.requests : requests,
+    notSet,
+    problems,
+    problemCounts,
+  };
+}

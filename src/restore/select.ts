@@ -1,0 +1,45 @@
+import picomatch from 'picomatch';
+import { SysbackupError } from '../errors.js';
+import { type BytePath, pathFromText, textOfPath } from '../files/byte-path.js';
+
+/**
+ * Whether a path is wanted. Patterns are globs (`*`, `?`, `[a-z]`, `{a,b}`, and `**` for any number of folders),
+ * matched against the absolute path as it was backed up; names with a leading dot are names like others. One that
+ * does not begin with `/` may begin in any folder: `*.conf` is `/**` + `/*.conf`. Naming a folder, by itself or by a
+ * pattern, brings or leaves out all below it. Without `include` all is wanted; `exclude` wins over it.
+ *
+ * Folders above a wanted path are restored with it where they are not there, whatever the patterns say.
+ */
+export function pathSelector(
+  include: readonly string[] = [],
+  exclude: readonly string[] = [],
+): (path: BytePath) => boolean {
+  const wanted = include.length === 0 ? undefined : matcher(include);
+  const unwanted = exclude.length === 0 ? undefined : matcher(exclude);
+  if (!wanted && !unwanted) return () => true;
+  return (path) => (wanted?.(path) ?? true) && !unwanted?.(path);
+}
+
+function matcher(patterns: readonly string[]): (path: BytePath) => boolean {
+  const globs = patterns.map(withAllBelow);
+  const matchesText = compile(globs);
+  // A name that is no valid UTF-8 is matched byte by byte, so that `*` and `?` still work on it.
+  const matchesBytes = compile(globs.map((glob) => pathFromText(glob)));
+  return (path) => {
+    const text = textOfPath(path);
+    return text === undefined ? matchesBytes(path) : matchesText(text);
+  };
+}
+
+function withAllBelow(pattern: string): string {
+  if (pattern === '')
+    throw new SysbackupError('USAGE', 'a pattern for paths is empty', { hint: 'Use `/` for all.' });
+  const anchored = pattern.startsWith('/') ? pattern : `/**/${pattern}`;
+  // `/a/**` matches `/a` itself too.
+  return `${anchored.replace(/\/+$/, '')}/**`;
+}
+
+function compile(globs: readonly string[]): (text: string) => boolean {
+  // `s`, or a newline in a name would end what `**` matches. `!` at the beginning of a glob has no meaning here.
+  return picomatch([...globs], { dot: true, flags: 's', nonegate: true, strictSlashes: false });
+}

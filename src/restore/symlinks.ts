@@ -1,0 +1,89 @@
+import { applyMetadata } from '../files/apply.js';
+import { baseOf, type BytePath } from '../files/byte-path.js';
+import type { SafeDir } from '../files/safe-dir.js';
+import type { FileStat } from '../files/stat.js';
+import { linkTarget } from '../manifest/paths.js';
+import type { SymlinkEntry } from '../manifest/types.js';
+import type { MetadataResolver } from './metadata.js';
+import type { Overwrite, PathAction } from './options.js';
+import type { RestoreReport } from './report.js';
+import type { StopCause } from './stop-cause.js';
+
+/** What restoring symlinks takes. */
+export interface SymlinkWork {
+  metadata: MetadataResolver;
+  report: RestoreReport;
+  stop: StopCause;
+  overwrite: Overwrite;
+  dryRun: boolean;
+}
+
+/**
+ * Restores one symlink. Its target is text that is written and never followed. `dir` is the folder it is in,
+ * undefined where that is not there yet (in a dry run).
+ */
+export function restoreSymlink(
+  path: BytePath,
+  entry: SymlinkEntry,
+  dir: SafeDir | undefined,
+  work: SymlinkWork,
+): void {
+  const { report, dryRun } = work;
+  const existing = dir ? dir.stat(baseOf(path)) : 'ENOENT';
+  const does = decide(path, entry, dir, existing, work.overwrite);
+  if (does === undefined) {
+    const reason = typeof existing === 'string' ? existing : 'a folder stands in its place';
+    report.failure(typeof existing === 'string' ? 'not-restored' : 'in-the-way', path, reason);
+    return;
+  }
+  report.acts({ path, kind: 'l', does, bytes: 0, requests: 0 });
+  if (dryRun || !dir || does === 'keep') return;
+  const errno =
+    does === 'set-metadata'
+      ? setMetadata(path, entry, dir, baseOf(path), work)
+      : make(path, entry, dir, work);
+  if (errno === undefined) return;
+  work.stop.failedWith(errno);
+  report.failure('not-restored', path, errno === 'EISDIR' ? 'a folder stands in its place' : errno);
+}
+
+function decide(
+  path: BytePath,
+  entry: SymlinkEntry,
+  dir: SafeDir | undefined,
+  existing: FileStat | string,
+  overwrite: Overwrite,
+): PathAction['does'] | undefined {
+  if (typeof existing === 'string') return existing === 'ENOENT' ? 'create' : undefined;
+  if (overwrite === 'never') return 'keep';
+  if (existing.kind === 'directory') return undefined;
+  if (overwrite === 'always' || existing.kind !== 'symlink' || existing.links !== 1) return 'replace';
+  const pointsTo = dir?.readLink(baseOf(path));
+  const isSame = typeof pointsTo === 'object' && pointsTo.target === linkTarget(entry);
+  return isSame ? 'set-metadata' : 'replace';
+}
+
+function make(path: BytePath, entry: SymlinkEntry, dir: SafeDir, work: SymlinkWork): string | undefined {
+  const temporary = dir.makeTemporaryLink(linkTarget(entry));
+  if (typeof temporary === 'string') return temporary;
+  const errno =
+    setMetadata(path, entry, dir, temporary.name, work) ?? dir.rename(temporary.name, baseOf(path));
+  if (errno !== undefined) dir.remove(temporary.name);
+  return errno;
+}
+
+function setMetadata(
+  path: BytePath,
+  entry: SymlinkEntry,
+  dir: SafeDir,
+  name: BytePath,
+  { metadata, report }: SymlinkWork,
+): string | undefined {
+  const handle = dir.handle(name);
+  if (typeof handle === 'string') return handle;
+  const { wanted, failures } = metadata.resolve(entry);
+  failures.push(...applyMetadata(handle, wanted));
+  handle.close();
+  report.metadataNotSet(path, failures);
+  return undefined;
+}

@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { ftruncateSync, write, writeSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { throwIfAborted } from '../errors.js';
+import type { Piece } from './fetch-content.js';
+
+/** What file systems usually allocate by. */
+const PAGE = 4096;
+const ZEROS = Buffer.alloc(PAGE);
+/** Up to this, a write into the page cache is over sooner than a thread would begin with it. */
+const AT_ONCE = 64 * 1024;
+/** Repeated bytes after which other work gets its turn. */
+const TURN = 16 * 1024 * 1024;
+
+const writeAsync = promisify(write);
+
+export interface WriteContentOptions {
+  /** Called with the bytes dealt with since the last call. */
+  onBytes?: (bytes: number) => void;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Writes a content of `size` bytes into an empty file and returns its SHA-256 in hex. Pages of zeros are not
+ * written: where they were, the file has holes. Throws what reading the pieces or writing the file throws.
+ */
+export async function writeContent(
+  fd: number,
+  size: number,
+  pieces: AsyncIterable<Piece>,
+  options: WriteContentOptions = {},
+): Promise<string> {
+  const hash = createHash('sha256');
+  // Beforehand, so that a file that is too long for the file system fails before it is fetched.
+  if (size >= PAGE) ftruncateSync(fd, size);
+  let at = 0;
+  let turn = 0;
+  for await (const { bytes, times } of pieces) {
+    const extents = dataIn(bytes, at);
+    for (let round = 0; round < times; round += 1) {
+      throwIfAborted(options.signal);
+      hash.update(bytes);
+      for (const { start, end } of extents) await writeAll(fd, bytes.subarray(start, end), at + start);
+      at += bytes.length;
+      turn += bytes.length;
+      options.onBytes?.(bytes.length);
+      if (turn >= TURN) {
+        turn = 0;
+        await setImmediate();
+      }
+    }
+  }
+  return hash.digest('hex');
+}
+
+/** The parts that are no pages of zeros. The pages are the file's: the first piece of one may be short. */
+function dataIn(bytes: Uint8Array, at: number): { start: number; end: number }[] {
+  if (bytes.length < PAGE) return [{ start: 0, end: bytes.length }];
+  const extents: { start: number; end: number }[] = [];
+  let open: { start: number; end: number } | undefined;
+  for (let start = 0, end = PAGE - (at % PAGE); start < bytes.length; start = end, end += PAGE) {
+    end = Math.min(end, bytes.length);
+    if (isZero(bytes, start, end)) open = undefined;
+    else if (open) open.end = end;
+    else extents.push((open = { start, end }));
+  }
+  return extents;
+}
+
+function isZero(bytes: Uint8Array, start: number, end: number): boolean {
+  if (bytes[start] !== 0 || bytes[end - 1] !== 0) return false;
+  return ZEROS.compare(bytes, start, end, 0, end - start) === 0;
+}
+
+async function writeAll(fd: number, bytes: Uint8Array, at: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const length = bytes.length - done;
+    done +=
+      length <= AT_ONCE
+        ? writeSync(fd, bytes, done, length, at + done)
+        : (await writeAsync(fd, bytes, done, length, at + done)).bytesWritten;
+  }
+}
