@@ -18,6 +18,9 @@ export interface ContentObjectsOptions {
   storageClass?: string;
 }
 
+/** Extensions begun before the first is awaited; how many are under way is the store's affair. */
+const EXTENSIONS_AT_ONCE = 1024;
+
 /** What is left of a block once its bytes are on their way. */
 export interface StoredBlock {
   bytes: Uint8Array;
@@ -68,13 +71,37 @@ export class ContentObjects {
   /**
    * Moves the lock of a known object out. Resolves to false where the store will not, and the lock it has is too
    * short: the content must be stored anew, and the row counts as gone.
+   *
+   * @param locks how far; default: the run's
    */
-  renew(row: number): Promise<boolean> {
+  renew(row: number, locks: LockDates = this.#options.locks): Promise<boolean> {
     const known = this.#renewals.get(row);
     if (known !== undefined) return known;
-    const work = this.#renew(row).finally(() => this.#renewals.delete(row));
+    const work = this.#renew(row, locks).finally(() => this.#renewals.delete(row));
     this.#renewals.set(row, work);
     return work;
+  }
+
+  /**
+   * Extends whatever this run has used and `locks` finds too short. Returns the keys of what could not be: it is
+   * named by lines that are written already, so that nothing is left but to say so.
+   */
+  async extendUsed(locks: LockDates): Promise<string[]> {
+    const refused: string[] = [];
+    let batch: Promise<void>[] = [];
+    for (let row = 0; row < this.#table.size; row++) {
+      if (!this.#table.isUsed(row) || !locks.isDue(this.#table.until(row))) continue;
+      const extended = this.renew(row, locks).then((kept) => {
+        if (!kept) refused.push(contentKey(this.#table.sha(row).toString('hex')));
+      });
+      batch.push(extended);
+      if (batch.length >= EXTENSIONS_AT_ONCE) {
+        await Promise.all(batch);
+        batch = [];
+      }
+    }
+    await Promise.all(batch);
+    return refused;
   }
 
   /** Resolves when nothing is under way any more, however it ended: what is confirmed is in the journal then. */
@@ -120,11 +147,10 @@ export class ContentObjects {
     return row;
   }
 
-  async #renew(row: number): Promise<boolean> {
-    const { locks } = this.#options;
+  async #renew(row: number, locks: LockDates): Promise<boolean> {
     const sha = Buffer.from(this.#table.sha(row));
     const until = locks.untilFor(sha);
-    const held = await this.#extend(row, contentKey(sha.toString('hex')), until);
+    const held = await this.#extend(row, contentKey(sha.toString('hex')), until, locks);
     if (held === undefined) {
       this.#table.markGone(row);
       return false;
@@ -135,8 +161,13 @@ export class ContentObjects {
   }
 
   /** Returns the end of the lock that the version has now; undefined where that is too short or it is gone. */
-  async #extend(row: number, key: string, until: number): Promise<number | undefined> {
-    const { store, locks, onEvent, journal } = this.#options;
+  async #extend(
+    row: number,
+    key: string,
+    until: number,
+    locks: LockDates,
+  ): Promise<number | undefined> {
+    const { store, onEvent, journal } = this.#options;
     const version = this.#table.version(row);
     const retention = locks.retention(until);
     if (retention === undefined) return until;
@@ -146,7 +177,7 @@ export class ContentObjects {
       if (!(error instanceof SysbackupError)) throw error;
       if (error.code === 'NOT_FOUND') return undefined;
       if (error.code !== 'ACCESS_DENIED') throw error;
-      return await this.#longEnough(key, version, error);
+      return await this.#longEnough(key, version, error, locks);
     }
     const enc = this.#table.encoding(row);
     const hex = key.slice(key.indexOf('/') + 1);
@@ -157,8 +188,13 @@ export class ContentObjects {
   }
 
   /** A refused extension may mean that the lock is longer, or stricter, than remembered. */
-  async #longEnough(key: string, version: string, refused: SysbackupError): Promise<number | undefined> {
-    const { store, locks, onEvent } = this.#options;
+  async #longEnough(
+    key: string,
+    version: string,
+    refused: SysbackupError,
+    locks: LockDates,
+  ): Promise<number | undefined> {
+    const { store, onEvent } = this.#options;
     try {
       const held = await store.getRetention(key, version);
       if (held !== undefined && held.until >= locks.needed && (held.mode === locks.mode || held.mode === 'COMPLIANCE')) {
@@ -170,7 +206,7 @@ export class ContentObjects {
     onEvent({
       type: 'log',
       level: 'warning',
-      message: `the lock of ${key} could not be extended (${refused.message}): its content is stored anew`,
+      message: `the lock of ${key} could not be extended: ${refused.message}`,
     });
     return undefined;
   }

@@ -4,7 +4,7 @@ import type { EncodedBlock, FileReading, ReadHandlers } from '../content/types.j
 import type { Problem } from '../events.js';
 import { type BytePath, displayPath } from '../files/byte-path.js';
 import { type Description, describe, describeLink, type KnownNames, type Unreadable } from '../files/entry.js';
-import { FileStat } from '../files/stat.js';
+import { FileStat, PACKED_STAT_SIZE } from '../files/stat.js';
 import { formatLine } from '../manifest/lines.js';
 import { pathFields } from '../manifest/paths.js';
 import type { DataRef, FileWarning, ManifestEntry } from '../manifest/types.js';
@@ -43,7 +43,7 @@ interface Content {
 export const EMPTY_SHA = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
 /** What a small file under way costs beside its bytes. */
-const FILE_OVERHEAD = 8192;
+const FILE_OVERHEAD = 64 * 1024;
 
 /**
  * A file written within the granularity of its clock after being read can have the time it had before. The kernel
@@ -154,10 +154,11 @@ export class EntryMaker {
     const { dat, single } = await blocks.settle();
     onRead(reading.size);
     return {
-      reading,
+      // Stat and hashes are views of what came over from the worker, contents of many files among it.
+      reading: { ...reading, stat: copied(reading.stat), sha: Uint8Array.from(reading.sha) },
       dat,
       flags: dat === null ? 0 : single === undefined ? MANY_OBJECTS : ONE_OBJECT,
-      sha: single,
+      sha: single && Uint8Array.from(single),
     };
   }
 
@@ -206,6 +207,10 @@ export class EntryMaker {
     const message = `${displayPath(path)}: could not read ${what}; the rest of it is backed up`;
     this.#options.report({ severity: 'failure', code: 'attributes-unreadable', message, path });
   }
+}
+
+function copied(stat: FileStat): FileStat {
+  return new FileStat(Buffer.from(stat.bytes.subarray(stat.offset, stat.offset + PACKED_STAT_SIZE)));
 }
 
 /** What went wrong with the file itself; undefined for errors that are not the file's. */

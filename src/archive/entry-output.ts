@@ -30,7 +30,7 @@ export interface CarriedBlock {
 }
 
 /** Entries under way at most: what bounds memory when contents come slower than paths. */
-const MAX_PENDING = 16_384;
+const MAX_PENDING = 4096;
 /** Blocks whose members may be in compression or on their way to the file. */
 const MAX_BLOCKS_WRITING = 8;
 

@@ -90,7 +90,7 @@ class Run {
     const { content, backupName } = settings;
     const machine = machineId(settings.statePath, this.#options.systemIdPath);
     const run = newRunId(startMs, machine);
-    const locks = new LockDates(startMs, content.daysRetained, objectLock ? content.mode : undefined);
+    const locks = LockDates.ofRun(startMs, content.daysRetained, objectLock ? content.mode : undefined);
     const journal = Journal.open(
       this.#state.journalPath,
       { store: this.#store.identity, backupName },

@@ -5,22 +5,48 @@ export const DAY_SECONDS = 86_400;
 /** For objects of a store without locks: nothing is ever due. */
 export const NO_LOCK = 0xffff_ffff;
 
+/** Slack in days, at least (half of `days_retained` where that is more). */
+const LEAST_SLACK_DAYS = 7;
+
 /**
- * When locks end. A run needs what it names to be locked until its start plus `days`; what it stores or renews it
- * locks further, by a slack of which each key takes between half and all, so that an object is renewed once in
- * several runs and not all fall due on one day.
+ * When locks end. What a run names must be locked until a date; what is locked at all is locked further, by a slack
+ * of which each key takes between half and all, so that an object is renewed once in several runs and not all fall
+ * due on one day.
  */
 export class LockDates {
+  /** Undefined for a store without locks. */
   readonly mode: RetentionMode | undefined;
-  /** Seconds since the epoch: what every object that the run names must reach. */
-  readonly needed: number;
+  readonly #days: number;
   readonly #slackSeconds: number;
+  #needed: number;
 
-  /** @param startMs the run's start by the store's clock; `mode` undefined for a store without locks */
-  constructor(startMs: number, days: number, mode: RetentionMode | undefined) {
+  private constructor(mode: RetentionMode | undefined, needed: number, days: number, slackSeconds: number) {
     this.mode = mode;
-    this.needed = Math.ceil(startMs / 1000) + days * DAY_SECONDS;
-    this.#slackSeconds = Math.max(7, days / 2) * DAY_SECONDS;
+    this.#needed = needed;
+    this.#days = days;
+    this.#slackSeconds = slackSeconds;
+  }
+
+  /** Of a run that began at `startMs` by the store's clock, and keeps what it names for so many days. */
+  static ofRun(startMs: number, days: number, mode: RetentionMode | undefined): LockDates {
+    const slack = Math.max(LEAST_SLACK_DAYS, days / 2) * DAY_SECONDS;
+    return new LockDates(mode, Math.ceil(startMs / 1000) + days * DAY_SECONDS, days, slack);
+  }
+
+  /** Of a run that stands for a week, month or year: until `needed`, and one period more where it is extended. */
+  static ofClass(needed: number, periodDays: number, mode: RetentionMode | undefined): LockDates {
+    // Twice, since a key takes half of its slack at the least, and that must be the period.
+    return new LockDates(mode, needed, 0, 2 * periodDays * DAY_SECONDS);
+  }
+
+  /** Seconds since the epoch: what every object that the run names must reach. */
+  get needed(): number {
+    return this.#needed;
+  }
+
+  /** A run that lasts moves what it needs along with the store's time. */
+  advanceTo(nowMs: number): void {
+    this.#needed = Math.max(this.#needed, Math.ceil(nowMs / 1000) + this.#days * DAY_SECONDS);
   }
 
   /** The end of a lock given now to the object whose SHA-256 this is. */
@@ -28,11 +54,11 @@ export class LockDates {
     if (this.mode === undefined) return NO_LOCK;
     // Four bytes of a hash are as good a die as any, and the same on every machine.
     const die = (((sha[28] ?? 0) << 24) | ((sha[29] ?? 0) << 16) | ((sha[30] ?? 0) << 8) | (sha[31] ?? 0)) >>> 0;
-    return this.needed + Math.ceil(this.#slackSeconds * (0.5 + die / 2 ** 33));
+    return this.#needed + Math.ceil(this.#slackSeconds * (0.5 + die / 2 ** 33));
   }
 
   isDue(until: number): boolean {
-    return this.mode !== undefined && until < this.needed;
+    return this.mode !== undefined && until < this.#needed;
   }
 
   retention(until: number): Retention | undefined {

@@ -154,13 +154,13 @@ describe('the next run', () => {
     }
   });
 
-  it('does not believe a file written while it was read a moment ago', async () => {
+  it('does not believe a file whose times are not past when it is read', async () => {
     const machine = new BackupMachine();
     const path = machine.write('fresh', 'one');
+    const soon = Date.now() / 1000 + 60;
+    utimesSync(path, soon, soon);
     await machine.archive();
-    const second = await machine.archive();
-    expect(second.summary.read.files).toBe(1);
-    await pastTheTick();
+    expect((await machine.archive()).summary.read.files).toBe(1);
     settle(path);
     await pastTheTick();
     await machine.archive();
