@@ -291,7 +291,8 @@ export function describeStoreContract(
       const { received } = await store.head('timed', version);
       expect(Math.abs(received - before)).toBeLessThan(10_000);
       expect(await store.now()).toBeGreaterThanOrEqual(before);
-      expect((await rowsOf(store))[0]?.received).toBe(received);
+      // HTTP's dates are whole seconds.
+      expect(Math.floor(((await rowsOf(store))[0]?.received ?? 0) / 1000)).toBe(Math.floor(received / 1000));
     });
 
     it('takes many puts and reads at once', async () => {

@@ -1,0 +1,56 @@
+import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
+
+export interface S3Timeouts {
+  /** Milliseconds for a connection to come about. Default 10,000. */
+  connect?: number;
+  /** Milliseconds for which a connection may be silent, as a half-open one is for ever. Default 60,000. */
+  idle?: number;
+}
+
+/** Sockets at most, so many more requests than that never help on one machine. */
+const MOST_SOCKETS = 64;
+
+const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+
+/**
+ * What a client for {@link openS3Store} must have, whoever makes it: `new S3Client({...s3ClientDefaults(), region,
+ * credentials})`. One attempt per call, since retrying and counting are ours; no checksums that S3-compatible
+ * servers do not know; timeouts; nothing printed.
+ */
+export function s3ClientDefaults(timeouts: S3Timeouts = {}): S3ClientConfig {
+  return {
+    maxAttempts: 1,
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    // Waiting for a "100 Continue" costs a round trip, and the SDK opens a connection of its own for it each time.
+    expectContinueHeader: false,
+    logger: SILENT,
+    requestHandler: {
+      connectionTimeout: timeouts.connect ?? 10_000,
+      socketTimeout: timeouts.idle ?? 60_000,
+      httpAgent: { keepAlive: true, maxSockets: MOST_SOCKETS },
+      httpsAgent: { keepAlive: true, maxSockets: MOST_SOCKETS },
+      logger: SILENT,
+    },
+  };
+}
+
+/** What of a response any middleware may see, before the SDK makes sense of it. */
+interface RawResponse {
+  headers?: Record<string, string>;
+}
+
+/** Calls back with the `Date` header (milliseconds since the epoch) of every answer, of refusals too. */
+export function listenForDates(client: S3Client, heard: (time: number) => void): void {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      const { headers } = result.response as RawResponse;
+      const time = Date.parse(headers?.['date'] ?? '');
+      if (!Number.isNaN(time)) heard(time);
+      return result;
+    },
+    // Next to the transport: the SDK's own step above it throws where the answer is a refusal.
+    { step: 'deserialize', priority: 'low' },
+  );
+}

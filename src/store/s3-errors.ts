@@ -1,0 +1,185 @@
+import { SysbackupError, errnoOf, messageOf } from '../errors.js';
+import { noSuchVersion, StoreError } from './store-error.js';
+
+/** What was being done, for messages and hints. */
+export interface S3Action {
+  /** `storing`, `reading`: with the key after it. */
+  doing: string;
+  key?: string;
+  version?: string;
+  /** The rights it takes. */
+  rights: string;
+}
+
+export interface S3ErrorContext {
+  /** `s3://bucket/prefix`. */
+  store: string;
+  endpoint: string | undefined;
+  /** Whether this endpoint has answered anything before: a name that cannot be resolved may come back then. */
+  answeredBefore: boolean;
+  aborted: boolean;
+}
+
+const CREDENTIALS = new Map([
+  [
+    'InvalidAccessKeyId',
+    'The access key is not known there: is it the right profile, and the right endpoint?',
+  ],
+  ['SignatureDoesNotMatch', 'The secret key does not belong to the access key, or a proxy changes requests.'],
+  ['InvalidToken', 'The session token is not valid there.'],
+  ['ExpiredToken', 'The credentials have run out: log in anew, or let the role be assumed anew.'],
+  ['ExpiredTokenException', 'The credentials have run out: log in anew, or let the role be assumed anew.'],
+  ['TokenRefreshRequired', 'The credentials have run out: log in anew, or let the role be assumed anew.'],
+  [
+    'CredentialsProviderError',
+    'Set a profile, a credentials file or a role in [aws], or the AWS_… variables.',
+  ],
+]);
+const DENIED = new Set([
+  'AccessDenied',
+  'AccessDeniedException',
+  'AllAccessDisabled',
+  'Forbidden',
+  'AccountProblem',
+]);
+const MISSING = new Set(['NoSuchKey', 'NoSuchVersion', 'NotFound', 'MethodNotAllowed', 'NoSuchUpload']);
+const OTHER_REGION = new Set([
+  'PermanentRedirect',
+  'AuthorizationHeaderMalformed',
+  'IllegalLocationConstraintException',
+]);
+/** Of S3's error codes those that pass; any status from 500 on does too. */
+const PASSING = new Set([
+  'BadDigest',
+  'ClientDisconnected',
+  'IncompleteBody',
+  'InternalError',
+  'OperationAborted',
+  'RequestTimeTooSkewed',
+  'RequestTimeout',
+  'RequestTimeoutException',
+  'ServiceUnavailable',
+  'SlowDown',
+  'Throttling',
+  'ThrottlingException',
+  'TooManyRequestsException',
+  'RequestLimitExceeded',
+]);
+const NETWORK = new Set(
+  (
+    'ECONNRESET ECONNREFUSED ECONNABORTED EPIPE ETIMEDOUT EAI_AGAIN ERR_STREAM_PREMATURE_CLOSE EHOSTUNREACH ' +
+    'ENETUNREACH ENETDOWN EHOSTDOWN ENETRESET EADDRNOTAVAIL EPROTO'
+  ).split(' '),
+);
+
+/** What the SDK's errors carry beside name and message. */
+interface SdkError extends Error {
+  $metadata?: { httpStatusCode?: number; clockSkewCorrected?: boolean };
+  $response?: { statusCode?: number; headers?: Record<string, string> };
+}
+
+/** S3's own name of an error (`SlowDown`), as far as there is one. */
+export function s3ErrorName(error: unknown): string {
+  return error instanceof Error ? error.name : '';
+}
+
+/** The error of this library that says what went wrong in a request, and whether it may pass. */
+export function storeErrorOfS3(error: unknown, action: S3Action, context: S3ErrorContext): SysbackupError {
+  if (error instanceof SysbackupError) return error;
+  if (context.aborted || s3ErrorName(error) === 'AbortError')
+    return new SysbackupError('ABORTED', 'stopped before the end', { cause: error });
+  const { $metadata, $response } = (error instanceof Error ? error : {}) as Partial<SdkError>;
+  const status = $metadata?.httpStatusCode ?? $response?.statusCode;
+  const name = status === 403 && isUnnamed(error) ? 'Forbidden' : s3ErrorName(error);
+  const what = `${action.doing}${action.key === undefined ? '' : ` ${action.key}`} in ${context.store}`;
+
+  const credentials = CREDENTIALS.get(name);
+  if (credentials !== undefined)
+    return new StoreError('ACCESS_DENIED', `access denied ${what}: ${messageOf(error)} (${name})`, {
+      cause: error,
+      hint: credentials,
+      retryable: $metadata?.clockSkewCorrected === true,
+    });
+  if (DENIED.has(name))
+    return new StoreError('ACCESS_DENIED', `access denied ${what} (${name})`, {
+      cause: error,
+      hint: `The credentials need ${action.rights}; see docs/permissions.md.`,
+      retryable: $metadata?.clockSkewCorrected === true,
+    });
+  if (name === 'NoSuchBucket')
+    return new StoreError('NOT_FOUND', `there is no bucket at ${context.store}`, {
+      cause: error,
+      hint: `Check the bucket's name${context.endpoint === undefined ? '' : ` and the endpoint ${context.endpoint}`}.`,
+    });
+  if (action.version !== undefined && action.key !== undefined && isMissing(name, status, error))
+    return noSuchVersion(context.store, action.key, action.version, error);
+  if (OTHER_REGION.has(name))
+    return new StoreError('CONFIG', `${what} failed: ${messageOf(error)} (${name})`, {
+      cause: error,
+      hint: `Set [s3] region to the bucket's${regionHint($response?.headers)}.`,
+    });
+  return otherError(error, name, status, what, $response?.headers, context);
+}
+
+function otherError(
+  error: unknown,
+  name: string,
+  status: number | undefined,
+  what: string,
+  headers: Record<string, string> | undefined,
+  context: S3ErrorContext,
+): StoreError {
+  if (status === undefined && isNetwork(error)) {
+    const reason = errnoOf(error) ?? name;
+    return new StoreError(
+      'STORE_FAILED',
+      `${what} failed: no answer from ${context.endpoint ?? 'the endpoint'}: ${messageOf(error)} (${reason})`,
+      {
+        cause: error,
+        retryable: reason !== 'ENOTFOUND' || context.answeredBefore,
+        hint: 'Check the network, the endpoint and its region.',
+      },
+    );
+  }
+  const passing =
+    PASSING.has(name) || status === 429 || (status !== undefined && status >= 500 && status !== 501);
+  const shown = [status, name === 'Error' ? undefined : name].filter((part) => part !== undefined).join(' ');
+  return new StoreError('STORE_FAILED', `${what} failed: ${messageOf(error)} (${shown})`, {
+    cause: error,
+    // An answer that was cut off or is not S3's (a gateway's page) may be whole the next time.
+    retryable: passing || isUnreadable(error, status),
+    ...retryAfter(headers),
+  });
+}
+
+function isNetwork(error: unknown): boolean {
+  const code = errnoOf(error) ?? '';
+  return NETWORK.has(code) || code === 'ENOTFOUND' || s3ErrorName(error) === 'TimeoutError';
+}
+
+/** A HEAD is refused without a body, so nothing says why. */
+function isUnnamed(error: unknown): boolean {
+  return ['UnknownError', 'Unknown', 'Error', '403', 'S3ServiceException'].includes(s3ErrorName(error));
+}
+
+function isMissing(name: string, status: number | undefined, error: unknown): boolean {
+  if (MISSING.has(name)) return true;
+  if (status === 404 || status === 405) return isUnnamed(error);
+  // A version id that was never one of this bucket's.
+  return status === 400 && (/version id/i.test(messageOf(error)) || name === 'BadRequest');
+}
+
+function isUnreadable(error: unknown, status: number | undefined): boolean {
+  if (!(error instanceof Error)) return false;
+  return error instanceof SyntaxError || (status === 200 && '$response' in error);
+}
+
+function regionHint(headers: Record<string, string> | undefined): string {
+  const region = headers?.['x-amz-bucket-region'];
+  return region === undefined ? '' : `, ${region}`;
+}
+
+function retryAfter(headers: Record<string, string> | undefined): { retryAfterMs?: number } {
+  const seconds = Number(headers?.['retry-after'] ?? Number.NaN);
+  return Number.isFinite(seconds) && seconds >= 0 ? { retryAfterMs: seconds * 1000 } : {};
+}
