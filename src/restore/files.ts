@@ -1,4 +1,3 @@
-import { closeSync } from 'node:fs';
 import { errnoOf, messageOf, SysbackupError } from '../errors.js';
 import { applyMetadata, type MetadataFailure } from '../files/apply.js';
 import { baseOf, type BytePath, parentOf } from '../files/byte-path.js';
@@ -14,7 +13,7 @@ import type { RestoreReport } from './report.js';
 import type { StopCause } from './stop-cause.js';
 import type { HeldFolder, TargetFolders } from './target-folders.js';
 import type { TaskPool } from './task-pool.js';
-import { writeContent } from './write-content.js';
+import { writeFile } from './write-file.js';
 
 /** What restoring files takes; the same for all of a restore. */
 export interface FileWork {
@@ -150,60 +149,34 @@ export class Files {
 
   /** The new file's inode id; undefined where it failed, and nothing is left of it. */
   async #write(path: BytePath, entry: FileEntry, dir: SafeDir): Promise<string | undefined> {
-    const { report, stop, signal } = this.#work;
-    const temporary = dir.createTemporary();
-    if (typeof temporary === 'string') {
-      this.#failed(path, temporary);
-      report.passed(entry.size);
-      return undefined;
-    }
+    const { report, stop, fetcher, metadata, signal } = this.#work;
     let advanced = 0;
+    const onBytes = (bytes: number): void => {
+      advanced += bytes;
+      report.advanced(bytes);
+    };
+    const failures: MetadataFailure[] = [];
+    const complete = (fd: number): void => {
+      if (entry.dat !== null) stop.fetched();
+      const resolved = metadata.resolve(entry);
+      failures.push(...resolved.failures, ...applyMetadata(new OpenFileHandle(fd), resolved.wanted));
+    };
     try {
-      const failures = await this.#fill(entry, temporary.fd, (bytes) => {
-        advanced += bytes;
-        report.advanced(bytes);
-      });
-      const handle = new OpenFileHandle(temporary.fd);
-      const stat = handle.stat();
-      const errno = typeof stat === 'string' ? stat : dir.rename(temporary.name, baseOf(path));
-      if (errno === undefined && typeof stat !== 'string') {
-        report.bytes += entry.size;
-        report.metadataNotSet(path, failures);
-        return stat.inodeId;
-      }
-      this.#failed(path, errno ?? 'EIO');
+      const pieces = fetcher.pieces(entry.dat, entry.size);
+      const content = { sha: entry.sha, size: entry.size, pieces };
+      const inodeId = await writeFile(dir, baseOf(path), content, { onBytes, complete, signal });
+      report.bytes += entry.size;
+      report.metadataNotSet(path, failures);
+      return inodeId;
     } catch (error) {
       stop.failed(signal?.aborted ? stopped(error) : error);
       // Why all ends is told once; each path under way then has nothing to add.
       if (stop.error === undefined) report.failure(codeOf(error), path, messageOf(error));
       else report.failed += 1;
+      return undefined;
     } finally {
-      closeSync(temporary.fd);
       report.passed(entry.size - advanced);
     }
-    dir.remove(temporary.name);
-    return undefined;
-  }
-
-  async #fill(entry: FileEntry, fd: number, onBytes: (bytes: number) => void): Promise<MetadataFailure[]> {
-    const { fetcher, metadata, stop, signal } = this.#work;
-    const pieces = fetcher.pieces(entry.dat, entry.size);
-    const sha = await writeContent(fd, entry.size, pieces, { onBytes, signal });
-    if (entry.dat !== null) stop.fetched();
-    if (sha !== entry.sha)
-      throw new SysbackupError(
-        'DAMAGED',
-        `its content has the SHA-256 ${sha} where ${entry.sha} is recorded`,
-      );
-    const { wanted, failures } = metadata.resolve(entry);
-    failures.push(...applyMetadata(new OpenFileHandle(fd), wanted));
-    return failures;
-  }
-
-  #failed(path: BytePath, errno: string): void {
-    this.#work.stop.failedWith(errno);
-    const reason = errno === 'EISDIR' ? 'a folder stands in its place' : errno;
-    this.#work.report.failure(errno === 'EISDIR' ? 'in-the-way' : 'not-restored', path, reason);
   }
 }
 
@@ -233,6 +206,7 @@ function reasonAgainst(existing: FileStat | string): string {
 
 function codeOf(error: unknown): string {
   if (error instanceof SysbackupError) return error.code === 'DAMAGED' ? 'damaged' : 'not-fetched';
+  if (errnoOf(error) === 'EISDIR') return 'in-the-way';
   return errnoOf(error) === undefined ? 'not-fetched' : 'not-restored';
 }
 

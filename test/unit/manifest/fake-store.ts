@@ -60,8 +60,11 @@ export class FakeStore implements Readings {
       .filter((held) => held.key.startsWith(prefix))
       .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : b.received - a.received))
       .map(
-        ({ bytes, retention: _, ...held }): ListedVersion => ({
-          ...held,
+        ({ key, version, bytes, received, deleteMarker }): ListedVersion => ({
+          key,
+          version,
+          received,
+          deleteMarker,
           size: bytes.length,
           etag: undefined,
           isLatest: false,

@@ -1,0 +1,108 @@
+import { messageOf, SysbackupError } from '../errors.js';
+import type { EventListener, RunOutcome } from '../events.js';
+import { readFooter } from '../manifest/footer.js';
+import { isDatedInTheFuture, listRuns, type StoredRun } from '../manifest/runs.js';
+import type { ManifestFooter } from '../manifest/types.js';
+import type { ObjectStore, Retention } from '../store/port.js';
+
+export interface ListBackupsOptions {
+  /** Only runs of this backup name. */
+  name?: string | undefined;
+  /** Whether to read each manifest's footer (one GET of 4 KiB) and lock (one more request). Else the listing is all. */
+  footers: boolean;
+  /** Runs asked after at a time. Default 16. */
+  concurrency?: number | undefined;
+  onEvent?: EventListener | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** One run, as `list` shows it. */
+export interface ListedBackup {
+  name: string;
+  run: string;
+  /** The run's start, as its id says: milliseconds since the epoch. */
+  time: number;
+  /** When the store received the manifest: milliseconds since the epoch. */
+  received: number;
+  /** Its id is dated after the day of its receipt, which no honest machine does. */
+  suspicious: boolean;
+  outcome: RunOutcome;
+  key: string;
+  version: string;
+  /** What the footer says; undefined where it was not asked for, or could not be read. */
+  counts: ManifestFooter['counts'] | undefined;
+  /** Unencoded bytes of all files and snapshots; undefined likewise. */
+  bytes: number | undefined;
+  /** The manifest's own lock; undefined where it was not asked for, has none, or could not be read. */
+  lock: Retention | undefined;
+  /** Why footer or lock could not be read; undefined where they were, or were not asked for. */
+  problem: string | undefined;
+}
+
+type ReadableStore = Pick<ObjectStore, 'list' | 'get' | 'getRetention' | 'description'>;
+
+const CONCURRENCY = 16;
+
+/**
+ * The runs of a store, by name and then by the time of their receipt. What is wrong with a single run is told with
+ * it and stops nothing; what throws is a listing that fails. A lock that may not be asked for (it takes a right of
+ * its own) leaves the footer's counts as they are.
+ */
+export async function listBackups(
+  store: ReadableStore,
+  options: ListBackupsOptions,
+): Promise<ListedBackup[]> {
+  const runs = await listRuns(store, { backup: options.name, onEvent: options.onEvent });
+  runs.sort((a, b) => (a.backup < b.backup ? -1 : a.backup > b.backup ? 1 : a.received - b.received));
+  const listed = runs.map(fromListing);
+  if (!options.footers) return listed;
+  // A shared iterator: each worker takes the next row that none has taken.
+  const rows = listed.entries();
+  const work = async (): Promise<void> => {
+    for (const [index, row] of rows) {
+      if (options.signal?.aborted) throw new SysbackupError('ABORTED', 'stopped while listing');
+      const run = runs[index];
+      if (run) await complete(store, run, row);
+    }
+  };
+  const workers = Math.min(options.concurrency ?? CONCURRENCY, listed.length);
+  await Promise.all(Array.from({ length: workers }, work));
+  return listed;
+}
+
+function fromListing(run: StoredRun): ListedBackup {
+  const { backup, time, received, outcome, key, version } = run;
+  return {
+    name: backup,
+    run: run.run,
+    time,
+    received,
+    suspicious: isDatedInTheFuture(run),
+    outcome,
+    key,
+    version,
+    counts: undefined,
+    bytes: undefined,
+    lock: undefined,
+    problem: undefined,
+  };
+}
+
+async function complete(store: ReadableStore, run: StoredRun, row: ListedBackup): Promise<void> {
+  const problems: string[] = [];
+  const told = (error: unknown): undefined => {
+    if (error instanceof SysbackupError && ENDS_ALL.has(error.code)) throw error;
+    problems.push(messageOf(error));
+    return undefined;
+  };
+  const [footer, lock] = await Promise.all([
+    readFooter(store, run.key, run.version, run.size).catch(told),
+    store.getRetention(run.key, run.version).catch(told),
+  ]);
+  row.counts = footer?.counts;
+  row.bytes = footer?.bytes;
+  row.lock = lock;
+  if (problems.length > 0) row.problem = problems.join('; ');
+}
+
+const ENDS_ALL: ReadonlySet<string> = new Set(['ABORTED', 'LIMIT']);
