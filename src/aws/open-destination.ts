@@ -31,7 +31,7 @@ export async function openDestination(
   return await openStore(await placeOf(destination, options), {
     maxRequests,
     reserve: options.reserve,
-    onEvent,
+    listener: onEvent,
     signal,
   });
 }
