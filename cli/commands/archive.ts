@@ -1,0 +1,77 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { configured } from '../configured.js';
+import { archive } from '../library.js';
+import { archiveSummary } from '../presentation/archive-summary.js';
+import { EventPresenter, type ProgressChoice } from '../presentation/event-presenter.js';
+import type { Session } from '../session.js';
+import { withStore } from '../store.js';
+
+interface Flags {
+  name?: string;
+  dryRun?: true;
+  progress: ProgressChoice;
+  maxRequests?: number;
+}
+
+const AFTER_HELP = `
+Runs the executables in pickers.d, whose output says which paths to back up, and those in snapshots.d, and stores
+what is new. With --json, each line is an event, and the last one the summary; --log-level debug adds one for each
+object stored.
+
+Examples:
+  s3-sysbackup archive
+  s3-sysbackup archive --conf-dir examples/quickstart --dry-run
+  s3-sysbackup archive --name web1 --log-to /var/log/s3-sysbackup.log
+`;
+
+export function define(command: Command): void {
+  command
+    .option('--name <name>', 'whose backup this is (default: <hostname>-backup)')
+    .option('--dry-run', 'only look: nothing is read, stored or remembered')
+    .addOption(
+      new Option('--progress <when>', 'show how far it is; auto: on a terminal')
+        .choices(['auto', 'always', 'never'])
+        .default('auto'),
+    )
+    .option('--max-requests <n>', 'stop before sending the store more requests than this', positive)
+    .addHelpText('after', AFTER_HELP);
+}
+
+export async function run(command: Command, session: Session): Promise<number> {
+  const flags = command.opts<Flags>();
+  const presenter = new EventPresenter(session, flags.progress);
+  const onEvent = presenter.listener;
+  try {
+    const { settings } = await configured(session, onEvent, flags.name);
+    const limit = flags.maxRequests === undefined ? {} : { maxRequests: flags.maxRequests };
+    const { destination } = settings;
+    return await withStore(session, destination, { onEvent, ...limit }, async ({ store, requests }) => {
+      const { env, user, host, tool, signal, output, fileLog } = session;
+      const summary = await archive({
+        settings,
+        store,
+        requests,
+        env,
+        uid: user.uid,
+        host,
+        tool,
+        onEvent,
+        signal,
+        dryRun: flags.dryRun === true,
+      });
+      presenter.finish();
+      const lines = archiveSummary(summary, store.description);
+      for (const line of lines) fileLog.write('info', line);
+      if (session.globals.json === true) output.json({ type: 'summary', ...summary });
+      else for (const line of lines) output.line(line);
+      return summary.outcome === 'complete' ? 0 : 3;
+    });
+  } finally {
+    presenter.finish();
+  }
+}
+
+function positive(text: string): number {
+  if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number, 1 at least.');
+}

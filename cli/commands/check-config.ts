@@ -1,0 +1,120 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { configured } from '../configured.js';
+import {
+  type EventListener,
+  type Settings,
+  type SettingsInForce,
+  SysbackupError,
+  findExecutables,
+} from '../library.js';
+import { logEvent } from '../presentation/event-lines.js';
+import { formatTable } from '../presentation/table.js';
+import type { Session } from '../session.js';
+import { withStore } from '../store.js';
+
+interface Flags {
+  connect?: true;
+}
+
+const AFTER_HELP = `
+With --json, all of it as {"<section>": {"<setting>": {"value": …, "source": "conf:12"}}}: the folders pickers.d and
+snapshots.d as sections with an executable for each setting, and with --connect the section "store".
+
+Examples:
+  s3-sysbackup check-config
+  s3-sysbackup check-config --conf-dir examples/quickstart --connect
+`;
+
+const SKIP_REASONS: Record<string, string> = {
+  hidden: 'its name begins with a dot',
+  'backup-copy': 'its name ends in ~',
+  folder: 'it is a folder',
+  'not-a-file': 'it is no file',
+  'not-executable': 'it is not executable',
+};
+
+export function define(command: Command): void {
+  command
+    .option('--connect', 'try whether the store can be reached and locks what it stores')
+    .addHelpText('after', AFTER_HELP);
+}
+
+export async function run(command: Command, session: Session): Promise<number> {
+  const onEvent: EventListener = (event) => logEvent(session.log, event);
+  const { settings, values } = await configured(session, onEvent);
+  const shown: SettingsInForce = { ...values };
+  for (const folder of ['pickers.d', 'snapshots.d']) {
+    shown[folder] = await executablesIn(join(settings.confDir, folder), session.user.uid);
+  }
+  if (command.opts<Flags>().connect === true) shown['store'] = await tryStore(session, settings, onEvent);
+  if (session.globals.json === true) session.output.json(shown);
+  else for (const line of linesOf(shown)) session.output.line(line);
+  return 0;
+}
+
+/** In the form of settings: whether each runs, and its path as the source. */
+async function executablesIn(folder: string, uid: number): Promise<SettingsInForce[string]> {
+  const { executables, skipped } = await findExecutables(folder, { uid });
+  const found = [
+    ...executables.map(({ name }) => ({ name, value: 'runs' })),
+    ...skipped.map(({ name, reason }) => ({
+      name,
+      value: `skipped: ${SKIP_REASONS[reason] ?? reason}`,
+    })),
+  ];
+  return Object.fromEntries(found.map(({ name, value }) => [name, { value, source: join(folder, name) }]));
+}
+
+/** Throws what reaching the store throws, and STORE_UNSUITABLE where it does not lock although it must. */
+async function tryStore(
+  session: Session,
+  settings: Settings,
+  onEvent: EventListener,
+): Promise<SettingsInForce[string]> {
+  const { destination } = settings;
+  return await withStore(session, destination, { onEvent }, async ({ store }) => {
+    const { objectLock, versioning } = await store.capabilities();
+    // A listing needs rights of its own, and every run begins with one.
+    await store.list({ prefix: 'manifests/', limit: 1 });
+    const mustLock = destination.kind === 'directory' || destination.s3.requireObjectLock;
+    if (mustLock && !(objectLock && versioning))
+      throw new SysbackupError(
+        'STORE_UNSUITABLE',
+        `${store.description} does not lock what is stored in it`,
+        {
+          hint: 'Make a bucket with Object Lock, which cannot always be switched on later.',
+        },
+      );
+    const source = store.description;
+    return {
+      reachable: { value: true, source },
+      object_lock: { value: objectLock, source },
+      versioning: { value: versioning, source },
+    };
+  });
+}
+
+function linesOf(shown: SettingsInForce): string[] {
+  const sections = Object.entries(shown).map(([section, own]) => [
+    `[${section}]`,
+    ...settingLines(Object.entries(own)),
+  ]);
+  return sections.flatMap((lines, index) => (index === 0 ? lines : ['', ...lines]));
+}
+
+function settingLines(settings: [string, SettingsInForce[string][string]][]): string[] {
+  if (settings.length === 0) return ['  nothing'];
+  const columns = [{ title: '' }, { title: '' }, { title: '' }];
+  const rows = settings.map(([name, { value, source }]) => [name, shownValue(value), source]);
+  return formatTable(columns, rows)
+    .slice(1)
+    .map((line) => `  ${line}`);
+}
+
+function shownValue(value: SettingsInForce[string][string]['value']): string {
+  if (value === null) return '(not set)';
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  if (typeof value === 'object') return value.length === 0 ? '(none)' : value.join(' ');
+  return value === '' ? '(empty)' : String(value);
+}

@@ -1,0 +1,97 @@
+import type { Command } from 'commander';
+import { type EventListener, type ListedBackup, listBackups } from '../library.js';
+import { logEvent } from '../presentation/event-lines.js';
+import { formatBytes, formatCount, formatTime } from '../presentation/quantities.js';
+import { type Column, formatTable } from '../presentation/table.js';
+import type { Session } from '../session.js';
+import { type StoreFlags, addStoreOptions } from '../store-flags.js';
+import { chooseStore, withStore } from '../store.js';
+
+interface Flags extends StoreFlags {
+  name?: string;
+}
+
+const AFTER_HELP = `
+Examples:
+  s3-sysbackup list
+  s3-sysbackup list --name web1-backup --json
+  s3-sysbackup list --directory /srv/backup
+`;
+
+export function define(command: Command): void {
+  command.option('--name <name>', 'only the backups of this name');
+  addStoreOptions(command);
+  command.addHelpText('after', AFTER_HELP);
+}
+
+export async function run(command: Command, session: Session): Promise<number> {
+  const flags = command.opts<Flags>();
+  const onEvent: EventListener = (event) => logEvent(session.log, event);
+  const { destination } = await chooseStore(session, flags, onEvent);
+  return await withStore(session, destination, { onEvent }, async ({ store }) => {
+    const { signal, output, log } = session;
+    const backups = await listBackups(store, { name: flags.name, footers: true, onEvent, signal });
+    if (session.globals.json === true) {
+      output.json(backups.map(jsonOf));
+    } else if (backups.length === 0) {
+      const whose = flags.name === undefined ? '' : ` of ${flags.name}`;
+      log.write('info', `there is no backup${whose} in ${store.description}`);
+    } else {
+      for (const line of formatTable(COLUMNS, backups.map(rowOf))) output.line(line);
+    }
+    for (const { name, run, suspicious, problem, received } of backups) {
+      if (suspicious)
+        log.write(
+          'warning',
+          `${name}/${run} is dated after ${formatTime(received)}, when the store received it`,
+        );
+      if (problem !== undefined) log.write('warning', `${name}/${run}: ${problem}`);
+    }
+    return 0;
+  });
+}
+
+const COLUMNS: readonly Column[] = [
+  { title: 'NAME' },
+  { title: 'RUN' },
+  { title: 'TIME' },
+  { title: 'OUTCOME' },
+  { title: 'FILES', align: 'right' },
+  { title: 'BYTES', align: 'right' },
+  { title: 'LOCKED UNTIL' },
+];
+
+function rowOf({ name, run, time, outcome, counts, bytes, lock, problem }: ListedBackup): string[] {
+  const unknown = problem === undefined ? '' : '?';
+  return [
+    name,
+    run,
+    formatTime(time),
+    outcome,
+    counts === undefined ? unknown : formatCount(counts.f),
+    bytes === undefined ? unknown : formatBytes(bytes),
+    lock === undefined ? unknown || 'not locked' : formatTime(lock.until * 1000),
+  ];
+}
+
+/** Times as ISO 8601 text; what is not known as null. */
+function jsonOf(backup: ListedBackup): object {
+  const { name, run, time, received, outcome, key, version, counts, bytes, lock, suspicious, problem } =
+    backup;
+  return {
+    name,
+    run,
+    time: new Date(time).toISOString(),
+    received: new Date(received).toISOString(),
+    outcome,
+    files: counts?.f ?? null,
+    counts: counts ?? null,
+    bytes: bytes ?? null,
+    locked_until: lock === undefined ? null : new Date(lock.until * 1000).toISOString(),
+    lock_mode: lock?.mode ?? null,
+    key,
+    version,
+    suspicious,
+    problem: problem ?? null,
+  };
+}

@@ -1,0 +1,42 @@
+import type { Command } from 'commander';
+import type { Session } from '../session.js';
+
+/** A command: what it takes and what it does. */
+export interface CommandModule {
+  /** Adds its arguments, options and examples. */
+  define(command: Command): void;
+  /** Does it, and resolves with the exit code. Throws SysbackupError. */
+  run(command: Command, session: Session): Promise<number>;
+}
+
+export interface CommandEntry {
+  name: string;
+  /** Half a line for the main help. */
+  summary: string;
+  /** Loaded when the command is named: `--help` and each command pay for their own modules only. */
+  load: () => Promise<CommandModule>;
+}
+
+/** In the order in which the help lists them. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'archive',
+    summary: 'back up: one run, from pickers and snapshotters to a manifest',
+    load: () => import('./archive.js'),
+  },
+  {
+    name: 'list',
+    summary: 'list the backups in a store',
+    load: () => import('./list.js'),
+  },
+  {
+    name: 'restore',
+    summary: 'bring files and snapshots of a run back',
+    load: () => import('./restore.js'),
+  },
+  {
+    name: 'check-config',
+    summary: 'show the settings in force, and what would run',
+    load: () => import('./check-config.js'),
+  },
+];

@@ -1,0 +1,68 @@
+import type { LogLevel, Problem, SysbackupEvent } from '../library.js';
+import { displayPath } from '../library.js';
+import type { Log } from './log.js';
+import { formatBytes, formatTime } from './quantities.js';
+
+/** One server error is daily life, several in a row for the same request are worth knowing. */
+const REMARKABLE_ATTEMPT = 3;
+
+const LEVELS: Record<Problem['severity'], LogLevel> = { note: 'info', failure: 'warning', broken: 'error' };
+
+/** Tells a log of an event, where a line is to be told of it at all. */
+export function logEvent(log: Log, event: SysbackupEvent): void {
+  const level = levelOfEvent(event);
+  // Asked first: there is an event for each object stored, and its text would mostly be made for nobody.
+  if (level !== undefined && log.takes(level)) log.write(level, textOfEvent(event));
+}
+
+/** Of the line that tells a person of it; undefined where none does. */
+export function levelOfEvent(event: SysbackupEvent): LogLevel | undefined {
+  switch (event.type) {
+    case 'log':
+      return event.level;
+    case 'problem':
+      return LEVELS[event.problem.severity];
+    case 'retry':
+      return event.attempt >= REMARKABLE_ATTEMPT ? 'warning' : 'debug';
+    case 'phase':
+    case 'stored':
+    case 'renewed':
+      return 'debug';
+    case 'progress':
+      return undefined;
+  }
+}
+
+function textOfEvent(event: SysbackupEvent): string {
+  switch (event.type) {
+    case 'log':
+      return event.source === undefined ? event.message : `${event.source}: ${event.message}`;
+    case 'problem':
+      return textOfProblem(event.problem);
+    case 'phase':
+      return `phase: ${event.phase}`;
+    case 'retry': {
+      const { request, key, attempt, delayMs, reason } = event;
+      const pause = (delayMs / 1000).toFixed(1);
+      return `asking the store again in ${pause} s (attempt ${attempt}): ${request} ${key}: ${reason}`;
+    }
+    case 'stored':
+      return `stored ${event.key} (${formatBytes(event.size)}, version ${event.version}${lockedUntil(event.until)})`;
+    case 'renewed':
+      return `renewed ${event.key} (version ${event.version}${lockedUntil(event.until)})`;
+    case 'progress':
+      return event.phase;
+  }
+}
+
+/** With the path or program concerned, which most messages name themselves. */
+function textOfProblem({ message, path, source }: Problem): string {
+  const shown = path === undefined ? undefined : displayPath(path);
+  const text = shown === undefined || message.includes(shown) ? message : `${shown}: ${message}`;
+  return source === undefined || text.includes(source) ? text : `${source}: ${text}`;
+}
+
+/** `until` is in seconds; 0 stands for no lock. */
+function lockedUntil(until: number): string {
+  return until > 0 ? `, locked until ${formatTime(until * 1000)}` : '';
+}

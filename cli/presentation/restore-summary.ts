@@ -1,0 +1,89 @@
+import type { RestoreSnapshotsSummary, RestoreSummary } from '../library.js';
+import { printable } from './printable.js';
+import { countOf, formatBytes, formatCount } from './quantities.js';
+
+/** What a restore did: files, snapshots or both, each with the folder they went to. */
+export interface Restored {
+  files?: RestoreSummary & { target: string };
+  snapshots?: RestoreSnapshotsSummary & { into: string };
+}
+
+export function restoreSummary({ files, snapshots }: Restored): string[] {
+  const lines: string[] = [];
+  if (files !== undefined) lines.push(...fileLines(files));
+  if (snapshots !== undefined) lines.push(...snapshotLines(snapshots));
+  return lines.map(printable);
+}
+
+/** The last line of `--json`. */
+export function jsonOfRestore({ files, snapshots }: Restored): object {
+  return {
+    type: 'summary',
+    // Each problem was a line of its own, and is not repeated.
+    ...(files === undefined ? {} : { ...files, problems: undefined }),
+    ...(snapshots === undefined
+      ? {}
+      : {
+          snapshots: {
+            into: snapshots.into,
+            restored: snapshots.restored,
+            problems: snapshots.problems.length,
+          },
+        }),
+  };
+}
+
+/** 0: all; 3: some paths or snapshots were not restored; 1: nothing was. */
+export function exitCodeOfRestore({ files, snapshots }: Restored): number {
+  const done = restoredPaths(files) + (snapshots?.restored.length ?? 0);
+  if (done === 0) return 1;
+  const missing =
+    (files?.problemCounts.failure ?? 0) +
+    (files?.problemCounts.broken ?? 0) +
+    (snapshots?.problems.filter(({ severity }) => severity !== 'note').length ?? 0);
+  return missing > 0 ? 3 : 0;
+}
+
+function restoredPaths(files: RestoreSummary | undefined): number {
+  if (files === undefined) return 0;
+  const { d, l, f } = files.selected;
+  return Math.max(0, d + l + f - files.failed);
+}
+
+function fileLines(files: RestoreSummary & { target: string }): string[] {
+  const { backup, run, dryRun, selected, done, failed, bytes, requests, problemCounts, target } = files;
+  const title = dryRun ? 'dry run, nothing was written' : `restored to ${target}`;
+  const rows: [string, string][] = [
+    [
+      'selected',
+      `${countOf(selected.f, 'file')}, ${countOf(selected.d, 'folder')}, ${countOf(selected.l, 'symlink')}`,
+    ],
+    [
+      dryRun ? 'would do' : 'done',
+      `${formatCount(done.create)} created, ${formatCount(done.replace)} replaced, ${formatCount(done.link)} linked, ` +
+        `${formatCount(done['set-metadata'])} given metadata only, ${formatCount(done.keep)} kept`,
+    ],
+    [dryRun ? 'would fetch' : 'fetched', `${formatBytes(bytes)} of content, ${countOf(requests, 'request')}`],
+  ];
+  if (failed > 0) rows.push(['failed', `${countOf(failed, 'path')}, each on a line above`]);
+  const other = problemCounts.failure + problemCounts.broken - failed;
+  if (other > 0) rows.push(['incomplete', `${countOf(other, 'more problem')}, each on a line above`]);
+  if (selected.d + selected.l + selected.f === 0) rows.push(['nothing', 'of this run was selected']);
+  return [`${backup}: run ${run} ${title}`, ...rows.map(([name, text]) => `  ${name.padEnd(11)}  ${text}`)];
+}
+
+function snapshotLines({
+  run,
+  restored,
+  problems,
+  into,
+}: RestoreSnapshotsSummary & { into: string }): string[] {
+  const lines = [`${countOf(restored.length, 'snapshot')} of run ${run} restored to ${into}`];
+  for (const { name, size, restoreThrough } of restored) {
+    lines.push(`  ${name}  ${formatBytes(size)}`);
+    if (restoreThrough !== undefined)
+      lines.push(`    it asks to be restored through this command, which was not run: ${restoreThrough}`);
+  }
+  if (problems.length > 0) lines.push(`  ${countOf(problems.length, 'problem')}, each on a line above`);
+  return lines;
+}

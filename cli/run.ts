@@ -1,0 +1,154 @@
+import { CommanderError } from 'commander';
+import { closeSync, fstatSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { homedir, hostname } from 'node:os';
+import { COMMANDS } from './commands/registry.js';
+import { Interrupts } from './interrupts.js';
+import { SysbackupError, messageOf } from './library.js';
+import { failureOf, jsonOfFailure, stackLines } from './presentation/failure.js';
+import { Log, type LogSink, journalSink, plainSink, timedSink } from './presentation/log.js';
+import { Screen } from './presentation/screen.js';
+import { buildProgram, type Invocation } from './program.js';
+import type { Session } from './session.js';
+import { StandardOutput } from './standard-output.js';
+import { usageError } from './usage-error.js';
+
+/** Runs the command line of this process, and resolves with the exit code when all output has gone out. */
+export async function runCommandLine(): Promise<number> {
+  return await new CommandLine().run(process.argv.slice(2));
+}
+
+/** The one place that knows the process: its arguments, environment, streams and signals. */
+class CommandLine {
+  readonly #output = new StandardOutput(process.stdout);
+  readonly #terminal = process.stderr.isTTY === true && process.env['TERM'] !== 'dumb';
+  readonly #screen = new Screen(process.stderr);
+  readonly #interrupts = new Interrupts();
+  #log = new Log('info', [plainSink((text) => this.#screen.line(text))]);
+  #json = false;
+  #exitCode = 0;
+
+  async run(args: readonly string[]): Promise<number> {
+    // Whoever reads the messages may go away before the backup is done.
+    process.stderr.on('error', () => undefined);
+    // As the command line itself may be wrong: where it is right, commander says the same.
+    this.#json = args.includes('--json');
+    const version = versionOfThis();
+    const program = buildProgram({
+      version,
+      writeOut: (text) => process.stdout.write(text),
+      writeErr: (text) => process.stderr.write(text),
+      run: async (invocation) => {
+        this.#exitCode = await this.#runCommand(invocation, version);
+      },
+    });
+    try {
+      await program.parseAsync(args, { from: 'user' });
+    } catch (error) {
+      this.#exitCode = this.#fail(error, args);
+    }
+    await this.#output.flush();
+    return this.#exitCode;
+  }
+
+  async #runCommand(
+    { module, command, globals, confDirGiven }: Invocation,
+    version: string,
+  ): Promise<number> {
+    const toPerson = isJournal(process.stderr.fd, process.env['JOURNAL_STREAM']) ? journalSink : plainSink;
+    const sinks: LogSink[] = [toPerson((text) => this.#screen.line(text))];
+    const file = globals.logTo === undefined ? undefined : openLogFile(globals.logTo);
+    const toFile = file === undefined ? [] : [timedSink((text) => writeSync(file, `${text}\n`), Date.now)];
+    this.#log = new Log(globals.logLevel, [...sinks, ...toFile]);
+    this.#json = globals.json === true;
+    this.#listenForSignals();
+    const session: Session = {
+      globals,
+      confDirGiven,
+      env: environment(),
+      user: { uid: process.geteuid?.() ?? 0, home: homedir() },
+      host: hostname(),
+      workingFolder: process.cwd(),
+      tool: `s3-sysbackup ${version}`,
+      output: this.#output,
+      log: this.#log,
+      fileLog: new Log(globals.logLevel, toFile),
+      screen: this.#screen,
+      terminal: this.#terminal,
+      signal: this.#interrupts.signal,
+    };
+    try {
+      return await module.run(command, session);
+    } catch (error) {
+      return this.#fail(error, []);
+    } finally {
+      if (file !== undefined) closeSync(file);
+    }
+  }
+
+  #listenForSignals(): void {
+    this.#interrupts.listen(process, {
+      onFirst: (signal) => {
+        if (this.#terminal) this.#screen.status('');
+        this.#log.write('warning', `${signal}: stopping in order; once more to stop at once`);
+      },
+      onSecond: (exitCode) => process.exit(exitCode),
+    });
+  }
+
+  /** Says what went wrong, and gives the exit code. */
+  #fail(error: unknown, args: readonly string[]): number {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return 0;
+      // The help that is shown where no command is named.
+      if (error.code === 'commander.help') return 2;
+      return this.#fail(usageError(error, commandOf(args)), args);
+    }
+    if (this.#terminal) this.#screen.status('');
+    const failure = failureOf(error);
+    const stoppedBy = this.#interrupts.received;
+    if (stoppedBy !== undefined && failure.code === 'ABORTED') failure.message = `stopped by ${stoppedBy}`;
+    if (this.#json) this.#output.json(jsonOfFailure(failure));
+    this.#log.writeBare('error', `s3-sysbackup: ${failure.message}`);
+    if (failure.hint !== undefined) this.#log.writeBare('error', `hint: ${failure.hint}`);
+    if (this.#log.takes('debug')) for (const line of stackLines(error)) this.#log.writeBare('debug', line);
+    return this.#interrupts.exitCode ?? failure.exitCode;
+  }
+}
+
+/** The command's words for a hint, as far as the arguments name one. */
+function commandOf(args: readonly string[]): string {
+  const name = args.find((arg) => COMMANDS.some((command) => command.name === arg));
+  return name === undefined ? 's3-sysbackup' : `s3-sysbackup ${name}`;
+}
+
+function versionOfThis(): string {
+  // From dist/cli/run.js.
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  if (typeof manifest === 'object' && manifest !== null && 'version' in manifest)
+    return String(manifest.version);
+  return 'unknown';
+}
+
+function environment(): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env)) if (value !== undefined) env[name] = value;
+  return env;
+}
+
+/** Whether systemd connected this descriptor to its journal: `JOURNAL_STREAM` in systemd.exec(5). */
+function isJournal(descriptor: number, stream: string | undefined): boolean {
+  if (stream === undefined) return false;
+  const { dev, ino } = fstatSync(descriptor);
+  return stream === `${dev}:${ino}`;
+}
+
+function openLogFile(path: string): number {
+  try {
+    return openSync(path, 'a', 0o600);
+  } catch (cause) {
+    throw new SysbackupError('USAGE', `cannot write the log ${path}: ${messageOf(cause)}`, {
+      hint: '--log-to takes a file in a folder that exists, which it is appended to.',
+      cause,
+    });
+  }
+}

@@ -1,0 +1,34 @@
+import type { LogLevel } from './library.js';
+import type { Log } from './presentation/log.js';
+import type { Screen } from './presentation/screen.js';
+import type { StandardOutput } from './standard-output.js';
+
+/** Options that every command takes, before or after its name. */
+export interface GlobalFlags {
+  confDir: string;
+  json?: true;
+  logLevel: LogLevel;
+  logTo?: string;
+}
+
+/** What a command has to work with: all that the library must not find out by itself. */
+export interface Session {
+  globals: GlobalFlags;
+  /** Whether --conf-dir stands on the command line. */
+  confDirGiven: boolean;
+  env: Readonly<Record<string, string>>;
+  user: { uid: number; home: string };
+  host: string;
+  workingFolder: string;
+  /** Program and version, for manifests. */
+  tool: string;
+  output: StandardOutput;
+  /** Standard error, and the file of --log-to. */
+  log: Log;
+  /** That file alone; a log without sinks where there is none. */
+  fileLog: Log;
+  screen: Screen;
+  /** Whether the screen is a terminal that can draw a line anew. */
+  terminal: boolean;
+  signal: AbortSignal;
+}

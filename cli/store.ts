@@ -1,0 +1,51 @@
+import { configured, requireConf } from './configured.js';
+import {
+  type EventListener,
+  type OpenedDestination,
+  type Settings,
+  SysbackupError,
+  openDestination,
+} from './library.js';
+import type { Session } from './session.js';
+import { type StoreFlags, destinationOf } from './store-flags.js';
+
+export interface ChosenStore {
+  destination: Settings['destination'];
+  /** The configured backup name, which `latest` means; undefined where there is no conf. */
+  backup: string | undefined;
+}
+
+/** The store that a command is to read: the one its options name, else the conf's. Throws USAGE and CONFIG. */
+export async function chooseStore(
+  session: Session,
+  flags: StoreFlags,
+  onEvent: EventListener,
+): Promise<ChosenStore> {
+  const destination = destinationOf(flags, session.workingFolder);
+  if (destination !== undefined) {
+    if (session.confDirGiven)
+      throw new SysbackupError('USAGE', '--conf-dir and the options beside it name several stores', {
+        hint: 'Leave out one or the other.',
+      });
+    return { destination, backup: undefined };
+  }
+  requireConf(session);
+  const { settings } = await configured(session, onEvent);
+  return { destination: settings.destination, backup: settings.backupName };
+}
+
+/** Opens a store for as long as `use` takes. */
+export async function withStore<T>(
+  session: Session,
+  destination: Settings['destination'],
+  options: { onEvent: EventListener; maxRequests?: number },
+  use: (opened: OpenedDestination) => Promise<T>,
+): Promise<T> {
+  const { env, user, host, signal } = session;
+  const opened = await openDestination(destination, { env, user, host, signal, ...options });
+  try {
+    return await use(opened);
+  } finally {
+    await opened.store.close();
+  }
+}
