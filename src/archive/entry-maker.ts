@@ -3,7 +3,13 @@ import { ReadFailure } from '../content/read-failure.js';
 import type { EncodedBlock, FileReading, ReadHandlers } from '../content/types.js';
 import type { Problem } from '../events.js';
 import { type BytePath, displayPath } from '../files/byte-path.js';
-import { type Description, describe, describeLink, type KnownNames, type Unreadable } from '../files/entry.js';
+import {
+  type Description,
+  describe,
+  describeLink,
+  type KnownNames,
+  type Unreadable,
+} from '../files/entry.js';
 import { FileStat, lstat, PACKED_STAT_SIZE } from '../files/stat.js';
 import { formatLine } from '../manifest/lines.js';
 import { pathFields } from '../manifest/paths.js';
@@ -68,7 +74,11 @@ export class EntryMaker {
     const stat = new FileStat(stats, statAt);
     switch (stat.kind) {
       case 'directory':
-        return this.#described(path, stat, describe, (metadata) => ({ typ: 'd', ...pathFields(path), ...metadata }));
+        return this.#described(path, stat, describe, (metadata) => ({
+          typ: 'd',
+          ...pathFields(path),
+          ...metadata,
+        }));
       case 'symlink':
         return this.#described(path, stat, describeLink, (metadata) => ({
           typ: 'l',
@@ -100,7 +110,8 @@ export class EntryMaker {
       ...(reading.unlocked ? (['unlocked-copy'] as const) : []),
       ...(reading.changed ? (['changed-while-reading'] as const) : []),
     ];
-    const flags = content.flags | (reading.changed || this.#isFresh(reading.stat, reading.startedNs) ? 0 : SETTLED);
+    const flags =
+      content.flags | (reading.changed || this.#isFresh(reading.stat, reading.startedNs) ? 0 : SETTLED);
     return await this.#described(
       path,
       reading.stat,
@@ -227,7 +238,8 @@ function readProblem(path: BytePath, error: unknown): Problem | undefined {
 /** A file that went away between picking and reading, or became something else, is noted; the rest are failures. */
 function vanishedOrUnreadable(path: BytePath, code: string, reason = code): Problem {
   const shown = displayPath(path);
-  if (GONE.has(code)) return { severity: 'note', code: 'vanished', message: `${shown}: was removed during the run`, path };
+  if (GONE.has(code))
+    return { severity: 'note', code: 'vanished', message: `${shown}: was removed during the run`, path };
   return { severity: 'failure', code: 'unreadable', message: `${shown}: cannot be read (${reason})`, path };
 }
 
