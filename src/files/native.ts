@@ -42,12 +42,9 @@ export const lgetxattr: XattrGet = libc.func(
   'int64_t lgetxattr(const uint8_t *path, const uint8_t *name, uint8_t *out, size_t size)',
 );
 
-// These four follow links, for the sake of `/proc/self/fd/N`, which is one (see apply-target.ts).
+// These follow links, for the sake of `/proc/self/fd/N`, which is one (see handle.ts).
 export const listxattr: XattrList = libc.func(
   'int64_t listxattr(const uint8_t *path, uint8_t *out, size_t size)',
-);
-export const getxattr: XattrGet = libc.func(
-  'int64_t getxattr(const uint8_t *path, const uint8_t *name, uint8_t *out, size_t size)',
 );
 export const setxattr: XattrSet = libc.func(
   'int setxattr(const uint8_t *path, const uint8_t *name, const uint8_t *value, size_t size, int flags)',

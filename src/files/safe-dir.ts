@@ -223,7 +223,7 @@ export function openDirBelow(
 export function componentsOf(path: BytePath): BytePath[] | undefined {
   if (path === '/') return [];
   const [before, ...names] = path.split('/') as BytePath[];
-  return before === '' && names.every(isComponent) ? names : undefined;
+  return before === '' && names.length > 0 && names.every(isComponent) ? names : undefined;
 }
 
 /** Characters that are no bytes are refused too: cut to eight bits, U+012F would become a slash. */

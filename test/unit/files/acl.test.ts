@@ -1,6 +1,6 @@
 import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SysbackupError } from '#src/errors.js';
 import { type AclEntry, decodeAcl, encodeAcl, modeOfAcl } from '#src/files/acl.js';

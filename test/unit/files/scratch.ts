@@ -38,6 +38,11 @@ function takes(name: string, value: Buffer): boolean {
 }
 
 export const hasUserXattrs = takes('user.probe', Buffer.from('x'));
+/** cap_chown=ep, as in linux/capability.h (version 2, effective). */
+export const hasCapabilities = takes(
+  'security.capability',
+  Buffer.from('0100000201' + '00'.repeat(15), 'hex'),
+);
 export const hasTrustedXattrs = takes('trusted.probe', Buffer.from('x'));
 const hasAclTools =
   output('getfacl', '--version') !== undefined && output('setfacl', '--version') !== undefined;
