@@ -71,6 +71,12 @@ describe('selecting', () => {
     expect(existsSync(inTarget('top'))).toBe(false);
   });
 
+  it('says so where nothing matches', async () => {
+    const summary = await scene.restore(smallTree(), { include: ['/no/such'] });
+    expect(summary.problems).toMatchObject([{ code: 'nothing-selected', severity: 'failure' }]);
+    expect(readdirSync(scene.target)).toEqual([]);
+  });
+
   it('restores what is in a folder without entry, and keeps that folder closed', async () => {
     const summary = await scene.restore([scene.file('/no/entry/f', 'x', own)]);
     expect(read('no/entry/f')).toBe('x');
