@@ -98,7 +98,7 @@ export class DirectoryPuts {
         } else if (await claim(writer, slot, sidecar, adopt ? undefined : writeData)) return { version };
       }
     } finally {
-      await (await this.#ready)?.writer.discard(data);
+      await writer.discard(data);
     }
   }
 
