@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { configured } from '../configured.js';
-import { archive } from '../library.js';
+import { SysbackupError, archive } from '../library.js';
 import { archiveSummary } from '../presentation/archive-summary.js';
 import { EventPresenter, type ProgressChoice } from '../presentation/event-presenter.js';
 import type { Session } from '../session.js';
@@ -66,9 +66,18 @@ export async function run(command: Command, session: Session): Promise<number> {
       else for (const line of lines) output.line(line);
       return summary.outcome === 'complete' ? 0 : 3;
     });
+  } catch (error) {
+    throw session.signal.aborted ? stopped(error) : error;
   } finally {
     presenter.finish();
   }
+}
+
+function stopped(cause: unknown): SysbackupError {
+  return new SysbackupError('ABORTED', 'stopped before the end', {
+    hint: 'No manifest was stored; what was stored is used again by the next run.',
+    cause,
+  });
 }
 
 function positive(text: string): number {
