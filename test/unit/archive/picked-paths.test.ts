@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { PickedPaths } from '#src/archive/picked-paths.js';
 import type { BytePath } from '#src/files/byte-path.js';
 import { PACKED_STAT_SIZE } from '#src/files/stat.js';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../kit/temporary.js';
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { ObjectTable } from '#src/catalog/object-table.js';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 const record = fc.record({

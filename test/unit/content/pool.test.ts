@@ -98,6 +98,17 @@ describe.each([0, 1, 2])('ContentPool with %i workers', (workers) => {
     await Promise.all(reads);
   });
 
+  it('reads files that fill more than one message', async () => {
+    const pool = newPool({ workers });
+    const contents = Array.from({ length: 40 }, (_, i) => randomBytes(BLOCK - i));
+    const reads = contents.map(async (content) => {
+      const collected = new Collected();
+      await pool.read(written(content), collected);
+      expect(collected.plain.equals(content)).toBe(true);
+    });
+    await Promise.all(reads);
+  });
+
   it('reads files of several blocks, and goes on while one of them is on its way', async () => {
     const content = Buffer.concat([randomBytes(3 * BLOCK), Buffer.alloc(4 * BLOCK + 5)]);
     const path = written(content);
