@@ -1,9 +1,9 @@
 import { CommanderError } from 'commander';
 import { closeSync, fstatSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { homedir, hostname } from 'node:os';
+import { homedir, hostname, userInfo } from 'node:os';
 import { COMMANDS } from './commands/registry.js';
 import { Interrupts } from './interrupts.js';
-import { SysbackupError, messageOf } from './library.js';
+import { SysbackupError, messageOf } from '../src/index.js';
 import { failureOf, jsonOfFailure, stackLines } from './presentation/failure.js';
 import { Log, type LogSink, journalSink, plainSink, timedSink } from './presentation/log.js';
 import { Screen } from './presentation/screen.js';
@@ -67,6 +67,7 @@ class CommandLine {
       env: environment(),
       user: { uid: process.geteuid?.() ?? 0, home: homedir() },
       host: hostname(),
+      userAtHost: `${userName()}@${hostname()}`,
       workingFolder: process.cwd(),
       tool: `s3-sysbackup ${version}`,
       output: this.#output,
@@ -133,6 +134,15 @@ function environment(): Record<string, string> {
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(process.env)) if (value !== undefined) env[name] = value;
   return env;
+}
+
+/** The number where the user has no name: in containers that is common. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return String(process.geteuid?.() ?? 0);
+  }
 }
 
 /** Whether systemd connected this descriptor to its journal: `JOURNAL_STREAM` in systemd.exec(5). */

@@ -1,4 +1,4 @@
-import { errnoOf } from './library.js';
+import { errnoOf } from '../src/index.js';
 
 /**
  * Standard output, for data. When whoever reads it goes away (`| head`) what is written is dropped without a word:

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { configured } from '../configured.js';
-import { SysbackupError, archive } from '../library.js';
+import { SysbackupError, archive } from '../../src/index.js';
 import { archiveSummary } from '../presentation/archive-summary.js';
 import { EventPresenter, type ProgressChoice } from '../presentation/event-presenter.js';
 import type { Session } from '../session.js';
@@ -43,9 +43,8 @@ export async function run(command: Command, session: Session): Promise<number> {
   const onEvent = presenter.listener;
   try {
     const { settings } = await configured(session, onEvent, flags.name);
-    const limit = flags.maxRequests === undefined ? {} : { maxRequests: flags.maxRequests };
-    const { destination } = settings;
-    return await withStore(session, destination, { onEvent, ...limit }, async ({ store, requests }) => {
+    const opening = { create: true, maxRequests: flags.maxRequests, onEvent };
+    return await withStore(session, settings.destination, opening, async ({ store, requests }) => {
       const { env, user, host, tool, signal, output, fileLog } = session;
       const summary = await archive({
         settings,

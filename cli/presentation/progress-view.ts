@@ -1,4 +1,4 @@
-import type { Phase, Progress } from '../library.js';
+import type { Phase, Progress } from '../../src/index.js';
 import { formatBytes, formatCount, formatDuration } from './quantities.js';
 import { Rate } from './rate.js';
 
