@@ -42,8 +42,17 @@ export type { ResolveRunOptions } from './manifest/resolve-run.js';
 export type { StoredRun } from './manifest/runs.js';
 export type * from './manifest/types.js';
 export type { Overwrite, PathAction, RestoreOptions, RestoreSummary } from './restore/options.js';
-export type { RestoredSnapshot, RestoreSnapshotsOptions, RestoreSnapshotsSummary } from './restore/snapshots.js';
-export type { Executable, FindExecutablesOptions, FoundExecutables, SkippedFile } from './sources/executables.js';
+export type {
+  RestoredSnapshot,
+  RestoreSnapshotsOptions,
+  RestoreSnapshotsSummary,
+} from './restore/snapshots.js';
+export type {
+  Executable,
+  FindExecutablesOptions,
+  FoundExecutables,
+  SkippedFile,
+} from './sources/executables.js';
 export type * from './store/port.js';
 
 /** Reads and validates `<confDir>/conf`. Throws CONFIG with file, line, setting and what is allowed. */
@@ -98,6 +107,9 @@ export async function restoreSnapshots(options: RestoreSnapshotsOptions): Promis
 }
 
 /** The pickers or snapshotters in a folder that would run, and what would be passed over and why. */
-export async function findExecutables(folder: string, options: FindExecutablesOptions): Promise<FoundExecutables> {
+export async function findExecutables(
+  folder: string,
+  options: FindExecutablesOptions,
+): Promise<FoundExecutables> {
   return (await import('./sources/executables.js')).findExecutables(folder, options);
 }

@@ -15,6 +15,8 @@ export interface ContentObjectsOptions {
   locks: LockDates;
   finder: ContentFinder;
   onEvent: EventListener;
+  /** Awaited after each PUT: a run that takes days keeps its first locks up. */
+  afterPut: () => Promise<void>;
   storageClass?: string;
 }
 
@@ -58,7 +60,9 @@ export class ContentObjects {
     const hex = Buffer.from(sha.buffer, sha.byteOffset, 32).toString('hex');
     const known = this.#underWay.get(hex);
     if (known !== undefined) return known;
-    const work = this.#ensure(Uint8Array.from(sha), hex, row, block).finally(() => this.#underWay.delete(hex));
+    const work = this.#ensure(Uint8Array.from(sha), hex, row, block).finally(() =>
+      this.#underWay.delete(hex),
+    );
     this.#underWay.set(hex, work);
     return work;
   }
@@ -144,31 +148,33 @@ export class ContentObjects {
     this.stored.objects++;
     this.stored.bytes += block.bytes.length;
     onEvent({ type: 'stored', key, version, size: block.bytes.length, until });
+    await this.#options.afterPut();
     return row;
   }
 
   async #renew(row: number, locks: LockDates): Promise<boolean> {
     const sha = Buffer.from(this.#table.sha(row));
     const until = locks.untilFor(sha);
-    const held = await this.#extend(row, contentKey(sha.toString('hex')), until, locks);
+    const hex = sha.toString('hex');
+    const version = this.#table.version(row);
+    const held = await this.extend(contentKey(hex), version, until, locks);
     if (held === undefined) {
       this.#table.markGone(row);
       return false;
     }
+    const enc = this.#table.encoding(row);
+    this.#options.journal.add({ sha: hex, version, until: held, ...(enc === undefined ? {} : { enc }) });
     this.#table.setUntil(row, held);
     this.#table.markUsed(row);
     return true;
   }
 
-  /** Returns the end of the lock that the version has now; undefined where that is too short or it is gone. */
-  async #extend(
-    row: number,
-    key: string,
-    until: number,
-    locks: LockDates,
-  ): Promise<number | undefined> {
-    const { store, onEvent, journal } = this.#options;
-    const version = this.#table.version(row);
+  /**
+   * Extends the lock of any version. Returns the end of the lock that it has now; undefined where that is too short or
+   * it is gone.
+   */
+  async extend(key: string, version: string, until: number, locks: LockDates): Promise<number | undefined> {
+    const { store, onEvent } = this.#options;
     const retention = locks.retention(until);
     if (retention === undefined) return until;
     try {
@@ -179,9 +185,6 @@ export class ContentObjects {
       if (error.code !== 'ACCESS_DENIED') throw error;
       return await this.#longEnough(key, version, error, locks);
     }
-    const enc = this.#table.encoding(row);
-    const hex = key.slice(key.indexOf('/') + 1);
-    journal.add({ sha: hex, version, until, ...(enc === undefined ? {} : { enc }) });
     this.renewed++;
     onEvent({ type: 'renewed', key, version, until });
     return until;
@@ -197,11 +200,16 @@ export class ContentObjects {
     const { store, onEvent } = this.#options;
     try {
       const held = await store.getRetention(key, version);
-      if (held !== undefined && held.until >= locks.needed && (held.mode === locks.mode || held.mode === 'COMPLIANCE')) {
+      if (
+        held !== undefined &&
+        held.until >= locks.needed &&
+        (held.mode === locks.mode || held.mode === 'COMPLIANCE')
+      ) {
         return held.until;
       }
     } catch (error) {
-      if (!(error instanceof SysbackupError) || !['NOT_FOUND', 'ACCESS_DENIED'].includes(error.code)) throw error;
+      if (!(error instanceof SysbackupError) || !['NOT_FOUND', 'ACCESS_DENIED'].includes(error.code))
+        throw error;
     }
     onEvent({
       type: 'log',
@@ -211,4 +219,3 @@ export class ContentObjects {
     return undefined;
   }
 }
-

@@ -3,8 +3,14 @@ import { ReadFailure } from '../content/read-failure.js';
 import type { EncodedBlock, FileReading, ReadHandlers } from '../content/types.js';
 import type { Problem } from '../events.js';
 import { type BytePath, displayPath } from '../files/byte-path.js';
-import { type Description, describe, describeLink, type KnownNames, type Unreadable } from '../files/entry.js';
-import { FileStat, PACKED_STAT_SIZE } from '../files/stat.js';
+import {
+  type Description,
+  describe,
+  describeLink,
+  type KnownNames,
+  type Unreadable,
+} from '../files/entry.js';
+import { FileStat, lstat, PACKED_STAT_SIZE } from '../files/stat.js';
 import { formatLine } from '../manifest/lines.js';
 import { pathFields } from '../manifest/paths.js';
 import type { DataRef, FileWarning, ManifestEntry } from '../manifest/types.js';
@@ -14,7 +20,8 @@ import type { OutputEntry, PendingEntry } from './entry-output.js';
 
 /** The reading side of content/pool.ts. */
 export interface ContentReader {
-  read(path: BytePath, handlers: ReadHandlers): Promise<FileReading>;
+  /** @param expected the file as it was picked: another one in its place is refused */
+  read(path: BytePath, handlers: ReadHandlers, expected?: FileStat): Promise<FileReading>;
 }
 
 export interface EntryMakerOptions {
@@ -67,7 +74,11 @@ export class EntryMaker {
     const stat = new FileStat(stats, statAt);
     switch (stat.kind) {
       case 'directory':
-        return this.#described(path, stat, describe, (metadata) => ({ typ: 'd', ...pathFields(path), ...metadata }));
+        return this.#described(path, stat, describe, (metadata) => ({
+          typ: 'd',
+          ...pathFields(path),
+          ...metadata,
+        }));
       case 'symlink':
         return this.#described(path, stat, describeLink, (metadata) => ({
           typ: 'l',
@@ -92,14 +103,15 @@ export class EntryMaker {
   }
 
   async #file(path: BytePath, stat: FileStat): Promise<OutputEntry | undefined> {
-    const content = await (stat.links > 1 ? this.#contentOfInode(path, stat) : this.#content(path, stat.size));
+    const content = await (stat.links > 1 ? this.#contentOfInode(path, stat) : this.#content(path, stat));
     if (content === undefined) return undefined;
     const { reading } = content;
     const warnings: FileWarning[] = [
       ...(reading.unlocked ? (['unlocked-copy'] as const) : []),
       ...(reading.changed ? (['changed-while-reading'] as const) : []),
     ];
-    const flags = content.flags | (reading.changed || this.#isFresh(reading.stat, reading.startedNs) ? 0 : SETTLED);
+    const flags =
+      content.flags | (reading.changed || this.#isFresh(reading.stat, reading.startedNs) ? 0 : SETTLED);
     return await this.#described(
       path,
       reading.stat,
@@ -125,27 +137,31 @@ export class EntryMaker {
       if (--known.left <= 0) this.#linked.delete(id);
       return known.content;
     }
-    const content = this.#content(path, stat.size);
+    const content = this.#content(path, stat);
     this.#linked.set(id, { content, left: stat.links - 1 });
     return content;
   }
 
   /** Reads and stores; undefined where the file cannot be read, which is then reported. */
-  #content(path: BytePath, size: number): Promise<Content | undefined> {
+  #content(path: BytePath, stat: FileStat): Promise<Content | undefined> {
     const { budget, blockSize } = this.#options;
-    return budget.run(Math.min(size, 2 * blockSize) + FILE_OVERHEAD, () => this.#read(path));
+    return budget.run(Math.min(stat.size, 2 * blockSize) + FILE_OVERHEAD, () => this.#read(path, stat));
   }
 
-  async #read(path: BytePath): Promise<Content | undefined> {
+  /** @param again whether this is the second try, after another file was found in the picked one's place */
+  async #read(path: BytePath, expected: FileStat, again = false): Promise<Content | undefined> {
     const { reader, content, onRead } = this.#options;
     const blocks = content.collect();
     let reading: FileReading;
     try {
-      reading = await reader.read(path, {
-        block: (block: EncodedBlock) => blocks.add(block),
-        restart: () => blocks.clear(),
-      });
+      const handlers = { block: (block: EncodedBlock) => blocks.add(block), restart: () => blocks.clear() };
+      reading = await reader.read(path, handlers, expected);
     } catch (error) {
+      // Programs replace their files by renaming a new one into place: that one is the file now.
+      if (error instanceof ReadFailure && error.code === 'REPLACED' && !again) {
+        const now = lstat(path);
+        if (typeof now !== 'string') return await this.#read(path, now, true);
+      }
       const problem = readProblem(path, error);
       if (problem === undefined) throw error;
       this.#options.report(problem);
@@ -222,7 +238,8 @@ function readProblem(path: BytePath, error: unknown): Problem | undefined {
 /** A file that went away between picking and reading, or became something else, is noted; the rest are failures. */
 function vanishedOrUnreadable(path: BytePath, code: string, reason = code): Problem {
   const shown = displayPath(path);
-  if (GONE.has(code)) return { severity: 'note', code: 'vanished', message: `${shown}: was removed during the run`, path };
+  if (GONE.has(code))
+    return { severity: 'note', code: 'vanished', message: `${shown}: was removed during the run`, path };
   return { severity: 'failure', code: 'unreadable', message: `${shown}: cannot be read (${reason})`, path };
 }
 

@@ -134,7 +134,9 @@ export class EntryOutput {
       return;
     }
     for (let index = 0; index < block.count; index++) this.#onEntry(block.bytes, block.statOffset(index));
-    await this.#writeBlock(this.#spool.append(block.lines, block.member), ({ start }) => block.payloadAt(start));
+    await this.#writeBlock(this.#spool.append(block.lines, block.member), ({ start }) =>
+      block.payloadAt(start),
+    );
   }
 
   /** The catalog's block is written after its member; the next block's member may be compressed meanwhile. */

@@ -56,7 +56,8 @@ export async function askShare(store: ObjectStore, table: ObjectTable, turn: num
   }
   const rest = await listShare(store, table, missing, first, end);
   for (const row of rest) {
-    if (await isListed(store, contentKey(table.sha(row).toString('hex')), table.version(row))) missing.delete(row);
+    if (await isListed(store, contentKey(table.sha(row).toString('hex')), table.version(row)))
+      missing.delete(row);
   }
   for (const row of missing) table.markGone(row);
   return missing.size;

@@ -43,7 +43,8 @@ export class ContentFinder {
 
   async #versions(shaHex: string): Promise<ListedVersion[]> {
     if (this.#pass === undefined && this.#questions >= QUESTIONS_FIRST) await this.#measure();
-    if (this.#pass === undefined && this.#questions >= (this.#pages ?? Infinity)) this.#pass = this.#listAll();
+    if (this.#pass === undefined && this.#questions >= (this.#pages ?? Infinity))
+      this.#pass = this.#listAll();
     if (this.#pass !== undefined) return (await this.#pass).get(shaHex) ?? [];
     this.#questions++;
     const key = contentKey(shaHex);

@@ -1,7 +1,14 @@
 import { readlinkSync } from 'node:fs';
 import { errnoOf, messageOf } from '../errors.js';
 import type { Problem } from '../events.js';
-import { type BytePath, displayPath, joinPath, parentOf, pathForFs, pathFromBytes } from '../files/byte-path.js';
+import {
+  type BytePath,
+  displayPath,
+  joinPath,
+  parentOf,
+  pathForFs,
+  pathFromBytes,
+} from '../files/byte-path.js';
 import { FileStat, PACKED_STAT_SIZE, packedLstat } from '../files/stat.js';
 import type { PickedPaths } from './picked-paths.js';
 
@@ -191,12 +198,7 @@ export class Gatherer {
     this.#report({ severity: 'note', code: 'special-file', message, path });
   }
 
-  #reportFolder(
-    problem: Omit<Problem, 'path'>,
-    path: BytePath,
-    folder: BytePath,
-    picker: string,
-  ): void {
+  #reportFolder(problem: Omit<Problem, 'path'>, path: BytePath, folder: BytePath, picker: string): void {
     const vanished = problem.code === 'missing' && this.#changedSince(folder);
     const severity = vanished ? 'note' : problem.severity;
     const code = vanished ? 'vanished' : problem.code;
@@ -234,7 +236,11 @@ function unreachable(errno: string): Omit<Problem, 'path'> {
     case 'ENOENT':
       return { severity: 'failure', code: 'missing', message: 'does not exist' };
     case 'ENOTDIR':
-      return { severity: 'failure', code: 'missing', message: 'a part of it that should be a folder is none' };
+      return {
+        severity: 'failure',
+        code: 'missing',
+        message: 'a part of it that should be a folder is none',
+      };
     case 'EACCES':
       return { severity: 'failure', code: 'unreadable', message: 'permission denied on the way to it' };
     case 'ENAMETOOLONG':
@@ -245,5 +251,9 @@ function unreachable(errno: string): Omit<Problem, 'path'> {
 }
 
 function loop(link: BytePath): Omit<Problem, 'path'> {
-  return { severity: 'failure', code: 'symlink-loop', message: `a loop of symlinks, or more than ${MAX_LINKS}, at ${displayPath(link)}` };
+  return {
+    severity: 'failure',
+    code: 'symlink-loop',
+    message: `a loop of symlinks, or more than ${MAX_LINKS}, at ${displayPath(link)}`,
+  };
 }

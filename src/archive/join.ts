@@ -45,16 +45,19 @@ export class Join {
     this.#handlers = handlers;
   }
 
-  /** @param beforeEach called now and then, to stop or to report progress */
-  async run(batches: Iterable<PathBatch>, beforeBatch: () => void): Promise<void> {
+  /** @param beforeBatch called now and then: to stop, to report progress, to keep locks up */
+  async run(batches: Iterable<PathBatch>, beforeBatch: () => Promise<void>): Promise<void> {
     await this.#nextBlock();
     try {
       for (const batch of batches) {
-        beforeBatch();
+        await beforeBatch();
         for (let index = 0; index < batch.paths.length; index++) {
           const path = batch.paths[index] as BytePath;
           // The awaits are for the borders of blocks only: one per entry would be most of an unchanged run's time.
-          while (this.#block !== undefined && (this.#at >= this.#block.count || (this.#paths[this.#at] as BytePath) < path)) {
+          while (
+            this.#block !== undefined &&
+            (this.#at >= this.#block.count || (this.#paths[this.#at] as BytePath) < path)
+          ) {
             if (this.#at < this.#block.count) this.#drop();
             else await this.#nextBlock();
           }

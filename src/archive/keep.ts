@@ -31,7 +31,8 @@ export class Keeper {
   keep(block: EntryBlock, index: number): boolean | Promise<boolean> {
     if (this.#anyRenamed && this.#showsRenamed(block, index)) return false;
     const flags = block.flags(index);
-    if ((flags & ONE_OBJECT) !== 0) return this.#keepRow(this.#table.find(block.bytes, block.shaOffset(index)));
+    if ((flags & ONE_OBJECT) !== 0)
+      return this.#keepRow(this.#table.find(block.bytes, block.shaOffset(index)));
     if ((flags & MANY_OBJECTS) !== 0) return this.#keepBlocks(block.line(index));
     return true;
   }
@@ -60,7 +61,9 @@ export class Keeper {
   #showsRenamed(block: EntryBlock, index: number): boolean {
     const stat = new FileStat(block.bytes, block.statOffset(index));
     return (
-      this.#renamed.users.has(stat.uid) || this.#renamed.groups.has(stat.gid) || block.line(index).includes('"acl":')
+      this.#renamed.users.has(stat.uid) ||
+      this.#renamed.groups.has(stat.gid) ||
+      block.line(index).includes('"acl":')
     );
   }
 }

@@ -31,10 +31,12 @@ export async function recall(
   const objects = catalog?.objects ?? new ObjectTable();
   if (catalog !== undefined) {
     const gone = await askShare(store, objects, catalog.head.turn);
-    if (gone > 0) warn(`${gone} objects that this machine stored are no longer in ${store.description}: stored anew`);
+    if (gone > 0)
+      warn(`${gone} objects that this machine stored are no longer in ${store.description}: stored anew`);
   }
   const journal = readJournal(state.journalPath, { store: store.identity, backupName });
-  const keepJournal = journal !== undefined && journal.length > 0 && (await journalHolds(store, journal, warn));
+  const keepJournal =
+    journal !== undefined && journal.length > 0 && (await journalHolds(store, journal, warn));
   if (keepJournal) for (const entry of journal) remember(objects, entry);
   return { catalog, objects, keepJournal };
 }
@@ -48,7 +50,9 @@ function readOwnCatalog(
   const catalog = state.readCatalog();
   if (catalog === undefined) return undefined;
   if (typeof catalog === 'string') {
-    warn(`the catalog in ${state.path} is damaged (${catalog}): all files are read again, what is stored is looked up`);
+    warn(
+      `the catalog in ${state.path} is damaged (${catalog}): all files are read again, what is stored is looked up`,
+    );
     return undefined;
   }
   const { head } = catalog;
@@ -57,7 +61,11 @@ function readOwnCatalog(
   return undefined;
 }
 
-async function fenceHolds(store: ObjectStore, catalog: Catalog, warn: (message: string) => void): Promise<boolean> {
+async function fenceHolds(
+  store: ObjectStore,
+  catalog: Catalog,
+  warn: (message: string) => void,
+): Promise<boolean> {
   const { holds, foreign } = await checkFence(store, catalog.head);
   if (!holds) {
     warn(

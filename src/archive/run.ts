@@ -12,17 +12,23 @@ import { OwnerNames } from '../files/owners.js';
 import { manifestKey, newRunId } from '../manifest/keys.js';
 import { formatLine } from '../manifest/lines.js';
 import { ManifestSpool, type SpooledManifest } from '../manifest/spool.js';
-import { type ManifestFooter, type ManifestHeader, MANIFEST_FORMAT, type SnapshotEntry } from '../manifest/types.js';
+import {
+  type ManifestFooter,
+  type ManifestHeader,
+  MANIFEST_FORMAT,
+  type SnapshotEntry,
+} from '../manifest/types.js';
 import { findExecutables } from '../sources/executables.js';
 import { Budget, withConcurrency } from '../store/concurrency.js';
 import { LockDates } from '../store/lock-dates.js';
-import type { ObjectStore } from '../store/port.js';
+import type { ObjectStore, Retention } from '../store/port.js';
 import { ContentObjects } from './content-objects.js';
 import { ContentRows } from './content-rows.js';
 import { EntryMaker } from './entry-maker.js';
 import { EntryOutput } from './entry-output.js';
 import { ContentFinder } from './find-content.js';
 import { Join } from './join.js';
+import { classesOf, LockKeeper, type RunClass } from './lock-keeper.js';
 import { Keeper } from './keep.js';
 import { NamesUsed } from './names-used.js';
 import type { ArchiveOptions, RunSummary } from './options.js';
@@ -105,7 +111,18 @@ class Run {
       locks,
       finder: new ContentFinder(this.#store, content.share),
       onEvent: this.#onEvent,
+      afterPut: () => lockKeeper.keepUp(),
       ...storageClass,
+    });
+    const classes = classesOf(startMs, settings.classes, recalled.catalog?.head);
+    const lockKeeper = new LockKeeper({
+      store: this.#store,
+      objects,
+      locks,
+      startMs,
+      daysRetained: content.daysRetained,
+      report: (problem) => this.#problems.add(problem),
+      onEvent: this.#onEvent,
     });
     const pool = new ContentPool({
       blockSize: content.blockSize,
@@ -120,11 +137,17 @@ class Run {
     const catalog = new EntryBlockWriter(generation.entriesPath);
     const output = new EntryOutput(spool, catalog, (stats, at, size) => this.#tally.count(stats, at, size));
     try {
-      await spool.append(Buffer.from(formatLine(this.#header(run, machine, startMs, locks))));
+      await spool.append(Buffer.from(formatLine(this.#header(run, machine, startMs, locks, classes))));
 
       const endPick = this.#watch.begin('pick', this.#onEvent);
       const startedNs = BigInt(Date.now()) * 1_000_000n;
-      const picked = await pickPaths(this.#options, this.#state.spoolPath, recalled.catalog?.head, this.#problems, startedNs);
+      const picked = await pickPaths(
+        this.#options,
+        this.#state.spoolPath,
+        recalled.catalog?.head,
+        this.#problems,
+        startedNs,
+      );
       endPick();
 
       const endContent = this.#watch.begin('content', this.#onEvent);
@@ -153,24 +176,28 @@ class Run {
         make: (path, stats, at) => maker.make(path, stats, at),
         damaged: (error) => this.#warnOfDamage(error),
       });
-      await join_.run(picked.paths.batches(), () => {
+      await join_.run(picked.paths.batches(), async () => {
         throwIfAborted(signal);
         this.#tally.report();
+        await lockKeeper.keepUp();
       });
       await output.finish();
       this.#tally.report(true);
       endContent();
 
       const endSnapshots = this.#watch.begin('snapshots', this.#onEvent);
-      const snapshots = await this.#takeSnapshots(run, locks, pool, rows, head, storageClass);
+      const snapshots = await this.#takeSnapshots(run, locks, pool, rows, head, lockKeeper, storageClass);
       endSnapshots();
 
       const endManifest = this.#watch.begin('manifest', this.#onEvent);
       throwIfAborted(signal);
+      await lockKeeper.keepUp();
+      const until =
+        this.#problems.outcome === 'broken' ? locks.needed : await lockKeeper.keepForClasses(classes);
       const outcome = this.#problems.outcome;
       const spooled = await this.#finishManifest(spool, snapshots, objects, outcome);
       catalog.finish();
-      const manifest = await this.#putManifest(run, outcome, spooled, locks);
+      const manifest = await this.#putManifest(run, outcome, spooled, locks.retention(until));
       const newHead: CatalogHead = {
         format: 1,
         store: this.#store.identity,
@@ -178,11 +205,11 @@ class Run {
         machine,
         run,
         manifest,
-        manifestUntil: locks.needed,
+        manifestUntil: until,
         turn: (head?.turn ?? 0) + 1,
         pickers: picked.printed,
         snapshots: Object.fromEntries(snapshots.map(({ name, size }) => [name, size])),
-        classes: head?.classes ?? {},
+        classes: { ...head?.classes, ...(outcome === 'broken' ? {} : periods(classes)) },
         users: names.users,
         groups: names.groups,
         objectLock,
@@ -190,14 +217,16 @@ class Run {
       this.#remember(recalled, generation, newHead, outcome, startMs);
       journal.remove();
       endManifest();
-      return this.#summary(run, outcome, manifest, snapshots, objects, keeper, locks);
+      return this.#summary(run, outcome, manifest, snapshots, objects, keeper, locks.retention(until));
     } catch (error) {
       await pool.close();
       await objects.settled();
       catalog.abandon();
       await spool.discard();
       journal.close();
-      throw signal?.aborted ? new SysbackupError('ABORTED', 'stopped before the end', { cause: error }) : error;
+      throw signal?.aborted
+        ? new SysbackupError('ABORTED', 'stopped before the end', { cause: error })
+        : error;
     } finally {
       await pool.close();
     }
@@ -207,9 +236,13 @@ class Run {
     const { destination } = this.#options.settings;
     const { objectLock } = await this.#store.capabilities();
     if (!objectLock && (destination.kind === 'directory' || destination.s3.requireObjectLock)) {
-      throw new SysbackupError('STORE_UNSUITABLE', `${this.#store.description} does not lock what is stored in it`, {
-        hint: 'Use a bucket made with Object Lock, or set [s3] require_object_lock = no and know that backups can be deleted.',
-      });
+      throw new SysbackupError(
+        'STORE_UNSUITABLE',
+        `${this.#store.description} does not lock what is stored in it`,
+        {
+          hint: 'Use a bucket made with Object Lock, or set [s3] require_object_lock = no and know that backups can be deleted.',
+        },
+      );
     }
     return objectLock;
   }
@@ -227,7 +260,13 @@ class Run {
     this.#onEvent({ type: 'log', level: 'warning', message });
   }
 
-  #header(run: string, machine: string, startMs: number, locks: LockDates): ManifestHeader {
+  #header(
+    run: string,
+    machine: string,
+    startMs: number,
+    locks: LockDates,
+    classes: readonly RunClass[],
+  ): ManifestHeader {
     const { settings, host, tool } = this.#options;
     const until = new Date(locks.needed * 1000).toISOString();
     return {
@@ -240,6 +279,7 @@ class Run {
       start: new Date(startMs).toISOString(),
       tool,
       retention: locks.mode === undefined ? null : { mode: locks.mode, until },
+      ...(classes.length === 0 ? {} : { classes: classes.map(({ name }) => name) }),
     };
   }
 
@@ -249,6 +289,7 @@ class Run {
     reader: ContentPool,
     content: ContentRows,
     head: CatalogHead | undefined,
+    lockKeeper: LockKeeper,
     storageClass: { storageClass?: string },
   ): Promise<SnapshotEntry[]> {
     const { settings, env, uid, signal } = this.#options;
@@ -265,6 +306,7 @@ class Run {
       locks,
       reader,
       content,
+      onStored: (version) => lockKeeper.add(version),
       ...storageClass,
       report: (problem) => this.#problems.add(problem),
       onEvent: this.#onEvent,
@@ -294,13 +336,18 @@ class Run {
     });
   }
 
-  async #putManifest(run: string, outcome: RunOutcome, spooled: SpooledManifest, locks: LockDates) {
+  async #putManifest(
+    run: string,
+    outcome: RunOutcome,
+    spooled: SpooledManifest,
+    retention: Retention | undefined,
+  ) {
     const key = manifestKey(this.#options.settings.backupName, run, outcome);
     const { path, size, md5 } = spooled;
     const { version } = await this.#store.put({
       key,
       body: { pieces: [{ path, start: 0, end: size }], size, md5 },
-      retention: locks.retention(locks.needed),
+      retention,
     });
     return { key, version };
   }
@@ -342,7 +389,7 @@ class Run {
     snapshots: readonly SnapshotEntry[],
     objects: ContentObjects,
     keeper: Keeper,
-    locks: LockDates,
+    retention: Retention | undefined,
   ): RunSummary {
     return {
       backup: this.#options.settings.backupName,
@@ -356,10 +403,13 @@ class Run {
       reused: objects.reused + keeper.reused,
       renewed: objects.renewed,
       requests: this.#options.requests?.() ?? {},
-      lockedUntil: locks.mode === undefined ? undefined : new Date(locks.needed * 1000).toISOString(),
+      lockedUntil: retention && new Date(retention.until * 1000).toISOString(),
       seconds: this.#watch.total,
       phases: this.#watch.laps,
     };
   }
 }
 
+function periods(classes: readonly RunClass[]): CatalogHead['classes'] {
+  return Object.fromEntries(classes.map(({ name, period }) => [name, period]));
+}

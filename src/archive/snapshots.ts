@@ -29,6 +29,7 @@ export interface SnapshotsOptions {
   content: ContentRows;
   storageClass?: string;
   report: (problem: Problem) => void;
+  onStored: (version: { key: string; version: string; until: number }) => void;
   onEvent: EventListener;
   signal?: AbortSignal;
   /** For tests: what one PUT takes. */
@@ -122,9 +123,13 @@ async function putSnapshot(
     key,
     body,
     retention: locks.retention(until),
-    metadata: snapshotMetadata({ description: taken.description ?? '', restoreThrough: taken.restoreThrough }),
+    metadata: snapshotMetadata({
+      description: taken.description ?? '',
+      restoreThrough: taken.restoreThrough,
+    }),
     ...(storageClass === undefined ? {} : { storageClass }),
   });
+  options.onStored({ key, version, until });
   onEvent({ type: 'stored', key, version, size: body.size, until });
   return { key, ver: version };
 }

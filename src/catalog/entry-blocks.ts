@@ -202,7 +202,10 @@ const AHEAD = 4;
  * Reads the blocks in order. Throws {@link FramesDamaged} (or Node's error) at the first thing that is not as it was
  * written; all blocks before it were right.
  */
-export async function* readEntryBlocks(entriesPath: string, manifestPath: string): AsyncGenerator<EntryBlock> {
+export async function* readEntryBlocks(
+  entriesPath: string,
+  manifestPath: string,
+): AsyncGenerator<EntryBlock> {
   const frames = new FrameReader(entriesPath);
   let manifest: number | undefined;
   const ahead: Promise<EntryBlock>[] = [];

@@ -100,8 +100,10 @@ export class FrameReader {
       throw new FramesDamaged(`frame ${this.#index} does not match its checksum`);
     }
     if (type === END) {
-      if (payload.length !== 4 || payload.readUInt32LE(0) !== this.#index) throw new FramesDamaged('wrong frame count');
-      if (this.#at < this.#buffer.length || this.#read(1).length > 0) throw new FramesDamaged('bytes after the end');
+      if (payload.length !== 4 || payload.readUInt32LE(0) !== this.#index)
+        throw new FramesDamaged('wrong frame count');
+      if (this.#at < this.#buffer.length || this.#read(1).length > 0)
+        throw new FramesDamaged('bytes after the end');
       this.#ended = true;
       return undefined;
     }

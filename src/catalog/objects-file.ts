@@ -12,7 +12,12 @@ const ENCODING_CODES: readonly (Encoding | undefined)[] = [undefined, 'gzip', 'z
 const ROW_HEAD = 38;
 
 /** Writes head and objects. Objects that are gone, or whose lock ended before `nowSeconds`, are left out. */
-export function writeObjectsFile(path: string, head: CatalogHead, table: ObjectTable, nowSeconds: number): void {
+export function writeObjectsFile(
+  path: string,
+  head: CatalogHead,
+  table: ObjectTable,
+  nowSeconds: number,
+): void {
   const frames = new FrameWriter(path);
   frames.write(HEAD_FRAME, Buffer.from(JSON.stringify(head)));
   let rows: Buffer[] = [];
@@ -44,7 +49,8 @@ export function readObjectsFile(path: string): { head: CatalogHead; table: Objec
     const head: unknown = first?.type === HEAD_FRAME ? JSON.parse(first.payload.toString()) : undefined;
     if (!isCatalogHead(head)) throw new FramesDamaged('it has no head, or one of another format');
     const table = new ObjectTable();
-    for (let frame = frames.next(); frame !== undefined; frame = frames.next()) readRows(frame.payload, table);
+    for (let frame = frames.next(); frame !== undefined; frame = frames.next())
+      readRows(frame.payload, table);
     return { head, table };
   } finally {
     frames.close();

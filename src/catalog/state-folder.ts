@@ -78,9 +78,13 @@ export class StateFolder {
       });
     }
     if (lock === undefined) {
-      throw new SysbackupError('RUN_LOCKED', `another run of ${backupName} is under way (lock ${join(path, 'lock')})`, {
-        hint: 'Wait for it to end; the lock goes with its process.',
-      });
+      throw new SysbackupError(
+        'RUN_LOCKED',
+        `another run of ${backupName} is under way (lock ${join(path, 'lock')})`,
+        {
+          hint: 'Wait for it to end; the lock goes with its process.',
+        },
+      );
     }
     const folder = new StateFolder(path, lock);
     rmSync(folder.spoolPath, { recursive: true, force: true });

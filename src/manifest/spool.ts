@@ -97,10 +97,14 @@ export class ManifestSpool {
         done += (await this.#file.write(bytes, done, bytes.length - done, start + done)).bytesWritten;
       }
     } catch (error) {
-      throw new SysbackupError('SYSTEM', `cannot write the manifest's spool ${this.path}: ${messageOf(error)}`, {
-        hint: 'Is there room in the state directory?',
-        cause: error,
-      });
+      throw new SysbackupError(
+        'SYSTEM',
+        `cannot write the manifest's spool ${this.path}: ${messageOf(error)}`,
+        {
+          hint: 'Is there room in the state directory?',
+          cause: error,
+        },
+      );
     }
   }
 }

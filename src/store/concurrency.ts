@@ -52,7 +52,8 @@ export function withConcurrency(store: ObjectStore, requests: number): ObjectSto
     head: (key, version) => budget.run(1, () => store.head(key, version)),
     list: (request) => budget.run(1, () => store.list(request)),
     getRetention: (key, version) => budget.run(1, () => store.getRetention(key, version)),
-    extendRetention: (key, version, retention) => budget.run(1, () => store.extendRetention(key, version, retention)),
+    extendRetention: (key, version, retention) =>
+      budget.run(1, () => store.extendRetention(key, version, retention)),
     capabilities: () => budget.run(1, () => store.capabilities()),
     now: () => store.now(),
     close: () => store.close(),

@@ -53,7 +53,8 @@ export class LockDates {
   untilFor(sha: Uint8Array): number {
     if (this.mode === undefined) return NO_LOCK;
     // Four bytes of a hash are as good a die as any, and the same on every machine.
-    const die = (((sha[28] ?? 0) << 24) | ((sha[29] ?? 0) << 16) | ((sha[30] ?? 0) << 8) | (sha[31] ?? 0)) >>> 0;
+    const die =
+      (((sha[28] ?? 0) << 24) | ((sha[29] ?? 0) << 16) | ((sha[30] ?? 0) << 8) | (sha[31] ?? 0)) >>> 0;
     return this.#needed + Math.ceil(this.#slackSeconds * (0.5 + die / 2 ** 33));
   }
 

@@ -54,6 +54,7 @@ const PASSING = new Set([
   'ClientDisconnected',
   'IncompleteBody',
   'InternalError',
+  'MalformedXML', // Ours is well-formed: it was damaged on the way.
   'OperationAborted',
   'RequestTimeTooSkewed',
   'RequestTimeout',
@@ -62,6 +63,7 @@ const PASSING = new Set([
   'SlowDown',
   'Throttling',
   'ThrottlingException',
+  'XAmzContentSHA256Mismatch',
   'TooManyRequestsException',
   'RequestLimitExceeded',
 ]);
@@ -74,7 +76,7 @@ const NETWORK = new Set(
 
 /** What the SDK's errors carry beside name and message. */
 interface SdkError extends Error {
-  $metadata?: { httpStatusCode?: number; clockSkewCorrected?: boolean };
+  $metadata?: { httpStatusCode?: number; requestId?: string; clockSkewCorrected?: boolean };
   $response?: { statusCode?: number; headers?: Record<string, string> };
 }
 
@@ -84,11 +86,12 @@ export function s3ErrorName(error: unknown): string {
 }
 
 /** The error of this library that says what went wrong in a request, and whether it may pass. */
-export function storeErrorOfS3(error: unknown, action: S3Action, context: S3ErrorContext): SysbackupError {
-  if (error instanceof SysbackupError) return error;
+export function storeErrorOfS3(thrown: unknown, action: S3Action, context: S3ErrorContext): SysbackupError {
+  if (thrown instanceof SysbackupError) return thrown;
+  const { $metadata, $response } = (thrown instanceof Error ? thrown : {}) as Partial<SdkError>;
+  const error = withoutRequest(thrown);
   if (context.aborted || s3ErrorName(error) === 'AbortError')
     return new SysbackupError('ABORTED', 'stopped before the end', { cause: error });
-  const { $metadata, $response } = (error instanceof Error ? error : {}) as Partial<SdkError>;
   const status = $metadata?.httpStatusCode ?? $response?.statusCode;
   const name = status === 403 && isUnnamed(error) ? 'Forbidden' : s3ErrorName(error);
   const what = `${action.doing}${action.key === undefined ? '' : ` ${action.key}`} in ${context.store}`;
@@ -118,11 +121,28 @@ export function storeErrorOfS3(error: unknown, action: S3Action, context: S3Erro
       cause: error,
       hint: `Set [s3] region to the bucket's${regionHint($response?.headers)}.`,
     });
-  return otherError(error, name, status, what, $response?.headers, context);
+  return otherError(error, isUnreadable(thrown, status), name, status, what, $response?.headers, context);
+}
+
+/**
+ * The error for `cause`: with what S3 said, and without the sockets, signatures and session tokens that hang on the
+ * SDK's, since causes are logged.
+ */
+function withoutRequest(error: unknown): unknown {
+  if (!(error instanceof Error) || !('$response' in error || '$metadata' in error)) return error;
+  const { $metadata } = error as Partial<SdkError>;
+  const code = errnoOf(error);
+  return Object.assign(new Error(error.message), {
+    name: error.name,
+    ...(code === undefined ? {} : { code }),
+    status: $metadata?.httpStatusCode,
+    requestId: $metadata?.requestId,
+  });
 }
 
 function otherError(
   error: unknown,
+  unreadable: boolean,
   name: string,
   status: number | undefined,
   what: string,
@@ -147,7 +167,7 @@ function otherError(
   return new StoreError('STORE_FAILED', `${what} failed: ${messageOf(error)} (${shown})`, {
     cause: error,
     // An answer that was cut off or is not S3's (a gateway's page) may be whole the next time.
-    retryable: passing || isUnreadable(error, status),
+    retryable: passing || unreadable,
     ...retryAfter(headers),
   });
 }

@@ -13,7 +13,7 @@ import { decodeMetadata, encodeMetadata } from './metadata.js';
 import { listenForDates, s3ClientDefaults } from './s3-client.js';
 import { s3ErrorName, storeErrorOfS3, type S3Action } from './s3-errors.js';
 import { pageOfOutput, parseContinuation, unquoted, type S3Position } from './s3-listing.js';
-import { StoreClock } from './store-clock.js';
+import { StoreClock, type AsksForTime } from './store-clock.js';
 import { StoreError } from './store-error.js';
 import type {
   ByteRange,
@@ -59,7 +59,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
 }
 
 /** A bucket of S3 or of a server that speaks it. Each call is one request, sent once. */
-export class S3Store implements ObjectStore {
+export class S3Store implements ObjectStore, AsksForTime {
   readonly description: string;
   readonly identity: string;
   readonly #sdk: Sdk;
@@ -121,8 +121,7 @@ export class S3Store implements ObjectStore {
         return { version };
       } catch (error) {
         // Damaged on the way, it is sent again; wrong from the start, it never gets better.
-        if (s3ErrorName(error) === 'BadDigest' || s3ErrorName(error) === 'InvalidDigest')
-          await verifyBody(key, body);
+        if (OTHER_BYTES.has(s3ErrorName(error))) await verifyBody(key, body);
         throw error;
       }
     });
@@ -320,6 +319,9 @@ export class S3Store implements ObjectStore {
     }
   }
 }
+
+/** What servers answer where the bytes that came are not those of their MD5, or of their signed SHA-256. */
+const OTHER_BYTES = new Set(['BadDigest', 'InvalidDigest', 'XAmzContentSHA256Mismatch']);
 
 /** What servers answer where a bucket has no Object Lock, or where they do not know it at all. */
 const LOCKLESS_BUCKET = new Set([

@@ -22,3 +22,12 @@ export class StoreClock {
     return Math.round(this.#anchor.time + this.#monotonic() - this.#anchor.at);
   }
 }
+
+/** A store that has to send a request for the time as long as nothing has been answered. */
+export interface AsksForTime {
+  readonly knowsTime: boolean;
+}
+
+export function mustAskForTime(store: object): boolean {
+  return 'knowsTime' in store && store.knowsTime === false;
+}

@@ -9,13 +9,21 @@ import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../kit/temporary.js';
 
 /** What is taken below `root` for some picked paths, and which problems are reported. */
-function gather(root: string, picks: readonly string[], startedNs = BigInt(Date.now() + 60_000) * 1_000_000n) {
+function gather(
+  root: string,
+  picks: readonly string[],
+  startedNs = BigInt(Date.now() + 60_000) * 1_000_000n,
+) {
   const picked = new PickedPaths(temporaryFolder());
   const problems: Problem[] = [];
   const gatherer = new Gatherer(picked, (problem) => problems.push(problem), startedNs);
   for (const pick of picks) gatherer.pick(pathFromText(pick), 'test');
   const paths = [...picked.batches()].flatMap((batch) => batch.paths);
-  return { taken: paths.filter((path) => path.startsWith(`${root}/`)).map((path) => path.slice(root.length + 1)), paths, problems };
+  return {
+    taken: paths.filter((path) => path.startsWith(`${root}/`)).map((path) => path.slice(root.length + 1)),
+    paths,
+    problems,
+  };
 }
 
 describe('Gatherer', () => {
@@ -50,7 +58,12 @@ describe('Gatherer', () => {
     writeFileSync(join(root, 'real/file'), '');
     symlinkSync('real', join(root, 'link'));
     symlinkSync(join(root, 'link'), join(root, 'link-to-link'));
-    expect(gather(root, [join(root, 'link-to-link/file')]).taken).toEqual(['link', 'link-to-link', 'real', 'real/file']);
+    expect(gather(root, [join(root, 'link-to-link/file')]).taken).toEqual([
+      'link',
+      'link-to-link',
+      'real',
+      'real/file',
+    ]);
   });
 
   it('takes a link that points nowhere as it is', () => {
@@ -83,7 +96,12 @@ describe('Gatherer', () => {
     const root = temporaryFolder();
     execFileSync('mkfifo', [join(root, 'fifo')]);
     symlinkSync('fifo', join(root, 'link'));
-    const { taken, problems } = gather(root, [join(root, 'fifo'), join(root, 'fifo'), join(root, 'link'), '/dev/null']);
+    const { taken, problems } = gather(root, [
+      join(root, 'fifo'),
+      join(root, 'fifo'),
+      join(root, 'link'),
+      '/dev/null',
+    ]);
     expect(taken).toEqual(['link']);
     expect(problems.map(({ severity, code }) => [severity, code])).toEqual([
       ['note', 'special-file'],

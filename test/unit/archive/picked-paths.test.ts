@@ -25,10 +25,16 @@ function collect(picked: PickedPaths): { path: BytePath; stat: string }[] {
 }
 
 const path = fc
-  .array(fc.string({ unit: fc.integer({ min: 1, max: 255 }).map((code) => String.fromCharCode(code)), maxLength: 6 }), {
-    minLength: 1,
-    maxLength: 4,
-  })
+  .array(
+    fc.string({
+      unit: fc.integer({ min: 1, max: 255 }).map((code) => String.fromCharCode(code)),
+      maxLength: 6,
+    }),
+    {
+      minLength: 1,
+      maxLength: 4,
+    },
+  )
   .map((parts) => `/${parts.join('/')}` as BytePath);
 
 describe('PickedPaths', () => {
@@ -39,7 +45,9 @@ describe('PickedPaths', () => {
         const picked = new PickedPaths(folder, page);
         for (const each of paths) picked.add(each, statFor(each), 0);
         const got = collect(picked);
-        const expected = [...new Set(paths)].sort((a, b) => Buffer.compare(Buffer.from(a, 'latin1'), Buffer.from(b, 'latin1')));
+        const expected = [...new Set(paths)].sort((a, b) =>
+          Buffer.compare(Buffer.from(a, 'latin1'), Buffer.from(b, 'latin1')),
+        );
         expect(got.map((each) => each.path)).toEqual(expected);
         for (const each of got) expect(each.stat).toBe(statFor(each.path).toString('latin1'));
         expect(readdirSync(folder)).toEqual([]);

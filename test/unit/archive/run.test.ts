@@ -1,5 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, linkSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { SysbackupError } from '#src/errors.js';
 import type { FileEntry } from '#src/manifest/types.js';
@@ -112,7 +123,12 @@ describe('a first run', () => {
     const snapshots = await keys(machine.store, 'snapshots/');
     expect(snapshots).toEqual([`snapshots/test-backup/${summary.run}-good`]);
     const entry = (await machine.lines(summary)).find((line) => line.typ === 's');
-    expect(entry).toMatchObject({ name: 'good', description: 'Größe', restore_through: 'cat >/dev/null', size: 4 });
+    expect(entry).toMatchObject({
+      name: 'good',
+      description: 'Größe',
+      restore_through: 'cat >/dev/null',
+      size: 4,
+    });
   });
 });
 
@@ -128,7 +144,10 @@ describe('the next run', () => {
     expect(second.summary.counts).toEqual(first.summary.counts);
     expect(second.summary.bytes).toBe(first.summary.bytes);
     expect(second.asked.filter(({ kind }) => kind === 'put')).toHaveLength(1);
-    expect(second.asked.filter(({ key }) => key.startsWith('manifests/')).map(({ kind }) => kind)).toEqual(['list', 'put']);
+    expect(second.asked.filter(({ key }) => key.startsWith('manifests/')).map(({ kind }) => kind)).toEqual([
+      'list',
+      'put',
+    ]);
     expect(second.asked.every(({ kind }) => kind === 'list' || kind === 'put')).toBe(true);
     expect(await machine.entries(second.summary)).toEqual(await machine.entries(first.summary));
   });
@@ -140,9 +159,12 @@ describe('the next run', () => {
     await pastTheTick();
     await machine.archive();
     for (let round = 0; round < 4; round++) {
-      for (let index = round; index < 1500; index += 97) rmSync(join(machine.tree, path(index)), { force: true });
-      for (let index = round * 3; index < 1500; index += 211) machine.write(path(index), `changed ${round} ${index}`);
-      for (let index = 0; index < 5; index++) machine.write(`d${index}/a-new-${round}-${index}`, `new ${index}`);
+      for (let index = round; index < 1500; index += 97)
+        rmSync(join(machine.tree, path(index)), { force: true });
+      for (let index = round * 3; index < 1500; index += 211)
+        machine.write(path(index), `changed ${round} ${index}`);
+      for (let index = 0; index < 5; index++)
+        machine.write(`d${index}/a-new-${round}-${index}`, `new ${index}`);
       chmodSync(join(machine.tree, 'd3'), 0o700 + round);
       await pastTheTick();
       const { summary } = await machine.archive();
@@ -198,7 +220,8 @@ describe('the next run', () => {
     await machine.archive();
     const all = [];
     for await (const version of listAll(machine.store, { prefix: 'content/' })) all.push(version);
-    for (const { key, version } of all.slice(0, 20)) machine.memory.deleteVersion(key, version, { bypassGovernance: true });
+    for (const { key, version } of all.slice(0, 20))
+      machine.memory.deleteVersion(key, version, { bypassGovernance: true });
     expect(await keys(machine.store, 'content/')).toHaveLength(20);
     for (let run = 0; run < 7; run++) await machine.archive();
     expect(new Set(await keys(machine.store, 'content/')).size).toBe(40);
@@ -284,7 +307,9 @@ describe('locks', () => {
     expect(await keys(memory, 'content/')).toHaveLength(2);
     const entry = (await machine.entries(summary)).get('f') as FileEntry;
     const dat = entry.dat as { key: string; ver: string };
-    expect((await memory.getRetention(dat.key, dat.ver))?.until).toBeGreaterThan(machine.now / 1000 + 14 * 86_400);
+    expect((await memory.getRetention(dat.key, dat.ver))?.until).toBeGreaterThan(
+      machine.now / 1000 + 14 * 86_400,
+    );
   });
 
   it('are found longer than remembered when an extension is refused', async () => {
@@ -309,9 +334,14 @@ describe('locks', () => {
 
 describe('a lost catalog', () => {
   const catalogFiles = (machine: BackupMachine): string[] => {
-    const own = join(machine.statePath, readdirSync(machine.statePath).find((name) => name.startsWith('test-backup')) ?? '');
+    const own = join(
+      machine.statePath,
+      readdirSync(machine.statePath).find((name) => name.startsWith('test-backup')) ?? '',
+    );
     const generation = readFileSync(join(own, 'current'), 'utf8').trim();
-    return ['current', ...readdirSync(join(own, generation)).map((name) => join(generation, name))].map((name) => join(own, name));
+    return ['current', ...readdirSync(join(own, generation)).map((name) => join(generation, name))].map(
+      (name) => join(own, name),
+    );
   };
 
   it('costs requests, and no second copy of what a listing shows', async () => {
@@ -353,7 +383,8 @@ describe('a lost catalog', () => {
       const at = randomBytes(4).readUInt32LE() % Math.max(1, bytes.length);
       const kind = Math.floor(round / files.length) % 3;
       if (kind === 0) bytes[at] = (bytes[at] ?? 0) ^ 0x55;
-      const damaged = kind === 1 ? bytes.subarray(0, at) : kind === 2 ? Buffer.concat([bytes, randomBytes(9)]) : bytes;
+      const damaged =
+        kind === 1 ? bytes.subarray(0, at) : kind === 2 ? Buffer.concat([bytes, randomBytes(9)]) : bytes;
       writeFileSync(target, damaged);
       const { summary, warnings } = await machine.archive();
       expect(summary.outcome).toBe('complete');
@@ -370,7 +401,8 @@ describe('a lost catalog', () => {
 describe('an interrupted run', () => {
   it('leaves no manifest, and the next one sends nothing again whose PUT was confirmed', async () => {
     const machine = new BackupMachine();
-    for (let index = 0; index < 20; index++) machine.write(`f${String(index).padStart(2, '0')}`, `content ${index}`);
+    for (let index = 0; index < 20; index++)
+      machine.write(`f${String(index).padStart(2, '0')}`, `content ${index}`);
     const { memory } = machine;
     let puts = 0;
     const failing: ObjectStore = Object.assign(Object.create(memory) as ObjectStore, {
@@ -414,7 +446,8 @@ describe('an interrupted run', () => {
     let second: Promise<unknown> | undefined;
     await machine.archive({
       onEvent: (event) => {
-        if (event.type === 'phase' && event.phase === 'pick') second = machine.archive().catch((error: unknown) => error);
+        if (event.type === 'phase' && event.phase === 'pick')
+          second = machine.archive().catch((error: unknown) => error);
       },
     });
     expect(await second).toMatchObject({ code: 'RUN_LOCKED', exitCode: 11 });

@@ -20,7 +20,8 @@ function readAll(path: string): { type: number; payload: string }[] {
 
 function written(path: string, payloads: readonly string[]): void {
   const writer = new FrameWriter(path);
-  for (const [index, payload] of payloads.entries()) writer.write((index % 3) + 1, Buffer.from(payload, 'latin1'));
+  for (const [index, payload] of payloads.entries())
+    writer.write((index % 3) + 1, Buffer.from(payload, 'latin1'));
   writer.finish();
 }
 
@@ -28,16 +29,21 @@ describe('frames', () => {
   it('come back as they were written', () => {
     const path = join(temporaryFolder(), 'frames');
     fc.assert(
-      fc.property(fc.array(fc.string({ unit: 'binary-ascii', maxLength: 3000 }), { maxLength: 20 }), (payloads) => {
-        written(path, payloads);
-        expect(readAll(path).map(({ payload }) => payload)).toEqual(payloads);
-      }),
+      fc.property(
+        fc.array(fc.string({ unit: 'binary-ascii', maxLength: 3000 }), { maxLength: 20 }),
+        (payloads) => {
+          written(path, payloads);
+          expect(readAll(path).map(({ payload }) => payload)).toEqual(payloads);
+        },
+      ),
     );
   });
 
   it('come back across the reader’s buffers', () => {
     const path = join(temporaryFolder(), 'frames');
-    const payloads = [1, 3 << 20, 5, (1 << 20) - 24, 700_000, 700_000].map((length, index) => String(index).repeat(length));
+    const payloads = [1, 3 << 20, 5, (1 << 20) - 24, 700_000, 700_000].map((length, index) =>
+      String(index).repeat(length),
+    );
     written(path, payloads);
     expect(readAll(path).map(({ payload }) => payload)).toEqual(payloads);
   });

@@ -27,7 +27,9 @@ describe('ObjectTable', () => {
         for (const [hex, value] of model) {
           const row = table.find(Buffer.from(hex, 'hex'));
           expect(table.sha(row).toString('hex')).toBe(hex);
-          expect({ version: table.version(row), enc: table.encoding(row), until: table.until(row) }).toEqual(value);
+          expect({ version: table.version(row), enc: table.encoding(row), until: table.until(row) }).toEqual(
+            value,
+          );
         }
         expect(table.find(randomBytes(32))).toBe(-1);
       }),

@@ -1,0 +1,65 @@
+import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
+import type { RequestCounts } from '../events.js';
+import { CountingStore, type CountingOptions } from './counting.js';
+import { retryRequests, type RetryOptions } from './retry.js';
+import type { ObjectStore } from './port.js';
+
+/** Where objects go, with everything that is needed to get there. */
+export type StoreDestination =
+  | {
+      kind: 'directory';
+      path: string;
+      /** Whether a directory that does not exist is an empty store, made by the first put. Default false. */
+      create?: boolean;
+    }
+  | {
+      kind: 's3';
+      bucket: string;
+      /** Before every key; empty, or ends in `/`. Default empty. */
+      prefix?: string;
+      /** A client made with `s3ClientDefaults`, or what one is to be made from. */
+      client: S3Client | S3ClientConfig;
+    };
+
+export interface OpenStoreOptions extends CountingOptions, RetryOptions {
+  /** Milliseconds since the epoch, for a directory whose file system cannot be asked. Default `Date.now`. */
+  machineTime?: () => number;
+}
+
+export interface OpenedStore {
+  /** Repeats what may pass, counts each attempt. */
+  store: ObjectStore;
+  /** What has been sent so far. */
+  requests(): RequestCounts;
+  /** Lets the requests be sent that `reserve` kept for the end. */
+  useReserve(): void;
+}
+
+/**
+ * Opens a store. Throws `NOT_FOUND` for a directory that is not there; a bucket is first asked by the first request.
+ */
+export async function openStore(
+  destination: StoreDestination,
+  options: OpenStoreOptions = {},
+): Promise<OpenedStore> {
+  const counting = new CountingStore(await openPlain(destination, options), options);
+  return {
+    store: retryRequests(counting, options),
+    requests: () => counting.requests,
+    useReserve: () => counting.useReserve(),
+  };
+}
+
+/** Either kind is loaded only where it is used: the SDK takes 100 ms, system calls take 12. */
+async function openPlain(destination: StoreDestination, options: OpenStoreOptions): Promise<ObjectStore> {
+  if (destination.kind === 'directory') {
+    const { openDirectoryStore } = await import('./directory.js');
+    const { path, create = false } = destination;
+    const { machineTime } = options;
+    return openDirectoryStore({ path, create, ...(machineTime === undefined ? {} : { machineTime }) });
+  }
+  const { openS3Store } = await import('./s3.js');
+  const { bucket, prefix = '', client } = destination;
+  const { signal } = options;
+  return openS3Store({ bucket, prefix, client, ...(signal === undefined ? {} : { signal }) });
+}

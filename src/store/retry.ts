@@ -1,0 +1,108 @@
+import type { Readable } from 'node:stream';
+import { messageOf, throwIfAborted } from '../errors.js';
+import type { EventListener, RequestKind } from '../events.js';
+import { pauseBefore, pauseFor, type BackoffOptions } from './backoff.js';
+import { StoreError } from './store-error.js';
+import type {
+  ByteRange,
+  ListPage,
+  ListRequest,
+  ObjectStore,
+  PutRequest,
+  Retention,
+  StoreCapabilities,
+  StoredVersion,
+  VersionHead,
+} from './port.js';
+
+export interface RetryOptions extends BackoffOptions {
+  /** Attempts at one request, the first included. Default 12. */
+  maxAttempts?: number;
+  /** Milliseconds after a request's first attempt from which on it is not repeated. Default 300,000. */
+  maxElapsedMs?: number;
+  /** Hears `retry` before each pause. */
+  listener?: EventListener | undefined;
+  /** Ends pauses, and what comes after them, with `ABORTED`. */
+  signal?: AbortSignal | undefined;
+  /** Milliseconds from anywhere. Default `performance.now`. */
+  monotonic?: () => number;
+}
+
+/**
+ * Repeats requests that failed in a way that passes, as the store says ({@link StoreError.retryable}). A repeated
+ * PUT whose first attempt was stored after all leaves a second version of the same bytes, locked as well; all
+ * other requests may be repeated without any trace. A stream that breaks after its first byte is the reader's: see
+ * read-fully.ts.
+ */
+export function retryRequests(inner: ObjectStore, options: RetryOptions = {}): ObjectStore {
+  return new RetryingStore(inner, options);
+}
+
+class RetryingStore implements ObjectStore {
+  readonly description: string;
+  readonly identity: string;
+  readonly #inner: ObjectStore;
+  readonly #options: RetryOptions;
+
+  constructor(inner: ObjectStore, options: RetryOptions) {
+    this.description = inner.description;
+    this.identity = inner.identity;
+    this.#inner = inner;
+    this.#options = options;
+  }
+
+  put(request: PutRequest): Promise<StoredVersion> {
+    return this.#repeat('put', request.key, () => this.#inner.put(request));
+  }
+
+  get(key: string, version: string, range?: ByteRange): Promise<Readable> {
+    return this.#repeat('get', key, () => this.#inner.get(key, version, range));
+  }
+
+  head(key: string, version: string): Promise<VersionHead> {
+    return this.#repeat('head', key, () => this.#inner.head(key, version));
+  }
+
+  list(request: ListRequest): Promise<ListPage> {
+    return this.#repeat('list', request.prefix, () => this.#inner.list(request));
+  }
+
+  getRetention(key: string, version: string): Promise<Retention | undefined> {
+    return this.#repeat('get-retention', key, () => this.#inner.getRetention(key, version));
+  }
+
+  extendRetention(key: string, version: string, retention: Retention): Promise<void> {
+    return this.#repeat('put-retention', key, () => this.#inner.extendRetention(key, version, retention));
+  }
+
+  capabilities(): Promise<StoreCapabilities> {
+    return this.#repeat('get-bucket-configuration', '', () => this.#inner.capabilities());
+  }
+
+  now(): Promise<number> {
+    return this.#repeat('list', '', () => this.#inner.now());
+  }
+
+  close(): Promise<void> {
+    return this.#inner.close();
+  }
+
+  async #repeat<T>(request: RequestKind, key: string, send: () => Promise<T>): Promise<T> {
+    const { maxAttempts = 12, maxElapsedMs = 300_000, listener, signal } = this.#options;
+    const monotonic = this.#options.monotonic ?? (() => performance.now());
+    const pause = this.#options.pause ?? pauseFor;
+    const begun = monotonic();
+    for (let attempt = 1; ; attempt += 1) {
+      throwIfAborted(signal);
+      try {
+        return await send();
+      } catch (error) {
+        if (!(error instanceof StoreError) || !error.retryable || attempt >= maxAttempts) throw error;
+        const delayMs = pauseBefore(attempt, this.#options, error.retryAfterMs);
+        if (monotonic() - begun + delayMs > maxElapsedMs) throw error;
+        listener?.({ type: 'retry', request, key, attempt, delayMs, reason: messageOf(error) });
+        await pause(delayMs, signal);
+      }
+    }
+  }
+}

@@ -1,0 +1,167 @@
+import {
+  createServer,
+  request as forward,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+
+/**
+ * What happens to a request. `reset`: the connection breaks before anything is passed on. `reset-midway`: after half
+ * of the request's body. `lose-answer`: the server did it, the answer never comes. `cut-answer`: half of it comes.
+ * `stall`: nothing comes, the connection stays open. `stall-answer`: the same after half of the answer. `damage`:
+ * the last byte of the request's body is changed. `slow`: the answer comes in small pieces. A number: this HTTP
+ * status, with S3's error for it; `page`: a gateway's error page with status 502.
+ */
+export type ProxyFault =
+  | 'reset'
+  | 'reset-midway'
+  | 'lose-answer'
+  | 'cut-answer'
+  | 'stall'
+  | 'stall-answer'
+  | 'damage'
+  | 'slow'
+  | 'page'
+  | 429
+  | 500
+  | 503;
+
+export interface ProxiedRequest {
+  /** From 1. */
+  count: number;
+  method: string;
+  url: string;
+}
+
+const S3_CODES = { 429: 'TooManyRequests', 500: 'InternalError', 503: 'SlowDown' };
+
+/** An HTTP proxy on loopback that passes requests on to one server, except for what `decide` says. */
+export class FlakyProxy {
+  readonly requests: ProxiedRequest[] = [];
+  readonly #target: URL;
+  readonly #decide: (request: ProxiedRequest) => ProxyFault | undefined;
+  readonly #server: Server;
+
+  private constructor(target: string, decide: (request: ProxiedRequest) => ProxyFault | undefined) {
+    this.#target = new URL(target);
+    this.#decide = decide;
+    this.#server = createServer((request, response) => {
+      const { socket } = request;
+      this.#handle(request, response).catch(() => socket.destroy());
+    });
+  }
+
+  static async start(
+    target: string,
+    decide: (request: ProxiedRequest) => ProxyFault | undefined,
+  ): Promise<FlakyProxy> {
+    const proxy = new FlakyProxy(target, decide);
+    proxy.#server.listen(0, '127.0.0.1');
+    await once(proxy.#server, 'listening');
+    return proxy;
+  }
+
+  get endpoint(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async stop(): Promise<void> {
+    this.#server.closeAllConnections();
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const seen = { count: this.requests.length + 1, method: request.method ?? '', url: request.url ?? '' };
+    this.requests.push(seen);
+    const fault = this.#decide(seen);
+    const { socket } = request;
+    if (fault === 'reset') {
+      socket.resetAndDestroy();
+      return;
+    }
+    if (fault === 'stall') return;
+    if (fault === 'reset-midway') {
+      const half = Number(request.headers['content-length'] ?? 0) / 2;
+      let length = 0;
+      for await (const chunk of request) {
+        length += (chunk as Buffer).length;
+        if (length >= half) break;
+      }
+      socket.resetAndDestroy();
+      return;
+    }
+    const body = await collect(request);
+    if (typeof fault === 'number' || fault === 'page') {
+      refuse(response, fault);
+      return;
+    }
+    if (fault === 'damage' && body.length > 0)
+      body.writeUInt8(body.readUInt8(body.length - 1) ^ 1, body.length - 1);
+    const answer = await this.#ask(request, body);
+    if (fault === 'lose-answer') {
+      answer.resume();
+      await once(answer, 'end');
+      socket.resetAndDestroy();
+      return;
+    }
+    await this.#answer(answer, response, fault);
+  }
+
+  async #ask(request: IncomingMessage, body: Buffer): Promise<IncomingMessage> {
+    // The Host header stays as the client signed it.
+    const passedOn = forward({
+      host: this.#target.hostname,
+      port: this.#target.port,
+      method: request.method,
+      path: request.url,
+      headers: request.headers,
+    });
+    passedOn.end(body);
+    const [answer] = (await once(passedOn, 'response')) as [IncomingMessage];
+    return answer;
+  }
+
+  async #answer(
+    answer: IncomingMessage,
+    response: ServerResponse,
+    fault: ProxyFault | undefined,
+  ): Promise<void> {
+    response.writeHead(answer.statusCode ?? 502, answer.headers);
+    const bytes = await collect(answer);
+    if (fault === 'cut-answer' || fault === 'stall-answer') {
+      response.write(bytes.subarray(0, Math.floor(bytes.length / 2)), () => {
+        if (fault === 'cut-answer') response.socket?.resetAndDestroy();
+      });
+      return;
+    }
+    if (fault === 'slow')
+      for (let start = 0; start < bytes.length; start += 20_000) {
+        response.write(bytes.subarray(start, start + 20_000));
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    else response.write(bytes);
+    response.end();
+  }
+}
+
+async function collect(stream: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+function refuse(response: ServerResponse, fault: 'page' | 429 | 500 | 503): void {
+  if (fault === 'page') {
+    response.writeHead(502, { 'content-type': 'text/html' });
+    response.end('<html><body><h1>Bad gateway</h1><br></body></html>');
+    return;
+  }
+  response.writeHead(fault, { 'content-type': 'application/xml', date: new Date().toUTCString() });
+  response.end(
+    `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${S3_CODES[fault]}</Code><Message>asked for</Message></Error>`,
+  );
+}

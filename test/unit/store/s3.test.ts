@@ -1,0 +1,357 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { inspect } from 'node:util';
+import { afterEach, describe, expect, it } from 'vitest';
+import { openStore } from '#src/store/open.js';
+import { s3ClientDefaults } from '#src/store/s3-client.js';
+import { openS3Store } from '#src/store/s3.js';
+import type { ObjectStore, Retention } from '#src/store/port.js';
+import { bodyOf, md5Of, readAll } from '../../kit/bodies.js';
+
+const LOCK: Retention = { mode: 'GOVERNANCE', until: 4_000_000_000 };
+const TIME = 'Sun, 01 Mar 2026 12:00:00 GMT';
+
+interface Answer {
+  status: number;
+  headers?: Record<string, string>;
+  body?: string;
+}
+
+interface Seen {
+  method: string;
+  url: string;
+  headers: IncomingMessage['headers'];
+  body: Buffer;
+}
+
+const cleanUps: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0)) await cleanUp();
+});
+
+/** A server that gives the answers in turn, the last one for ever; undefined: it never answers. */
+async function serverOf(answers: (Answer | undefined)[]): Promise<{ endpoint: string; seen: Seen[] }> {
+  const seen: Seen[] = [];
+  const server = createServer((request, response) => {
+    void answer(request, response);
+  });
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await readAll(request);
+    const { method = '', url = '', headers } = request;
+    seen.push({ method, url, headers, body });
+    const next = answers[Math.min(seen.length, answers.length) - 1];
+    if (next === undefined) return;
+    response.writeHead(next.status, { date: new Date().toUTCString(), ...next.headers });
+    response.end(next.body);
+  }
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  cleanUps.push(async () => {
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  });
+  return { endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen };
+}
+
+function configFor(endpoint: string) {
+  return {
+    ...s3ClientDefaults({ connect: 500, idle: 300 }),
+    endpoint,
+    region: 'eu-west-1',
+    forcePathStyle: true,
+    credentials: { accessKeyId: 'key', secretAccessKey: 'secret' },
+  };
+}
+
+async function storeFor(
+  answers: (Answer | undefined)[],
+  prefix = '',
+): Promise<{ store: ObjectStore; seen: Seen[] }> {
+  const { endpoint, seen } = await serverOf(answers);
+  const store = await openS3Store({ bucket: 'bucket', prefix, client: configFor(endpoint) });
+  cleanUps.push(() => store.close());
+  return { store, seen };
+}
+
+function refusal(status: number, code: string, message = 'refused'): Answer {
+  return { status, body: `<Error><Code>${code}</Code><Message>${message}</Message></Error>` };
+}
+
+const put = (store: ObjectStore) => store.put({ key: 'content/ab', body: bodyOf('bytes'), retention: LOCK });
+
+describe('a PUT', () => {
+  it('carries MD5, lock and metadata, and no checksum that servers may not know', async () => {
+    const { store, seen } = await storeFor([{ status: 200, headers: { 'x-amz-version-id': 'v1' } }], 'host/');
+    const metadata = { 'Backup-Output': 'grüße' };
+    const stored = await store.put({
+      key: 'content/ab',
+      body: bodyOf('bytes'),
+      retention: LOCK,
+      metadata,
+      storageClass: 'STANDARD_IA',
+    });
+    expect(stored).toEqual({ version: 'v1' });
+    const [request] = seen;
+    expect(request?.url).toBe('/bucket/host/content/ab?x-id=PutObject');
+    expect(request?.body.toString()).toBe('bytes');
+    expect(request?.headers).toMatchObject({
+      'content-md5': Buffer.from(md5Of(Buffer.from('bytes')), 'hex').toString('base64'),
+      'content-length': '5',
+      'x-amz-object-lock-mode': 'GOVERNANCE',
+      'x-amz-object-lock-retain-until-date': '2096-10-02T07:06:40Z',
+      'x-amz-meta-backup-output': expect.stringMatching(/^[\x21-\x7e]+$/),
+      'x-amz-storage-class': 'STANDARD_IA',
+    });
+    const names = Object.keys(request?.headers ?? {});
+    expect(names.filter((name) => /checksum|trailer|expect|content-encoding/.test(name))).toEqual([]);
+  });
+
+  it('of a bucket without versions stores version null', async () => {
+    const { store } = await storeFor([{ status: 200 }]);
+    expect(await put(store)).toEqual({ version: 'null' });
+  });
+});
+
+describe('an extended lock', () => {
+  it('is sent with an MD5 and no other checksum', async () => {
+    const { store, seen } = await storeFor([{ status: 200 }]);
+    await store.extendRetention('k', 'v', LOCK);
+    const [request] = seen;
+    expect(request?.url).toBe('/bucket/k?retention=&versionId=v');
+    const md5 = Buffer.from(md5Of(request?.body ?? Buffer.alloc(0)), 'hex').toString('base64');
+    expect(request?.headers['content-md5']).toBe(md5);
+    expect(Object.keys(request?.headers ?? {}).filter((name) => name.includes('checksum'))).toEqual([]);
+  });
+});
+
+describe('a refusal', () => {
+  it.each([
+    ['AccessDenied', 403, 'ACCESS_DENIED', /s3:PutObject and s3:PutObjectRetention.*docs\/permissions\.md/],
+    ['InvalidAccessKeyId', 403, 'ACCESS_DENIED', /access key/],
+    ['SignatureDoesNotMatch', 403, 'ACCESS_DENIED', /secret key/],
+    ['ExpiredToken', 400, 'ACCESS_DENIED', /run out/],
+    ['NoSuchBucket', 404, 'NOT_FOUND', /endpoint http/],
+    ['PermanentRedirect', 301, 'CONFIG', /\[s3\] region/],
+    ['InvalidArgument', 400, 'STORE_FAILED', undefined],
+  ])('with %s (%i) is %s and is not repeated', async (code, status, expected, hint) => {
+    const { store } = await storeFor([refusal(status, code)]);
+    const error = await put(store).catch((error: unknown) => error);
+    expect(error).toMatchObject({
+      code: expected,
+      retryable: false,
+      message: expect.stringContaining(code === 'NoSuchBucket' ? 's3://bucket' : code),
+    });
+    if (hint !== undefined) expect(error).toMatchObject({ hint: expect.stringMatching(hint) });
+  });
+
+  it.each([
+    ['SlowDown', 503],
+    ['TooManyRequests', 429],
+    ['InternalError', 500],
+    ['ServiceUnavailable', 503],
+    ['RequestTimeout', 400],
+    ['BadDigest', 400],
+    ['RequestTimeTooSkewed', 403],
+  ])('with %s (%i) may pass', async (code, status) => {
+    const { store } = await storeFor([refusal(status, code)]);
+    await expect(put(store)).rejects.toMatchObject({ code: 'STORE_FAILED', retryable: true });
+  });
+
+  it('that is no XML, and an answer that is cut off, may pass', async () => {
+    for (const answer of [
+      { status: 502, body: '<html><body>Bad gateway<br></body></html>' },
+      { status: 504, body: '' },
+      { status: 200, body: '<ListVersionsResult><Version><Key>abc' },
+    ]) {
+      const { store } = await storeFor([answer]);
+      await expect(store.list({ prefix: '' })).rejects.toMatchObject({
+        code: 'STORE_FAILED',
+        retryable: true,
+      });
+    }
+  });
+
+  it('of a HEAD, which says nothing, names the right it takes', async () => {
+    const { store } = await storeFor([{ status: 403 }]);
+    await expect(store.head('k', 'v')).rejects.toMatchObject({
+      code: 'ACCESS_DENIED',
+      hint: expect.stringContaining('s3:GetObjectVersion'),
+    });
+  });
+
+  it('tells how long to wait', async () => {
+    const { store } = await storeFor([{ ...refusal(503, 'SlowDown'), headers: { 'retry-after': '7' } }]);
+    await expect(put(store)).rejects.toMatchObject({ retryAfterMs: 7000 });
+  });
+
+  it('carries what S3 said, and neither the request nor its signature', async () => {
+    const { store } = await storeFor([
+      { ...refusal(403, 'AccessDenied'), headers: { 'x-amz-request-id': 'R1' } },
+    ]);
+    const error = await put(store).catch((error: unknown) => error);
+    expect(error).toMatchObject({
+      cause: { name: 'AccessDenied', message: 'refused', status: 403, requestId: 'R1' },
+    });
+    expect(inspect(error, { depth: 9, showHidden: true })).not.toMatch(/credential=|authorization/i);
+  });
+
+  it('for a damaged body is final where the body was wrong from the start', async () => {
+    const { store } = await storeFor([refusal(400, 'BadDigest')]);
+    const body = { ...bodyOf('bytes'), md5: md5Of(Buffer.from('other')) };
+    await expect(store.put({ key: 'k', body, retention: LOCK })).rejects.toMatchObject({ code: 'DAMAGED' });
+  });
+
+  it.each([
+    ['NoSuchKey', 404],
+    ['NoSuchVersion', 404],
+    ['MethodNotAllowed', 405],
+  ])('with %s (%i) says that the version is not there', async (code, status) => {
+    const { store } = await storeFor([refusal(status, code)]);
+    for (const request of [
+      () => store.get('k', 'v'),
+      () => store.getRetention('k', 'v'),
+      () => store.extendRetention('k', 'v', LOCK),
+    ])
+      await expect(request()).rejects.toMatchObject({ code: 'NOT_FOUND', retryable: false });
+    const { store: bare } = await storeFor([{ status }]);
+    await expect(bare.head('k', 'v')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+});
+
+describe('Object Lock', () => {
+  const enabled =
+    '<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>';
+
+  it('is there where the bucket says so', async () => {
+    const { store } = await storeFor([{ status: 200, body: enabled }]);
+    expect(await store.capabilities()).toEqual({ objectLock: true, versioning: true });
+  });
+
+  it.each([refusal(404, 'ObjectLockConfigurationNotFoundError'), refusal(501, 'NotImplemented')])(
+    'is not there where the bucket has none, or the server does not know it',
+    async (answer) => {
+      const { store } = await storeFor([{ status: 200, headers: { 'x-amz-version-id': 'v' } }, answer]);
+      await put(store);
+      expect(await store.capabilities()).toEqual({ objectLock: false, versioning: true });
+      const { store: plain } = await storeFor([answer]);
+      expect(await plain.capabilities()).toEqual({ objectLock: false, versioning: false });
+    },
+  );
+
+  it('that may not be asked for is ACCESS_DENIED, with the right that is missing', async () => {
+    const { store } = await storeFor([refusal(403, 'AccessDenied')]);
+    await expect(store.capabilities()).rejects.toMatchObject({
+      code: 'ACCESS_DENIED',
+      hint: expect.stringContaining('s3:GetBucketObjectLockConfiguration'),
+    });
+  });
+
+  it('is undefined for a version without a lock', async () => {
+    for (const answer of [
+      refusal(404, 'NoSuchObjectLockConfiguration'),
+      refusal(400, 'InvalidRequest', 'Bucket is missing Object Lock Configuration'),
+    ]) {
+      const { store } = await storeFor([answer]);
+      expect(await store.getRetention('k', 'v')).toBeUndefined();
+    }
+  });
+});
+
+describe('a listing', () => {
+  it('puts versions and delete markers in one order, below the prefix', async () => {
+    const row = (kind: string, key: string, version: string, time: string, latest: boolean): string =>
+      `<${kind}><Key>${key}</Key><VersionId>${version}</VersionId><IsLatest>${latest}</IsLatest>` +
+      `<LastModified>2026-01-01T00:00:${time}Z</LastModified>${kind === 'Version' ? '<Size>3</Size><ETag>"e"</ETag>' : ''}</${kind}>`;
+    const rows = [
+      row('Version', 'p/a+b%0A', '2', '05', false),
+      row('Version', 'p/a+b%0A', '1', '01', false),
+      row('DeleteMarker', 'p/a+b%0A', '3', '05', true),
+      row('DeleteMarker', 'p/a+b%0A', '1m', '03', false),
+      row('Version', 'p/c', '4', '05', true),
+      row('DeleteMarker', 'p/d', '5', '05', true),
+    ];
+    const body = `<ListVersionsResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextKeyMarker>p/d%20</NextKeyMarker><NextVersionIdMarker>5</NextVersionIdMarker>${rows.join('')}</ListVersionsResult>`;
+    const { store, seen } = await storeFor(
+      [
+        { status: 200, body },
+        { status: 200, body: '<ListVersionsResult/>' },
+      ],
+      'p/',
+    );
+    const page = await store.list({ prefix: 'a', limit: 7 });
+    expect(page.versions.map(({ key, version }) => `${key} ${version}`)).toEqual([
+      ...['3', '2', '1m', '1'].map((version) => `a b\n ${version}`),
+      'c 4',
+      'd 5',
+    ]);
+    expect(page.versions[0]).toMatchObject({ deleteMarker: true, etag: undefined, isLatest: true });
+    expect(page.versions[1]).toMatchObject({ deleteMarker: false, etag: 'e', size: 3 });
+    await store.list({ prefix: 'a', continuation: page.next ?? '' });
+    const [first, second] = seen.map(({ url }) => new URL(url, 'http://x').searchParams);
+    expect(first?.get('max-keys')).toBe('7');
+    expect(second?.get('prefix')).toBe('p/a');
+    expect(second?.get('key-marker')).toBe('p/d ');
+    expect(second?.get('version-id-marker')).toBe('5');
+  });
+});
+
+describe('the time', () => {
+  it('is that of the first answer, whatever it was', async () => {
+    const { store, seen } = await storeFor([{ ...refusal(403, 'AccessDenied'), headers: { date: TIME } }]);
+    await expect(put(store)).rejects.toMatchObject({ code: 'ACCESS_DENIED' });
+    expect(Math.abs((await store.now()) - Date.parse(TIME))).toBeLessThan(5000);
+    expect(seen).toHaveLength(1);
+  });
+
+  it('costs a LIST where nothing was answered yet, which may be refused', async () => {
+    const { endpoint, seen } = await serverOf([refusal(403, 'AccessDenied')]);
+    const { store, requests } = await openStore({ kind: 's3', bucket: 'b', client: configFor(endpoint) });
+    await store.now();
+    await store.now();
+    expect(seen).toHaveLength(1);
+    expect(requests()).toEqual({ list: 1 });
+    await store.close();
+  });
+});
+
+describe('a connection', () => {
+  it('that is refused may come back, a name that never resolved does not', async () => {
+    const { endpoint } = await serverOf([{ status: 200 }]);
+    for (const cleanUp of cleanUps.splice(0)) await cleanUp();
+    const refused = await openS3Store({ bucket: 'b', client: configFor(endpoint) });
+    await expect(put(refused)).rejects.toMatchObject({
+      code: 'STORE_FAILED',
+      retryable: true,
+      message: expect.stringContaining(endpoint),
+    });
+    const unknown = await openS3Store({ bucket: 'b', client: configFor('http://nowhere.invalid') });
+    await expect(put(unknown)).rejects.toMatchObject({ code: 'STORE_FAILED' });
+  });
+
+  it('that is silent ends in a timeout', async () => {
+    const { store } = await storeFor([undefined]);
+    await expect(put(store)).rejects.toMatchObject({ code: 'STORE_FAILED', retryable: true });
+  });
+
+  it('ends when told to stop', async () => {
+    const { endpoint } = await serverOf([undefined]);
+    const stop = new AbortController();
+    const store = await openS3Store({ bucket: 'b', client: configFor(endpoint), signal: stop.signal });
+    setTimeout(() => stop.abort(), 50);
+    await expect(put(store)).rejects.toMatchObject({ code: 'ABORTED' });
+    await expect(put(store)).rejects.toMatchObject({ code: 'ABORTED' });
+  });
+});
+
+describe('a body of pieces', () => {
+  it('that cannot be read fails with that, and hangs nothing', async () => {
+    const { store } = await storeFor([{ status: 200 }]);
+    const pieces = [{ path: '/nonexistent/spool', start: 0, end: 10 }];
+    const body = { pieces, size: 10, md5: md5Of(Buffer.alloc(10)) };
+    await expect(store.put({ key: 'k', body, retention: LOCK })).rejects.toMatchObject({
+      message: expect.stringContaining('ENOENT'),
+    });
+  });
+});
