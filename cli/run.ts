@@ -30,12 +30,14 @@ class CommandLine {
   async run(args: readonly string[]): Promise<number> {
     // Whoever reads the messages may go away before the backup is done.
     process.stderr.on('error', () => undefined);
+    // Nobody knows in what state the work is then.
+    process.on('uncaughtException', (error) => process.exit(this.#fail(error, [])));
     // As the command line itself may be wrong: where it is right, commander says the same.
     this.#json = args.includes('--json');
     const version = versionOfThis();
     const program = buildProgram({
       version,
-      writeOut: (text) => process.stdout.write(text),
+      writeOut: (text) => this.#output.write(text),
       writeErr: (text) => process.stderr.write(text),
       run: async (invocation) => {
         this.#exitCode = await this.#runCommand(invocation, version);
@@ -47,7 +49,10 @@ class CommandLine {
       this.#exitCode = this.#fail(error, args);
     }
     await this.#output.flush();
-    return this.#exitCode;
+    const { failure } = this.#output;
+    if (failure === undefined) return this.#exitCode;
+    const error = new SysbackupError('SYSTEM', `cannot write to standard output: ${messageOf(failure)}`);
+    return this.#exitCode || this.#fail(error, []);
   }
 
   async #runCommand(

