@@ -306,7 +306,10 @@ class Run {
       locks,
       reader,
       content,
-      onStored: (version) => lockKeeper.add(version),
+      afterPut: (version) => {
+        lockKeeper.add(version);
+        return lockKeeper.keepUp();
+      },
       ...storageClass,
       report: (problem) => this.#problems.add(problem),
       onEvent: this.#onEvent,

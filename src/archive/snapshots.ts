@@ -29,7 +29,8 @@ export interface SnapshotsOptions {
   content: ContentRows;
   storageClass?: string;
   report: (problem: Problem) => void;
-  onStored: (version: { key: string; version: string; until: number }) => void;
+  /** Awaited after each PUT. */
+  afterPut: (version: { key: string; version: string; until: number }) => Promise<void>;
   onEvent: EventListener;
   signal?: AbortSignal;
   /** For tests: what one PUT takes. */
@@ -129,7 +130,7 @@ async function putSnapshot(
     }),
     ...(storageClass === undefined ? {} : { storageClass }),
   });
-  options.onStored({ key, version, until });
   onEvent({ type: 'stored', key, version, size: body.size, until });
+  await options.afterPut({ key, version, until });
   return { key, ver: version };
 }
