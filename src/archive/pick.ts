@@ -9,6 +9,8 @@ export interface Picked {
   paths: PickedPaths;
   /** Paths each picker printed. */
   printed: Record<string, number>;
+  /** Paths that were printed and not there. */
+  missing: string[];
   /** When the first picker began, nanoseconds by the machine's clock. */
   startedNs: bigint;
 }
@@ -20,7 +22,7 @@ export async function pickPaths({ options, state, recalled, problems }: RunStart
   const lastHead = recalled.catalog?.head;
   const startedNs = BigInt(Date.now()) * 1_000_000n;
   const paths = new PickedPaths(state.spoolPath);
-  const gatherer = new Gatherer(paths, (problem) => problems.add(problem), startedNs);
+  const gatherer = new Gatherer(paths, (problem) => problems.add(problem), startedNs, lastHead?.missing);
   const results = await runPickers({
     folder: join(settings.confDir, 'pickers.d'),
     uid,
@@ -40,5 +42,5 @@ export async function pickPaths({ options, state, recalled, problems }: RunStart
     const verdict = judgePicker(result.printed, lastHead?.pickers[result.name], allowed, result.name);
     if (verdict !== undefined) problems.add(verdict);
   }
-  return { paths, printed, startedNs };
+  return { paths, printed, missing: gatherer.missing, startedNs };
 }

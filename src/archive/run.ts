@@ -120,6 +120,7 @@ async function work(workshop: Workshop, watch: Stopwatch): Promise<RunSummary> {
     manifestUntil: until,
     turn: (head?.turn ?? 0) + 1,
     pickers: picked.printed,
+    missing: picked.missing,
     snapshots: Object.fromEntries(snapshots.map(({ name, size }) => [name, size])),
     classes: {
       ...head?.classes,
