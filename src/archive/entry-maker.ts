@@ -88,6 +88,7 @@ export class EntryMaker {
           typ: 'l',
           ...pathFields(path),
           ...metadata,
+          ...(stat.links > 1 ? { id: stat.inodeId } : {}),
         }));
       default:
         if (stat.size === 0 && stat.links === 1) return this.#emptyFile(path, stat);
