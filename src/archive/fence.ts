@@ -2,7 +2,7 @@ import type { BundleTable } from '../catalog/bundle-table.js';
 import type { ObjectTable } from '../catalog/object-table.js';
 import type { CatalogHead } from '../catalog/head.js';
 import { bundleKey, contentKey, machineMark, manifestPrefix, parseManifestKey } from '../manifest/keys.js';
-import { listAll, type ListedVersion, type ObjectStore } from '../store/port.js';
+import { isSameObject, listAll, type ListedVersion, type ObjectStore } from '../store/port.js';
 
 /** What one look at the store says of a catalog. */
 export interface FenceAnswer {
@@ -10,6 +10,8 @@ export interface FenceAnswer {
   holds: boolean;
   /** Keys of newer runs under the same backup name that are not this machine's. */
   foreign: string[];
+  /** There are versions of that manifest with other bytes than this machine's. */
+  doubled: boolean;
 }
 
 /**
@@ -19,16 +21,19 @@ export interface FenceAnswer {
 export async function checkFence(store: ObjectStore, head: CatalogHead): Promise<FenceAnswer> {
   const { key, version } = head.manifest;
   const prefix = manifestPrefix(head.backupName);
-  const own = machineMark(head.machine);
+  const mark = machineMark(head.machine);
   const foreign = new Set<string>();
-  let holds = false;
+  const versions: ListedVersion[] = [];
   // All keys after this one, the last manifest's own being the first of them.
   for await (const listed of listAll(store, { prefix, after: key.slice(0, -1) })) {
     if (listed.deleteMarker) continue;
-    if (listed.key === key) holds ||= listed.version === version;
-    else if (parseManifestKey(listed.key)?.machine !== own) foreign.add(listed.key);
+    if (listed.key === key) versions.push(listed);
+    else if (parseManifestKey(listed.key)?.machine !== mark) foreign.add(listed.key);
   }
-  return { holds, foreign: [...foreign] };
+  const own = versions.find((listed) => listed.version === version);
+  // A PUT whose answer was lost is sent again, and leaves the same bytes twice.
+  const doubled = own !== undefined && versions.some((listed) => !isSameObject(listed, own));
+  return { holds: own !== undefined, foreign: [...foreign], doubled };
 }
 
 /** Whether the store lists a version. */

@@ -66,11 +66,17 @@ async function fenceHolds(
   catalog: Catalog,
   warn: (message: string) => void,
 ): Promise<boolean> {
-  const { holds, foreign } = await checkFence(store, catalog.head);
+  const { holds, foreign, doubled } = await checkFence(store, catalog.head);
   if (!holds) {
     warn(
       `${store.description} no longer has the manifest ${catalog.head.manifest.key}, which this machine stored last: ` +
         'it was emptied or replaced. Everything is stored anew.',
+    );
+  }
+  if (doubled) {
+    warn(
+      `the manifest ${catalog.head.manifest.key}, which this machine stored, has more versions than that one: ` +
+        "someone else has this machine's rights.",
     );
   }
   const [one] = foreign;

@@ -46,8 +46,9 @@ async function begin(options: ArchiveOptions, state: StateFolder): Promise<RunSt
   const { settings, onEvent = () => undefined } = options;
   const store = withConcurrency(options.store, REQUESTS_AT_ONCE);
   const recalled = await recall(state, store, settings.backupName, onEvent);
+  // A lock, once there, cannot be taken off a bucket; its lack was allowed by settings that may have changed.
   const objectLock =
-    recalled.catalog?.head.objectLock ?? (await checkObjectLock(store, settings.destination));
+    recalled.catalog?.head.objectLock === true || (await checkObjectLock(store, settings.destination));
   const startMs = await store.now();
   warnOfClock(startMs, Date.now(), onEvent);
   const problems = new ProblemLog(join(state.spoolPath, 'problems'), onEvent);
