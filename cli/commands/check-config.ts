@@ -7,8 +7,8 @@ import {
   type SettingsInForce,
   SysbackupError,
   findExecutables,
-} from '../library.js';
-import { logEvent } from '../presentation/event-lines.js';
+} from '../../src/index.js';
+import { eventLogger } from '../presentation/event-lines.js';
 import { formatTable } from '../presentation/table.js';
 import type { Session } from '../session.js';
 import { withStore } from '../store.js';
@@ -41,7 +41,7 @@ export function define(command: Command): void {
 }
 
 export async function run(command: Command, session: Session): Promise<number> {
-  const onEvent: EventListener = (event) => logEvent(session.log, event);
+  const onEvent = eventLogger(session.log);
   const { settings, values } = await configured(session, onEvent);
   const shown: SettingsInForce = { ...values };
   for (const folder of ['pickers.d', 'snapshots.d']) {
@@ -73,7 +73,8 @@ async function tryStore(
   onEvent: EventListener,
 ): Promise<SettingsInForce[string]> {
   const { destination } = settings;
-  return await withStore(session, destination, { onEvent }, async ({ store }) => {
+  // As an archive would open it.
+  return await withStore(session, destination, { create: true, onEvent }, async ({ store }) => {
     const { objectLock, versioning } = await store.capabilities();
     // A listing needs rights of its own, and every run begins with one.
     await store.list({ prefix: 'manifests/', limit: 1 });
