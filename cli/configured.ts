@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { existsSync } from 'node:fs';
-import { type EventListener, type LoadedSettings, SysbackupError, loadSettings } from './library.js';
+import { type EventListener, type LoadedSettings, SysbackupError, loadSettings } from '../src/index.js';
 import type { Session } from './session.js';
 
 /** The conf's settings, its warnings told to the listener. Throws CONFIG. */

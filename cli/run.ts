@@ -1,9 +1,9 @@
 import { CommanderError } from 'commander';
 import { closeSync, fstatSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { homedir, hostname } from 'node:os';
+import { homedir, hostname, userInfo } from 'node:os';
 import { COMMANDS } from './commands/registry.js';
 import { Interrupts } from './interrupts.js';
-import { SysbackupError, messageOf } from './library.js';
+import { SysbackupError, messageOf } from '../src/index.js';
 import { failureOf, jsonOfFailure, stackLines } from './presentation/failure.js';
 import { Log, type LogSink, journalSink, plainSink, timedSink } from './presentation/log.js';
 import { Screen } from './presentation/screen.js';
@@ -30,12 +30,14 @@ class CommandLine {
   async run(args: readonly string[]): Promise<number> {
     // Whoever reads the messages may go away before the backup is done.
     process.stderr.on('error', () => undefined);
+    // Nobody knows in what state the work is then.
+    process.on('uncaughtException', (error) => process.exit(this.#fail(error, [])));
     // As the command line itself may be wrong: where it is right, commander says the same.
     this.#json = args.includes('--json');
     const version = versionOfThis();
     const program = buildProgram({
       version,
-      writeOut: (text) => process.stdout.write(text),
+      writeOut: (text) => this.#output.write(text),
       writeErr: (text) => process.stderr.write(text),
       run: async (invocation) => {
         this.#exitCode = await this.#runCommand(invocation, version);
@@ -47,7 +49,10 @@ class CommandLine {
       this.#exitCode = this.#fail(error, args);
     }
     await this.#output.flush();
-    return this.#exitCode;
+    const { failure } = this.#output;
+    if (failure === undefined) return this.#exitCode;
+    const error = new SysbackupError('SYSTEM', `cannot write to standard output: ${messageOf(failure)}`);
+    return this.#exitCode || this.#fail(error, []);
   }
 
   async #runCommand(
@@ -67,6 +72,7 @@ class CommandLine {
       env: environment(),
       user: { uid: process.geteuid?.() ?? 0, home: homedir() },
       host: hostname(),
+      userAtHost: `${userName()}@${hostname()}`,
       workingFolder: process.cwd(),
       tool: `s3-sysbackup ${version}`,
       output: this.#output,
@@ -133,6 +139,15 @@ function environment(): Record<string, string> {
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(process.env)) if (value !== undefined) env[name] = value;
   return env;
+}
+
+/** The number where the user has no name: in containers that is common. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return String(process.geteuid?.() ?? 0);
+  }
 }
 
 /** Whether systemd connected this descriptor to its journal: `JOURNAL_STREAM` in systemd.exec(5). */

@@ -1,4 +1,4 @@
-import type { LogLevel } from './library.js';
+import type { LogLevel } from '../src/index.js';
 import type { Log } from './presentation/log.js';
 import type { Screen } from './presentation/screen.js';
 import type { StandardOutput } from './standard-output.js';
@@ -19,6 +19,8 @@ export interface Session {
   env: Readonly<Record<string, string>>;
   user: { uid: number; home: string };
   host: string;
+  /** What a session of an assumed role is called. */
+  userAtHost: string;
   workingFolder: string;
   /** Program and version, for manifests. */
   tool: string;

@@ -1,27 +1,34 @@
-import { errnoOf } from './library.js';
+import { errnoOf } from '../src/index.js';
 
 /**
  * Standard output, for data. When whoever reads it goes away (`| head`) what is written is dropped without a word:
- * a backup goes on, and a listing has nothing left to do anyway.
+ * a backup goes on, and a listing has nothing left to do anyway. Any other failure, a full disk say, is kept for the
+ * end, so that no backup stops for it and no listing that was cut short seems whole.
  */
 export class StandardOutput {
   readonly #stream: NodeJS.WriteStream;
   #closed = false;
+  #failure: Error | undefined;
 
   constructor(stream: NodeJS.WriteStream) {
     this.#stream = stream;
     stream.on('error', (error) => {
-      if (errnoOf(error) !== 'EPIPE') throw error;
       this.#closed = true;
+      if (errnoOf(error) !== 'EPIPE') this.#failure ??= error;
     });
   }
 
-  get closed(): boolean {
-    return this.#closed;
+  /** Why not all of it could be written, if nobody closed it. To be asked after {@link flush}. */
+  get failure(): Error | undefined {
+    return this.#failure;
   }
 
   line(text: string): void {
-    if (!this.#closed) this.#stream.write(`${text}\n`);
+    this.write(`${text}\n`);
+  }
+
+  write(text: string): void {
+    if (!this.#closed) this.#stream.write(text);
   }
 
   /** One line of JSON. */
@@ -31,7 +38,7 @@ export class StandardOutput {
 
   /** Resolves when everything written has gone out. */
   async flush(): Promise<void> {
-    if (this.#closed || this.#stream.writableLength === 0) return;
+    if (this.#closed) return;
     await new Promise<void>((resolve) => {
       this.#stream.once('error', () => resolve());
       this.#stream.write('', () => resolve());

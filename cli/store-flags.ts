@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { type Settings, SysbackupError } from './library.js';
+import { type Settings, SysbackupError } from '../src/index.js';
 
 /** Options that name a store where there is no conf. */
 export interface StoreFlags {

@@ -1,11 +1,12 @@
 import { configured, requireConf } from './configured.js';
 import {
   type EventListener,
+  type OpenDestinationOptions,
   type OpenedDestination,
   type Settings,
   SysbackupError,
   openDestination,
-} from './library.js';
+} from '../src/index.js';
 import type { Session } from './session.js';
 import { type StoreFlags, destinationOf } from './store-flags.js';
 
@@ -38,11 +39,11 @@ export async function chooseStore(
 export async function withStore<T>(
   session: Session,
   destination: Settings['destination'],
-  options: { onEvent: EventListener; maxRequests?: number },
+  options: Pick<OpenDestinationOptions, 'create' | 'maxRequests'> & { onEvent: EventListener },
   use: (opened: OpenedDestination) => Promise<T>,
 ): Promise<T> {
-  const { env, user, host, signal } = session;
-  const opened = await openDestination(destination, { env, user, host, signal, ...options });
+  const { env, userAtHost, signal } = session;
+  const opened = await openDestination(destination, { env, userAtHost, signal, ...options });
   try {
     return await use(opened);
   } finally {

@@ -1,5 +1,5 @@
 import type { CommanderError } from 'commander';
-import { SysbackupError } from './library.js';
+import { SysbackupError } from '../src/index.js';
 
 const SUGGESTION = /\s*\(Did you mean (?:one of )?([^)]*?)\??\)\s*$/;
 

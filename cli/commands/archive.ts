@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { configured } from '../configured.js';
-import { archive } from '../library.js';
+import { SysbackupError, archive } from '../../src/index.js';
 import { archiveSummary } from '../presentation/archive-summary.js';
 import { EventPresenter, type ProgressChoice } from '../presentation/event-presenter.js';
 import type { Session } from '../session.js';
@@ -39,13 +39,17 @@ export function define(command: Command): void {
 
 export async function run(command: Command, session: Session): Promise<number> {
   const flags = command.opts<Flags>();
+  // To go as soon as archive() obeys dryRun: until then it would store.
+  if (flags.dryRun === true)
+    throw new SysbackupError('USAGE', 'a dry run is not possible yet', {
+      hint: 'check-config shows which pickers and snapshotters would run.',
+    });
   const presenter = new EventPresenter(session, flags.progress);
   const onEvent = presenter.listener;
   try {
     const { settings } = await configured(session, onEvent, flags.name);
-    const limit = flags.maxRequests === undefined ? {} : { maxRequests: flags.maxRequests };
-    const { destination } = settings;
-    return await withStore(session, destination, { onEvent, ...limit }, async ({ store, requests }) => {
+    const opening = { create: true, maxRequests: flags.maxRequests, onEvent };
+    return await withStore(session, settings.destination, opening, async ({ store, requests }) => {
       const { env, user, host, tool, signal, output, fileLog } = session;
       const summary = await archive({
         settings,
@@ -66,9 +70,18 @@ export async function run(command: Command, session: Session): Promise<number> {
       else for (const line of lines) output.line(line);
       return summary.outcome === 'complete' ? 0 : 3;
     });
+  } catch (error) {
+    throw session.signal.aborted ? stopped(error) : error;
   } finally {
     presenter.finish();
   }
+}
+
+function stopped(cause: unknown): SysbackupError {
+  return new SysbackupError('ABORTED', 'stopped before the end', {
+    hint: 'No manifest was stored; what was stored is used again by the next run.',
+    cause,
+  });
 }
 
 function positive(text: string): number {

@@ -7,7 +7,7 @@ import {
   type SettingsInForce,
   SysbackupError,
   findExecutables,
-} from '../library.js';
+} from '../../src/index.js';
 import { logEvent } from '../presentation/event-lines.js';
 import { formatTable } from '../presentation/table.js';
 import type { Session } from '../session.js';
@@ -73,7 +73,8 @@ async function tryStore(
   onEvent: EventListener,
 ): Promise<SettingsInForce[string]> {
   const { destination } = settings;
-  return await withStore(session, destination, { onEvent }, async ({ store }) => {
+  // As an archive would open it.
+  return await withStore(session, destination, { create: true, onEvent }, async ({ store }) => {
     const { objectLock, versioning } = await store.capabilities();
     // A listing needs rights of its own, and every run begins with one.
     await store.list({ prefix: 'manifests/', limit: 1 });

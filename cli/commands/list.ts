@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type EventListener, type ListedBackup, listBackups } from '../library.js';
+import { type EventListener, type ListedBackup, listBackups } from '../../src/index.js';
 import { logEvent } from '../presentation/event-lines.js';
 import { formatBytes, formatCount, formatTime } from '../presentation/quantities.js';
 import { type Column, formatTable } from '../presentation/table.js';

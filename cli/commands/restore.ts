@@ -10,7 +10,7 @@ import {
   resolveRun,
   restore,
   restoreSnapshots,
-} from '../library.js';
+} from '../../src/index.js';
 import { EventPresenter, type ProgressChoice } from '../presentation/event-presenter.js';
 import { PathActionPresenter } from '../presentation/path-actions.js';
 import { formatTime } from '../presentation/quantities.js';

@@ -1,4 +1,4 @@
-import type { RunSummary } from '../library.js';
+import type { RunSummary } from '../../src/index.js';
 import { printable } from './printable.js';
 import { countOf, formatBytes, formatCount, formatDuration, formatTime } from './quantities.js';
 

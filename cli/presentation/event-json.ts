@@ -1,5 +1,5 @@
-import type { LogLevel, SysbackupEvent } from '../library.js';
-import { textOfPath } from '../library.js';
+import type { LogLevel, SysbackupEvent } from '../../src/index.js';
+import { type BytePath, textOfPath } from '../../src/index.js';
 import { levelOfEvent } from './event-lines.js';
 
 /**
@@ -14,7 +14,7 @@ export function jsonOfEvent(event: SysbackupEvent): object {
 
 /** `{path}` or `{path64}` of a path in latin-1 decoded bytes. */
 export function jsonOfPath(path: string): { path: string } | { path64: string } {
-  const text = textOfPath(path);
+  const text = textOfPath(path as BytePath);
   return text === undefined ? { path64: Buffer.from(path, 'latin1').toString('base64') } : { path: text };
 }
 

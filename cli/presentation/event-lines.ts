@@ -1,5 +1,5 @@
-import type { LogLevel, Problem, SysbackupEvent } from '../library.js';
-import { displayPath } from '../library.js';
+import type { LogLevel, Problem, SysbackupEvent } from '../../src/index.js';
+import { displayPath } from '../../src/index.js';
 import type { Log } from './log.js';
 import { formatBytes, formatTime } from './quantities.js';
 

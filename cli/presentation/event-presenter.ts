@@ -1,4 +1,4 @@
-import type { EventListener, SysbackupEvent } from '../library.js';
+import type { EventListener, SysbackupEvent } from '../../src/index.js';
 import type { Session } from '../session.js';
 import { jsonOfEvent, printsAsJson } from './event-json.js';
 import { logEvent } from './event-lines.js';

@@ -1,4 +1,4 @@
-import { SysbackupError, errnoOf, messageOf } from '../library.js';
+import { SysbackupError, errnoOf, messageOf } from '../../src/index.js';
 
 /** An error as the command line tells of it. */
 export interface Failure {

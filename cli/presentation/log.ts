@@ -1,4 +1,4 @@
-import type { LogLevel } from '../library.js';
+import type { LogLevel } from '../../src/index.js';
 import { printable } from './printable.js';
 
 /** From the gravest down. */

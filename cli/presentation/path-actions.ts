@@ -1,4 +1,4 @@
-import { type PathAction, displayPath } from '../library.js';
+import { type PathAction, displayPath } from '../../src/index.js';
 import type { Session } from '../session.js';
 import { jsonOfPath } from './event-json.js';
 import { formatBytes } from './quantities.js';

@@ -1,4 +1,4 @@
-import type { Phase, Progress } from '../library.js';
+import type { Phase, Progress } from '../../src/index.js';
 import { formatBytes, formatCount, formatDuration } from './quantities.js';
 import { Rate } from './rate.js';
 
@@ -14,8 +14,14 @@ const NAMES: Record<Phase, string> = {
 };
 
 const BAR_WIDTH = 24;
-/** Below this many columns the bar itself gives way to the numbers. */
-const ROOM_FOR_BAR = 90;
+
+/** In the order in which they are shown. */
+const SHOWN = ['phase', 'bar', 'share', 'entries', 'bytes', 'rate', 'left'] as const;
+
+/** In the order in which they are left out. */
+const LEAST_FIRST = ['bar', 'bytes', 'entries', 'rate', 'left', 'share'] as const;
+
+type Parts = { phase: string } & Partial<Record<(typeof SHOWN)[number], string>>;
 
 /** What is known of the work under way, as one line: phase, share, amounts, rate, time left. */
 export class ProgressView {
@@ -46,28 +52,33 @@ export class ProgressView {
     this.#bytes.add(now, progress.bytes);
   }
 
-  /** At most `columns` characters. */
+  /** At most `columns` characters: where they are few, the parts that matter least are left out. */
   line(columns: number): string {
-    return this.#text(columns).slice(0, columns);
+    const parts = this.#parts();
+    for (const name of LEAST_FIRST) {
+      if (joined(parts).length <= columns) break;
+      delete parts[name];
+    }
+    return joined(parts).slice(0, columns);
   }
 
-  #text(columns: number): string {
-    const name = NAMES[this.#phase];
+  #parts(): Parts {
+    const parts: Parts = { phase: NAMES[this.#phase] };
     const latest = this.#latest;
-    if (latest === undefined) return `${name} …`;
+    if (latest === undefined) return { phase: `${parts.phase} ...` };
     const share = shareOf(latest);
-    const parts = [name];
-    if (share !== undefined && columns >= ROOM_FOR_BAR) parts.push(bar(share));
-    if (share !== undefined) parts.push(`${Math.floor(share * 100)}%`.padStart(4));
-    parts.push(amount(latest.entries, latest.entriesTotal, formatCount));
-    if (latest.bytes > 0 || latest.bytesTotal) {
-      parts.push(amount(latest.bytes, latest.bytesTotal, formatBytes));
+    if (share !== undefined) {
+      parts.bar = bar(share);
+      parts.share = `${Math.floor(share * 100)}%`.padStart(4);
     }
+    parts.entries = amount(latest.entries, latest.entriesTotal, formatCount);
+    if (latest.bytes > 0 || latest.bytesTotal)
+      parts.bytes = amount(latest.bytes, latest.bytesTotal, formatBytes);
     const rate = this.#rate();
-    if (rate !== undefined) parts.push(rate);
+    if (rate !== undefined) parts.rate = rate;
     const left = this.secondsLeft;
-    if (left !== undefined) parts.push(`${formatDuration(Math.round(left))} left`);
-    return parts.join('  ');
+    if (left !== undefined) parts.left = `${timeLeft(left)} left`;
+    return parts;
   }
 
   /** By the rate of what the share is measured in: bytes where their total is known, else entries. */
@@ -97,6 +108,17 @@ function shareOf({ entries, entriesTotal, bytes, bytesTotal }: Progress): number
 
 function amount(done: number, total: number | undefined, format: (amount: number) => string): string {
   return total === undefined || total === 0 ? format(done) : `${format(done)} of ${format(total)}`;
+}
+
+function joined(parts: Parts): string {
+  return SHOWN.map((name) => parts[name])
+    .filter((part) => part !== undefined)
+    .join('  ');
+}
+
+/** In whole seconds: anything finer is a guess. */
+function timeLeft(seconds: number): string {
+  return seconds < 59.5 ? `${Math.ceil(seconds)} s` : formatDuration(Math.round(seconds));
 }
 
 function bar(share: number): string {

@@ -1,4 +1,4 @@
-import type { RestoreSnapshotsSummary, RestoreSummary } from '../library.js';
+import type { RestoreSnapshotsSummary, RestoreSummary } from '../../src/index.js';
 import { printable } from './printable.js';
 import { countOf, formatBytes, formatCount } from './quantities.js';
 

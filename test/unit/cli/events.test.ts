@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest';
+import { jsonOfEvent, printsAsJson } from '#cli/presentation/event-json.js';
+import { levelOfEvent, logEvent } from '#cli/presentation/event-lines.js';
+import { failureOf, stackLines } from '#cli/presentation/failure.js';
+import { journalSink, Log, plainSink, timedSink } from '#cli/presentation/log.js';
+import { SysbackupError } from '#src/errors.js';
+import type { Problem, SysbackupEvent } from '#src/events.js';
+
+function linesOf(event: SysbackupEvent, level: 'info' | 'debug' = 'debug'): string[] {
+  const lines: string[] = [];
+  logEvent(new Log(level, [plainSink((text) => lines.push(text))]), event);
+  return lines;
+}
+
+const problem: Problem = { severity: 'failure', code: 'unreadable', message: 'cannot be read (EACCES)' };
+
+describe('lines of events', () => {
+  it('a problem is one line that names its path once, made printable', () => {
+    const path = '/srv/a\nb\xff';
+    const lines = linesOf({ type: 'problem', problem: { ...problem, path } });
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain(problem.message);
+    expect(lines[0]).toContain('\\xff');
+    const named = linesOf({
+      type: 'problem',
+      problem: { ...problem, message: `/srv/c: ${problem.message}`, path: '/srv/c' },
+    });
+    expect(named[0]?.split('/srv/c')).toHaveLength(2);
+  });
+
+  it('how grave a problem is decides its level', () => {
+    const levels = (['note', 'failure', 'broken'] as const).map((severity) =>
+      levelOfEvent({ type: 'problem', problem: { ...problem, severity } }),
+    );
+    expect(levels).toEqual(['info', 'warning', 'error']);
+  });
+
+  it('a first retry is for those who look closely, one after several is for all', () => {
+    const retry = { type: 'retry', request: 'put', key: 'k', delayMs: 100, reason: 'slow down' } as const;
+    expect(linesOf({ ...retry, attempt: 1 }, 'info')).toEqual([]);
+    expect(linesOf({ ...retry, attempt: 3 }, 'info')[0]).toMatch(/^warning: .*put k: slow down/);
+  });
+
+  it('the journal gets priorities, a file the time, and both what a person would see', () => {
+    const lines: string[] = [];
+    const log = new Log('warning', [
+      journalSink((text) => lines.push(text)),
+      timedSink(
+        (text) => lines.push(text),
+        () => 0,
+      ),
+    ]);
+    log.write('warning', 'careful');
+    log.write('info', 'never mind');
+    expect(lines).toEqual(['<4>careful', '1970-01-01T00:00:00.000Z warning careful']);
+  });
+});
+
+describe('JSON of events', () => {
+  it('a path is text where it is UTF-8, and path64 otherwise, with its very bytes', () => {
+    const text = jsonOfEvent({ type: 'problem', problem: { ...problem, path: '/\xc3\xa4' } });
+    expect(text).toMatchObject({ type: 'problem', code: 'unreadable', path: '/ä' });
+    const bytes = jsonOfEvent({ type: 'problem', problem: { ...problem, path: '/\xff' } });
+    expect(bytes).not.toHaveProperty('path');
+    expect(bytes).toMatchObject({ path64: Buffer.from([0x2f, 0xff]).toString('base64') });
+  });
+
+  it('each object stored is told at debug only, a problem always', () => {
+    const takes = (level: string) => level === 'error';
+    expect(printsAsJson({ type: 'problem', problem }, takes)).toBe(true);
+    const stored = { type: 'stored', key: 'k', version: 'v', size: 1, until: 0 } as const;
+    expect(printsAsJson(stored, takes)).toBe(false);
+    expect(printsAsJson(stored, () => true)).toBe(true);
+  });
+});
+
+describe('failures', () => {
+  it('what was thrown on purpose keeps its message, hint and exit code', () => {
+    const error = new SysbackupError('ACCESS_DENIED', 'no', { hint: 'ask' });
+    expect(failureOf(error)).toEqual({ code: 'ACCESS_DENIED', message: 'no', hint: 'ask', exitCode: 12 });
+  });
+
+  it('anything else is called a bug, in one line', () => {
+    const failure = failureOf(new TypeError('x is\nnot a function'));
+    expect(failure.exitCode).toBe(1);
+    expect(failure.message).not.toContain('\n');
+    expect(failure.hint).toMatch(/bug/);
+    expect(failureOf('thrown text').message).toContain('thrown text');
+  });
+
+  it('a full disk is none', () => {
+    const failure = failureOf(
+      Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' }),
+    );
+    expect(failure.hint).not.toMatch(/bug/);
+  });
+
+  it('stacks go down to the first cause, and a circle of causes ends', () => {
+    const first = new Error('first');
+    const second = new Error('second', { cause: first });
+    first.cause = second;
+    const lines = [...stackLines(second)];
+    expect(lines[0]).toContain('second');
+    expect(lines.filter((line) => line.startsWith('caused by: '))).toHaveLength(1);
+  });
+});
