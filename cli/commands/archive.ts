@@ -39,11 +39,6 @@ export function define(command: Command): void {
 
 export async function run(command: Command, session: Session): Promise<number> {
   const flags = command.opts<Flags>();
-  // To go as soon as archive() obeys dryRun: until then it would store.
-  if (flags.dryRun === true)
-    throw new SysbackupError('USAGE', 'a dry run is not possible yet', {
-      hint: 'check-config shows which pickers and snapshotters would run.',
-    });
   const presenter = new EventPresenter(session, flags.progress);
   const onEvent = presenter.listener;
   try {

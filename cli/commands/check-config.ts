@@ -8,7 +8,7 @@ import {
   SysbackupError,
   findExecutables,
 } from '../../src/index.js';
-import { logEvent } from '../presentation/event-lines.js';
+import { eventLogger } from '../presentation/event-lines.js';
 import { formatTable } from '../presentation/table.js';
 import type { Session } from '../session.js';
 import { withStore } from '../store.js';
@@ -41,7 +41,7 @@ export function define(command: Command): void {
 }
 
 export async function run(command: Command, session: Session): Promise<number> {
-  const onEvent: EventListener = (event) => logEvent(session.log, event);
+  const onEvent = eventLogger(session.log);
   const { settings, values } = await configured(session, onEvent);
   const shown: SettingsInForce = { ...values };
   for (const folder of ['pickers.d', 'snapshots.d']) {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { type EventListener, type ListedBackup, listBackups } from '../../src/index.js';
-import { logEvent } from '../presentation/event-lines.js';
+import { type ListedBackup, listBackups } from '../../src/index.js';
+import { eventLogger } from '../presentation/event-lines.js';
 import { formatBytes, formatCount, formatTime } from '../presentation/quantities.js';
 import { type Column, formatTable } from '../presentation/table.js';
 import type { Session } from '../session.js';
@@ -26,7 +26,7 @@ export function define(command: Command): void {
 
 export async function run(command: Command, session: Session): Promise<number> {
   const flags = command.opts<Flags>();
-  const onEvent: EventListener = (event) => logEvent(session.log, event);
+  const onEvent = eventLogger(session.log);
   const { destination } = await chooseStore(session, flags, onEvent);
   return await withStore(session, destination, { onEvent }, async ({ store }) => {
     const { signal, output, log } = session;

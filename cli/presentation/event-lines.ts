@@ -1,18 +1,32 @@
-import type { LogLevel, Problem, SysbackupEvent } from '../../src/index.js';
+import type { EventListener, LogLevel, Problem, SysbackupEvent } from '../../src/index.js';
 import { displayPath } from '../../src/index.js';
 import type { Log } from './log.js';
 import { formatBytes, formatTime } from './quantities.js';
 
 /** One server error is daily life, several in a row for the same request are worth knowing. */
 const REMARKABLE_ATTEMPT = 3;
+const RETRY_EVERY_MS = 10_000;
 
 const LEVELS: Record<Problem['severity'], LogLevel> = { note: 'info', failure: 'warning', broken: 'error' };
 
-/** Tells a log of an event, where a line is to be told of it at all. */
-export function logEvent(log: Log, event: SysbackupEvent): void {
-  const level = levelOfEvent(event);
-  // Asked first: there is an event for each object stored, and its text would mostly be made for nobody.
-  if (level !== undefined && log.takes(level)) log.write(level, textOfEvent(event));
+/**
+ * Tells a log of events, as far as lines are to be told of them. When a server is out of reach, dozens of requests
+ * are repeated at a time: one warning in ten seconds is enough to know.
+ *
+ * @param clock Milliseconds of a clock that never goes back.
+ */
+export function eventLogger(log: Log, clock: () => number = () => performance.now()): EventListener {
+  let nextRetryAt = Number.NEGATIVE_INFINITY;
+  return (event) => {
+    let level = levelOfEvent(event);
+    if (event.type === 'retry' && level === 'warning') {
+      const now = clock();
+      if (now < nextRetryAt) level = 'debug';
+      else nextRetryAt = now + RETRY_EVERY_MS;
+    }
+    // Asked first: there is an event for each object stored, and its text would mostly be made for nobody.
+    if (level !== undefined && log.takes(level)) log.write(level, textOfEvent(event));
+  };
 }
 
 /** Of the line that tells a person of it; undefined where none does. */
@@ -43,8 +57,8 @@ function textOfEvent(event: SysbackupEvent): string {
       return `phase: ${event.phase}`;
     case 'retry': {
       const { request, key, attempt, delayMs, reason } = event;
-      const pause = (delayMs / 1000).toFixed(1);
-      return `asking the store again in ${pause} s (attempt ${attempt}): ${request} ${key}: ${reason}`;
+      const what = reason.includes(key) ? reason : `${request} ${key}: ${reason}`;
+      return `trying again in ${(delayMs / 1000).toFixed(1)} s (attempt ${attempt}): ${what}`;
     }
     case 'stored':
       return `stored ${event.key} (${formatBytes(event.size)}, version ${event.version}${lockedUntil(event.until)})`;

@@ -1,7 +1,7 @@
 import type { EventListener, SysbackupEvent } from '../../src/index.js';
 import type { Session } from '../session.js';
 import { jsonOfEvent, printsAsJson } from './event-json.js';
-import { logEvent } from './event-lines.js';
+import { eventLogger } from './event-lines.js';
 import { ProgressView } from './progress-view.js';
 
 export type ProgressChoice = 'auto' | 'always' | 'never';
@@ -16,12 +16,14 @@ const LINE_EVERY_MS = 5000;
 export class EventPresenter {
   readonly #session: Session;
   readonly #clock: () => number;
+  readonly #logged: EventListener;
   readonly #view: ProgressView | undefined;
   #lineAt = 0;
 
   constructor(session: Session, progress: ProgressChoice, clock: () => number = () => performance.now()) {
     this.#session = session;
     this.#clock = clock;
+    this.#logged = eventLogger(session.globals.json ? session.fileLog : session.log, clock);
     const wanted =
       progress === 'always' || (progress === 'auto' && session.terminal && !session.globals.json);
     this.#view = wanted ? new ProgressView(clock) : undefined;
@@ -29,9 +31,9 @@ export class EventPresenter {
   }
 
   readonly listener: EventListener = (event) => {
-    const { globals, log, fileLog, output } = this.#session;
+    const { globals, log, output } = this.#session;
     if (globals.json && printsAsJson(event, (level) => log.takes(level))) output.json(jsonOfEvent(event));
-    logEvent(globals.json ? fileLog : log, event);
+    this.#logged(event);
     this.#progress(event);
   };
 

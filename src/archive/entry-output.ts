@@ -29,6 +29,15 @@ export interface CarriedBlock {
   entryAt(index: number, kept: boolean): PendingEntry;
 }
 
+/** Where a join sends entries, in order. */
+export interface EntrySink {
+  /** Takes a block of entries. Await {@link room} before making many more. */
+  add(entries: readonly PendingEntry[]): void;
+  carry(carried: CarriedBlock): void;
+  readonly hasRoom: boolean;
+  room(): Promise<void>;
+}
+
 /** Entries under way at most: what bounds memory when contents come slower than paths. */
 const MAX_PENDING = 4096;
 /** Blocks whose members may be in compression or on their way to the file. */
@@ -38,7 +47,7 @@ const MAX_BLOCKS_WRITING = 8;
  * Writes entries to the manifest's spool and to the new catalog in the order they were added, although some become
  * ready later than those behind them.
  */
-export class EntryOutput {
+export class EntryOutput implements EntrySink {
   readonly #spool: ManifestSpool;
   readonly #catalog: EntryBlockWriter;
   readonly #onEntry: (stats: Buffer, statAt: number, size?: number) => void;
@@ -59,7 +68,6 @@ export class EntryOutput {
     this.#onEntry = onEntry;
   }
 
-  /** Queues a block of entries. Await {@link room} before making many more. */
   add(entries: readonly PendingEntry[]): void {
     for (const entry of entries) if (entry instanceof Promise) entry.catch(() => undefined); // seen in its turn
     this.#queue(entries.length, () => this.#write(entries));

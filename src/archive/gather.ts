@@ -19,6 +19,9 @@ const PATH_MAX = 4096;
 /** Folders remembered; beyond, they are looked at again, which costs time and nothing else. */
 const MAX_FOLDERS = 100_000;
 
+/** Missing paths remembered until the next run. */
+const MOST_MISSING = 1000;
+
 /** A folder's real path, or why it has none. */
 type Folder = { real: BytePath } | { problem: Omit<Problem, 'path'> };
 
@@ -38,13 +41,25 @@ export class Gatherer {
   #lastReal: BytePath | undefined;
   readonly #stat = Buffer.alloc(PACKED_STAT_SIZE);
   readonly #view = new FileStat(this.#stat);
+  /** Picked paths that were not there, the first of them. */
+  readonly missing: string[] = [];
+  readonly #lastMissing: ReadonlySet<string>;
   /** The links of the chain being followed. */
   #chain: BytePath[] = [];
   /** Special files met, each noted once. */
   #noted = new Set<BytePath>();
 
-  /** @param startedNs when the first picker began, nanoseconds by the machine's clock */
-  constructor(picked: PickedPaths, report: (problem: Problem) => void, startedNs: bigint) {
+  /**
+   * @param startedNs when the first picker began, nanoseconds by the machine's clock
+   * @param lastMissing {@link missing} of the last run
+   */
+  constructor(
+    picked: PickedPaths,
+    report: (problem: Problem) => void,
+    startedNs: bigint,
+    lastMissing: readonly string[] = [],
+  ) {
+    this.#lastMissing = new Set(lastMissing);
     this.#picked = picked;
     this.#report = report;
     // File systems stamp with the time of the kernel's last tick.
@@ -199,7 +214,7 @@ export class Gatherer {
   }
 
   #reportFolder(problem: Omit<Problem, 'path'>, path: BytePath, folder: BytePath, picker: string): void {
-    const vanished = problem.code === 'missing' && this.#changedSince(folder);
+    const vanished = problem.code === 'missing' && this.#mayHaveVanished(path, folder);
     const severity = vanished ? 'note' : problem.severity;
     const code = vanished ? 'vanished' : problem.code;
     const reason = vanished ? 'was removed while the pickers ran' : problem.message;
@@ -207,11 +222,13 @@ export class Gatherer {
   }
 
   /**
-   * Whether something was made or removed in the folder since the pickers began. A path that is not there although
-   * nothing has changed around it never was there while they ran: a mistake in the picker, and worth a failure;
-   * on a machine at work files come and go, and that is only noted.
+   * A path that is not there although nothing has changed around it never was there while the pickers ran, and one
+   * that was missing last time already does not come and go: both are mistakes in the picker, and worth a failure. On
+   * a machine at work files vanish every moment, and that is only noted.
    */
-  #changedSince(folder: BytePath): boolean {
+  #mayHaveVanished(path: BytePath, folder: BytePath): boolean {
+    if (this.missing.length < MOST_MISSING) this.missing.push(path);
+    if (this.#lastMissing.has(path)) return false;
     for (let at = folder; ; at = parentOf(at)) {
       if (packedLstat(at, this.#stat, 0) === undefined) return this.#view.mtimeNs >= this.#startedNs;
       if (at === '/') return false;

@@ -1,7 +1,7 @@
 import { type EntryBlock, MANY_OBJECTS, ONE_OBJECT, SETTLED } from '../catalog/entry-blocks.js';
 import type { BytePath } from '../files/byte-path.js';
 import { PACKED_STAT_SIZE } from '../files/stat.js';
-import type { EntryOutput, OutputEntry, PendingEntry } from './entry-output.js';
+import type { EntrySink, OutputEntry, PendingEntry } from './entry-output.js';
 import type { PathBatch } from './picked-paths.js';
 
 /** What the join asks of the run. */
@@ -27,7 +27,7 @@ const SMALL_BLOCK = 128;
  * the last manifest in which nothing changed are carried over whole.
  */
 export class Join {
-  readonly #output: EntryOutput;
+  readonly #output: EntrySink;
   readonly #handlers: JoinHandlers;
   readonly #blocks: AsyncGenerator<EntryBlock> | undefined;
   #items: PendingEntry[] = [];
@@ -39,7 +39,7 @@ export class Join {
   #clean = true;
   #conditions: { index: number; kept: Promise<boolean> }[] = [];
 
-  constructor(output: EntryOutput, blocks: AsyncGenerator<EntryBlock> | undefined, handlers: JoinHandlers) {
+  constructor(output: EntrySink, blocks: AsyncGenerator<EntryBlock> | undefined, handlers: JoinHandlers) {
     this.#output = output;
     this.#blocks = blocks;
     this.#handlers = handlers;

@@ -1,29 +1,28 @@
 import { join } from 'node:path';
-import type { CatalogHead } from '../catalog/head.js';
 import { judgePicker } from '../sources/judge-picker.js';
 import { runPickers } from '../sources/pickers.js';
 import { Gatherer } from './gather.js';
-import type { ArchiveOptions } from './options.js';
 import { PickedPaths } from './picked-paths.js';
-import type { ProblemLog } from './problem-log.js';
+import type { RunStart } from './workshop.js';
 
 export interface Picked {
   paths: PickedPaths;
   /** Paths each picker printed. */
   printed: Record<string, number>;
+  /** Paths that were printed and not there. */
+  missing: string[];
+  /** When the first picker began, nanoseconds by the machine's clock. */
+  startedNs: bigint;
 }
 
 /** Runs the pickers and gathers what gets an entry. */
-export async function pickPaths(
-  { settings, env, uid, signal, onEvent }: ArchiveOptions,
-  spoolFolder: string,
-  lastHead: CatalogHead | undefined,
-  problems: ProblemLog,
-  startedNs: bigint,
-): Promise<Picked> {
+export async function pickPaths({ options, state, recalled, problems }: RunStart): Promise<Picked> {
+  const { settings, env, uid, signal, onEvent } = options;
   const { timeout, allowEmpty } = settings.programs;
-  const paths = new PickedPaths(spoolFolder);
-  const gatherer = new Gatherer(paths, (problem) => problems.add(problem), startedNs);
+  const lastHead = recalled.catalog?.head;
+  const startedNs = BigInt(Date.now()) * 1_000_000n;
+  const paths = new PickedPaths(state.spoolPath);
+  const gatherer = new Gatherer(paths, (problem) => problems.add(problem), startedNs, lastHead?.missing);
   const results = await runPickers({
     folder: join(settings.confDir, 'pickers.d'),
     uid,
@@ -43,5 +42,5 @@ export async function pickPaths(
     const verdict = judgePicker(result.printed, lastHead?.pickers[result.name], allowed, result.name);
     if (verdict !== undefined) problems.add(verdict);
   }
-  return { paths, printed };
+  return { paths, printed, missing: gatherer.missing, startedNs };
 }

@@ -1,64 +1,41 @@
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import { hashFile } from '../content/hash-file.js';
 import { throwIfAborted } from '../errors.js';
-import type { EventListener, Problem } from '../events.js';
 import { pathFromText } from '../files/byte-path.js';
 import { snapshotKey } from '../manifest/keys.js';
 import type { DataRef, ObjectRef, SnapshotEntry } from '../manifest/types.js';
-import type { Executable } from '../sources/executables.js';
+import { findExecutables } from '../sources/executables.js';
 import { snapshotKeySegment } from '../sources/snapshot-key.js';
 import { runSnapshotter, type SnapshotTaken } from '../sources/snapshotters.js';
-import type { LockDates } from '../store/lock-dates.js';
 import { snapshotMetadata } from '../store/metadata.js';
-import type { ObjectBody, ObjectStore } from '../store/port.js';
-import type { ContentRows } from './content-rows.js';
-import type { ContentReader } from './entry-maker.js';
-
-export interface SnapshotsOptions {
-  executables: readonly Executable[];
-  backupName: string;
-  run: string;
-  spoolFolder: string;
-  env: Readonly<Record<string, string>>;
-  timeoutMs: number | undefined;
-  /** Bytes that each wrote last time: so much room must be there. */
-  expectedSizes: Readonly<Record<string, number>>;
-  store: ObjectStore;
-  locks: LockDates;
-  reader: ContentReader;
-  content: ContentRows;
-  storageClass?: string;
-  report: (problem: Problem) => void;
-  /** Awaited after each PUT. */
-  afterPut: (version: { key: string; version: string; until: number }) => Promise<void>;
-  onEvent: EventListener;
-  signal?: AbortSignal;
-  /** For tests: what one PUT takes. */
-  putLimit?: number;
-}
+import type { ObjectBody } from '../store/port.js';
+import type { Workshop } from './workshop.js';
 
 /** The most that one PUT takes (Amazon S3 User Guide, "Uploading objects"). */
 const PUT_LIMIT = 5 * 2 ** 30;
 
 /** Takes and stores one snapshot after the other: each may need all the room there is for its spool. */
-export async function takeSnapshots(options: SnapshotsOptions): Promise<SnapshotEntry[]> {
+export async function takeSnapshots(workshop: Workshop, putLimit = PUT_LIMIT): Promise<SnapshotEntry[]> {
+  const { options, state, recalled, problems, onEvent } = workshop.start;
+  const { settings, env, uid, signal } = options;
+  const { timeout } = settings.programs;
+  const { executables } = await findExecutables(join(settings.confDir, 'snapshots.d'), { uid });
   const entries: SnapshotEntry[] = [];
-  for (const executable of options.executables) {
-    throwIfAborted(options.signal);
-    const { name } = executable;
-    const expectedSize = options.expectedSizes[name];
+  for (const snapshotter of executables) {
+    throwIfAborted(signal);
     const result = await runSnapshotter({
-      snapshotter: executable,
-      spoolFolder: options.spoolFolder,
-      env: options.env,
-      onLog: (source, message, level) => options.onEvent({ type: 'log', level, message, source }),
-      ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
-      ...(expectedSize === undefined ? {} : { expectedSize }),
+      snapshotter,
+      spoolFolder: state.spoolPath,
+      env,
+      expectedSize: recalled.catalog?.head.snapshots[snapshotter.name],
+      onLog: (source, message, level) => onEvent({ type: 'log', level, message, source }),
+      ...(timeout === undefined ? {} : { timeoutMs: timeout * 1000 }),
+      ...(signal === undefined ? {} : { signal }),
     });
     try {
-      for (const problem of result.problems) options.report(problem);
-      if (result.ok) entries.push(await store(result, options));
+      for (const problem of result.problems) problems.add(problem);
+      if (result.ok) entries.push(await store(result, workshop, putLimit));
     } finally {
       await result.dispose();
     }
@@ -66,16 +43,15 @@ export async function takeSnapshots(options: SnapshotsOptions): Promise<Snapshot
   return entries;
 }
 
-async function store(taken: SnapshotTaken, options: SnapshotsOptions): Promise<SnapshotEntry> {
-  const hashes = await hashFile(taken.path, options.signal);
-  const { description, restoreThrough } = taken;
-  const dat =
-    hashes.size > (options.putLimit ?? PUT_LIMIT)
-      ? await storeAsBlocks(taken, hashes.sha, options)
-      : await storeWhole(taken, hashes, options);
+async function store(taken: SnapshotTaken, workshop: Workshop, putLimit: number): Promise<SnapshotEntry> {
+  const hashes = await hashFile(taken.path, workshop.start.options.signal);
+  const { name, description, restoreThrough } = taken;
+  const dat = await (hashes.size > putLimit
+    ? storeAsBlocks(taken, hashes.sha, workshop)
+    : storeWhole(taken, hashes, workshop));
   return {
     typ: 's',
-    name: taken.name,
+    name,
     dat,
     sha: Buffer.from(hashes.sha).toString('hex'),
     size: hashes.size,
@@ -87,27 +63,23 @@ async function store(taken: SnapshotTaken, options: SnapshotsOptions): Promise<S
 async function storeWhole(
   taken: SnapshotTaken,
   { sha, md5, size }: { sha: Uint8Array; md5: string; size: number },
-  options: SnapshotsOptions,
+  workshop: Workshop,
 ): Promise<DataRef> {
   const pieces = [{ path: taken.path, start: 0, end: size }];
-  return await putSnapshot(taken, sha, { pieces, md5, size }, options);
+  return await putSnapshot(taken, sha, { pieces, md5, size }, workshop);
 }
 
 /** Above the limit of one PUT: content blocks, and under the snapshot's key a small JSON that names them. */
-async function storeAsBlocks(
-  taken: SnapshotTaken,
-  sha: Uint8Array,
-  options: SnapshotsOptions,
-): Promise<DataRef> {
-  const blocks = options.content.collect();
-  await options.reader.read(pathFromText(taken.path), {
+async function storeAsBlocks(taken: SnapshotTaken, sha: Uint8Array, workshop: Workshop): Promise<DataRef> {
+  const blocks = workshop.rows.collect();
+  await workshop.pool.read(pathFromText(taken.path), {
     block: (block) => blocks.add(block),
     restart: () => blocks.clear(),
   });
   const { dat } = await blocks.settle();
   const index = Buffer.from(`${JSON.stringify({ format: 2, sha: Buffer.from(sha).toString('hex'), dat })}\n`);
   const md5 = createHash('md5').update(index).digest('hex');
-  await putSnapshot(taken, sha, { bytes: index, md5, size: index.length }, options);
+  await putSnapshot(taken, sha, { bytes: index, md5, size: index.length }, workshop);
   return dat;
 }
 
@@ -115,22 +87,22 @@ async function putSnapshot(
   taken: SnapshotTaken,
   sha: Uint8Array,
   body: ObjectBody,
-  options: SnapshotsOptions,
+  workshop: Workshop,
 ): Promise<ObjectRef> {
-  const { locks, storageClass, onEvent } = options;
-  const key = snapshotKey(options.backupName, options.run, snapshotKeySegment(taken.name));
+  const { identity, locks, lockKeeper, start, storageClass } = workshop;
+  const key = snapshotKey(start.options.settings.backupName, identity.run, snapshotKeySegment(taken.name));
   const until = locks.untilFor(sha);
-  const { version } = await options.store.put({
+  const { description = '', restoreThrough } = taken;
+  const { version } = await start.store.put({
     key,
     body,
     retention: locks.retention(until),
-    metadata: snapshotMetadata({
-      description: taken.description ?? '',
-      restoreThrough: taken.restoreThrough,
-    }),
-    ...(storageClass === undefined ? {} : { storageClass }),
+    metadata: snapshotMetadata({ description, restoreThrough }),
+    ...storageClass,
   });
-  onEvent({ type: 'stored', key, version, size: body.size, until });
-  await options.afterPut({ key, version, until });
+  start.onEvent({ type: 'stored', key, version, size: body.size, until });
+  lockKeeper.add({ key, version, until });
+  // Snapshots can take days, and the first locks with them.
+  await lockKeeper.keepUp();
   return { key, ver: version };
 }

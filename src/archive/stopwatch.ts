@@ -1,22 +1,34 @@
 import type { EventListener } from '../events.js';
 import type { RunSummary } from './options.js';
 
-/** Measures a run's phases by the monotonic clock. */
-export class Stopwatch {
-  readonly laps: RunSummary['phases'] = {};
-  readonly #began = performance.now();
+type RunPhase = keyof RunSummary['phases'];
 
-  /** Begins a phase and tells of it; the function returned ends it. */
-  begin(phase: keyof RunSummary['phases'], onEvent: EventListener): () => void {
-    onEvent({ type: 'phase', phase });
-    const began = performance.now();
-    return () => {
-      this.laps[phase] = secondsSince(began);
-    };
+/** Measures a run's phases by the monotonic clock, and tells of them. */
+export class Stopwatch {
+  readonly #onEvent: EventListener;
+  readonly #phases: RunSummary['phases'] = {};
+  readonly #began = performance.now();
+  #phase: { name: RunPhase; began: number } | undefined;
+
+  constructor(onEvent: EventListener) {
+    this.#onEvent = onEvent;
   }
 
-  get total(): number {
-    return secondsSince(this.#began);
+  /** Begins a phase; the one before has ended. */
+  begin(name: RunPhase): void {
+    this.#endPhase();
+    this.#onEvent({ type: 'phase', phase: name });
+    this.#phase = { name, began: performance.now() };
+  }
+
+  end(): Pick<RunSummary, 'seconds' | 'phases'> {
+    this.#endPhase();
+    return { seconds: secondsSince(this.#began), phases: this.#phases };
+  }
+
+  #endPhase(): void {
+    if (this.#phase !== undefined) this.#phases[this.#phase.name] = secondsSince(this.#phase.began);
+    this.#phase = undefined;
   }
 }
 

@@ -27,6 +27,12 @@ export class Tally {
     }
   }
 
+  addRead(bytes: number): void {
+    this.read.files++;
+    this.read.bytes += bytes;
+    this.report();
+  }
+
   report(force = false): void {
     const now = performance.now();
     if (!force && now - this.#reported < REPORT_EVERY_MS) return;

@@ -16,6 +16,8 @@ export interface CatalogHead {
   turn: number;
   /** Paths each picker printed. */
   pickers: Record<string, number>;
+  /** Some of the paths that pickers printed and that were not there. */
+  missing: string[];
   /** Bytes each snapshotter wrote. */
   snapshots: Record<string, number>;
   /** For each class the last period a run of this machine stands for: `2026-W47`, `2026-11`, `2026`. */
@@ -42,6 +44,7 @@ export function isCatalogHead(value: unknown): value is CatalogHead {
     ['pickers', 'snapshots', 'classes', 'users', 'groups'].every(
       (key) => typeof head[key] === 'object' && head[key] !== null,
     ) &&
+    Array.isArray(head.missing) &&
     typeof head.objectLock === 'boolean'
   );
 }

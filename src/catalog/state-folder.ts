@@ -141,13 +141,13 @@ export class StateFolder {
     writeFileSync(next, `${name}\n`, { mode: 0o600, flush: true });
     renameSync(next, join(this.path, CURRENT));
     syncFolder(this.path);
-    this.removeGenerations(name);
+    this.removeGenerations(generation.folder);
   }
 
-  /** Removes what interrupted runs left. */
+  /** Removes what interrupted runs left. `except` is the folder of the catalog in use. */
   removeGenerations(except: string | undefined): void {
     for (const entry of readdirSync(this.path, { withFileTypes: true })) {
-      if (entry.isDirectory() && entry.name !== 'spool' && entry.name !== except) {
+      if (entry.isDirectory() && entry.name !== 'spool' && join(this.path, entry.name) !== except) {
         rmSync(join(this.path, entry.name), { recursive: true, force: true });
       }
     }

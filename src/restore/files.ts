@@ -1,5 +1,4 @@
 import { errnoOf, messageOf, SysbackupError } from '../errors.js';
-import { applyMetadata, type MetadataFailure } from '../files/apply.js';
 import { baseOf, type BytePath, parentOf } from '../files/byte-path.js';
 import { OpenFileHandle } from '../files/handle.js';
 import type { SafeDir } from '../files/safe-dir.js';
@@ -7,7 +6,7 @@ import { type FileStat, parseTimeNs } from '../files/stat.js';
 import type { FileEntry } from '../manifest/types.js';
 import { type ContentFetcher, requestsFor } from './fetch-content.js';
 import { type FirstLink, HardLinks } from './hard-links.js';
-import type { MetadataResolver } from './metadata.js';
+import type { MetadataSetter, NotSet } from './metadata.js';
 import type { Overwrite, PathAction } from './options.js';
 import type { RestoreReport } from './report.js';
 import type { StopCause } from './stop-cause.js';
@@ -19,7 +18,7 @@ import { writeFile } from './write-file.js';
 export interface FileWork {
   tree: TargetFolders | undefined;
   fetcher: ContentFetcher;
-  metadata: MetadataResolver;
+  metadata: MetadataSetter;
   report: RestoreReport;
   pool: TaskPool;
   stop: StopCause;
@@ -141,10 +140,8 @@ export class Files {
       report.failure('not-restored', path, handle);
       return;
     }
-    const { wanted, failures } = metadata.resolve(entry);
-    failures.push(...applyMetadata(handle, wanted));
+    report.metadataNotSet(path, metadata.set(handle, entry));
     handle.close();
-    report.metadataNotSet(path, failures);
   }
 
   /** The new file's inode id; undefined where it failed, and nothing is left of it. */
@@ -155,18 +152,17 @@ export class Files {
       advanced += bytes;
       report.advanced(bytes);
     };
-    const failures: MetadataFailure[] = [];
+    let notSet: NotSet[] = [];
     const complete = (fd: number): void => {
       if (entry.dat !== null) stop.fetched();
-      const resolved = metadata.resolve(entry);
-      failures.push(...resolved.failures, ...applyMetadata(new OpenFileHandle(fd), resolved.wanted));
+      notSet = metadata.set(new OpenFileHandle(fd), entry);
     };
     try {
       const pieces = fetcher.pieces(entry.dat, entry.size);
       const content = { sha: entry.sha, size: entry.size, pieces };
       const inodeId = await writeFile(dir, baseOf(path), content, { onBytes, complete, signal });
       report.bytes += entry.size;
-      report.metadataNotSet(path, failures);
+      report.metadataNotSet(path, notSet);
       return inodeId;
     } catch (error) {
       stop.failed(signal?.aborted ? stopped(error) : error);

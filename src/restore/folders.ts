@@ -1,10 +1,9 @@
-import { applyMetadata } from '../files/apply.js';
 import { baseOf, type BytePath, displayPath, parentOf } from '../files/byte-path.js';
 import { OpenFileHandle } from '../files/handle.js';
 import { entryPath } from '../manifest/paths.js';
 import type { DirectoryEntry } from '../manifest/types.js';
 import type { FolderSpool } from './folder-spool.js';
-import type { MetadataResolver } from './metadata.js';
+import type { MetadataSetter } from './metadata.js';
 import type { Overwrite } from './options.js';
 import type { RestoreReport } from './report.js';
 import type { HeldFolder, TargetFolders } from './target-folders.js';
@@ -70,7 +69,7 @@ export class Folders {
   }
 
   /** Gives all folders their metadata, those below first. */
-  async finish(metadata: MetadataResolver): Promise<void> {
+  async finish(metadata: MetadataSetter): Promise<void> {
     for await (const batch of this.#spool.reversed()) {
       await metadata.prepare(batch);
       for (const entry of batch) this.#finishOne(entry, metadata);
@@ -124,7 +123,7 @@ export class Folders {
     await this.#spool.add(entry);
   }
 
-  #finishOne(entry: DirectoryEntry, metadata: MetadataResolver): void {
+  #finishOne(entry: DirectoryEntry, metadata: MetadataSetter): void {
     const path = entryPath(entry);
     const held = this.#tree?.hold(path);
     if (!held) return;
@@ -132,10 +131,8 @@ export class Folders {
       this.#isBlocked(held.at, held.errno);
       return;
     }
-    const { wanted, failures } = metadata.resolve(entry);
-    failures.push(...applyMetadata(new OpenFileHandle(held.dir.fd), wanted));
+    this.#report.metadataNotSet(path, metadata.set(new OpenFileHandle(held.dir.fd), entry));
     held.release();
-    this.#report.metadataNotSet(path, failures);
   }
 
   #isBlocked(at: BytePath, errno: string): 'blocked' {

@@ -1,107 +1,60 @@
-import { encodeAcl } from '../files/acl.js';
-import {
-  type AclIds,
-  bindAcl,
-  type NamedAclEntry,
-  namesInAcl,
-  type ParsedAcl,
-  parseAcl,
-} from '../files/acl-text.js';
-import type { MetadataFailure, WantedMetadata } from '../files/apply.js';
+import { applyMetadata, type MetadataFailure, type WantedMetadata } from '../files/apply.js';
+import type { InodeHandle } from '../files/handle.js';
 import type { OwnerIds } from '../files/owners.js';
-import { parseTimeNs } from '../files/stat.js';
-import { ACL_XATTR, DEFAULT_ACL_XATTR } from '../files/xattr.js';
+import { ownersIn, type RecordedMetadata, wantedOf } from '../files/recorded.js';
 import type { FileSystemEntry } from '../manifest/types.js';
 
-/** What shall be set on a path, and what of it is impossible already. */
-export interface ResolvedMetadata {
-  wanted: WantedMetadata;
-  failures: MetadataFailure[];
+/** Kinds of metadata that it may be impossible to set. `recorded`: what an entry says means nothing on this machine. */
+export type MetadataKind = MetadataFailure['what'] | 'recorded';
+
+/** What of one path's metadata could not be set, and why: an errno, or a sentence. */
+export interface NotSet {
+  what: MetadataKind;
+  reason: string;
 }
 
-/** ACL texts whose meaning is kept: a tree has few different ones. */
-const ACLS_KEPT = 10_000;
-
-/** Turns the metadata of manifest entries into what this machine's calls take: names into ids, ACLs into bytes. */
-export class MetadataResolver {
+/** Gives restored paths the metadata of their entries, in terms of this machine's users and groups. */
+export class MetadataSetter {
   readonly #owners: OwnerIds;
   readonly #numeric: boolean;
-  readonly #acls = new Map<string, ParsedAcl | undefined>();
-  readonly #ids: AclIds;
 
-  /** `numeric`: whether the ids recorded beside the names count, and not the names. */
+  /** `numeric`: whether the ids recorded beside the owners' names count, and not the names. */
   constructor(owners: OwnerIds, numeric: boolean) {
     this.#owners = owners;
     this.#numeric = numeric;
-    this.#ids = {
-      user: (name) => owners.uidOf(name),
-      group: (name) => owners.gidOf(name),
-    };
   }
 
-  /** Looks up all names in these entries; to be awaited before {@link resolve} gets them. */
+  /** Looks up all names in these entries; to be awaited before {@link set} gets them. */
   async prepare(entries: readonly FileSystemEntry[]): Promise<void> {
     const users = new Set<string | number>();
     const groups = new Set<string | number>();
     for (const entry of entries) {
-      users.add(entry.o);
-      groups.add(entry.g);
-      const acl = 'acl' in entry && entry.acl !== undefined ? this.#parsed(entry.acl) : undefined;
-      if (!acl) continue;
-      const names = namesInAcl(acl);
-      for (const name of names.users) users.add(name);
-      for (const name of names.groups) groups.add(name);
+      const names = ownersIn(this.#recorded(entry));
+      for (const user of names.users) users.add(user);
+      for (const group of names.groups) groups.add(group);
     }
     await this.#owners.resolve(users, groups);
   }
 
-  resolve(entry: FileSystemEntry): ResolvedMetadata {
-    const failures: MetadataFailure[] = [];
-    const wanted: WantedMetadata = {};
-    const uid = this.#numeric ? entry.uid : this.#owners.uidOf(entry.o, entry.uid);
-    const gid = this.#numeric ? entry.gid : this.#owners.gidOf(entry.g, entry.gid);
-    if (uid !== undefined) wanted.uid = uid;
-    if (gid !== undefined) wanted.gid = gid;
-    const mtimeNs = parseTimeNs(entry.mt);
-    if (mtimeNs !== undefined) wanted.mtimeNs = mtimeNs;
-    if (entry.xattr) wanted.xattr = entry.xattr;
-    if (entry.typ !== 'l') {
-      wanted.mode = entry.mode;
-      if (entry.acl !== undefined) this.#resolveAcl(entry.acl, entry.typ === 'd', wanted, failures);
-    }
-    return { wanted, failures };
+  set(handle: InodeHandle, entry: FileSystemEntry): NotSet[] {
+    const { wanted, problems } = this.#wanted(entry);
+    const failures = applyMetadata(handle, wanted);
+    if (failures.length === 0 && problems.length === 0) return [];
+    return [
+      ...problems.map((reason) => ({ what: 'recorded' as const, reason })),
+      ...failures.map((failure) => ({ what: failure.what, reason: reasonOf(failure) })),
+    ];
   }
 
-  #resolveAcl(text: string, isFolder: boolean, wanted: WantedMetadata, failures: MetadataFailure[]): void {
-    const parsed = this.#parsed(text);
-    if (!parsed) {
-      failures.push({ what: 'acl', name: ACL_XATTR, errno: 'EINVAL' });
-      return;
-    }
-    const access = this.#bound(parsed.access, ACL_XATTR, failures);
-    if (access) wanted.acl = access;
-    const defaults = isFolder ? this.#bound(parsed.default, DEFAULT_ACL_XATTR, failures) : undefined;
-    if (defaults) wanted.defaultAcl = defaults;
+  #wanted(entry: FileSystemEntry): { wanted: WantedMetadata; problems: string[] } {
+    return wantedOf(this.#recorded(entry), this.#owners);
   }
 
-  #bound(named: readonly NamedAclEntry[], name: string, failures: MetadataFailure[]): Buffer | undefined {
-    if (named.length === 0) return undefined;
-    const { entries, unknown } = bindAcl(named, this.#ids);
-    for (const who of unknown) failures.push({ what: 'acl', name, errno: `nobody here is called ${who}` });
-    return encodeAcl(entries);
+  #recorded(entry: FileSystemEntry): RecordedMetadata {
+    return this.#numeric ? { ...entry, o: entry.uid, g: entry.gid } : entry;
   }
+}
 
-  /** undefined where the text is no ACL. */
-  #parsed(text: string): ParsedAcl | undefined {
-    if (this.#acls.has(text)) return this.#acls.get(text);
-    if (this.#acls.size >= ACLS_KEPT) this.#acls.clear();
-    let parsed: ParsedAcl | undefined;
-    try {
-      parsed = parseAcl(text);
-    } catch {
-      parsed = undefined;
-    }
-    this.#acls.set(text, parsed);
-    return parsed;
-  }
+function reasonOf(failure: MetadataFailure): string {
+  return 'name' in failure ? `${failure.name}: ${failure.errno}` : failure.errno;
 }

@@ -1,8 +1,8 @@
 import type { EventListener, Problem, RunOutcome } from '../events.js';
 import type { BytePath } from '../files/byte-path.js';
-import type { MetadataFailure } from '../files/apply.js';
 import type { OwnerIds } from '../files/owners.js';
 import type { ObjectStore } from '../store/port.js';
+import type { MetadataKind } from './metadata.js';
 
 /** What becomes of a path that is there already. */
 export type Overwrite =
@@ -54,9 +54,6 @@ export interface PathAction {
   /** GET requests for them. */
   requests: number;
 }
-
-/** Kinds of metadata that may be impossible to set. */
-export type MetadataKind = MetadataFailure['what'];
 
 export interface RestoreSummary {
   backup: string;

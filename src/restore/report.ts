@@ -1,7 +1,7 @@
 import type { EventListener, Problem } from '../events.js';
-import type { MetadataFailure } from '../files/apply.js';
 import { type BytePath, displayPath } from '../files/byte-path.js';
-import type { MetadataKind, PathAction, RestoreOptions, RestoreSummary } from './options.js';
+import type { MetadataKind, NotSet } from './metadata.js';
+import type { PathAction, RestoreOptions, RestoreSummary } from './options.js';
 
 const PROBLEMS_KEPT = 1000;
 /** Between two reports of progress. */
@@ -15,6 +15,7 @@ const KINDS: Record<MetadataKind, string> = {
   acl: 'the ACL',
   xattr: 'extended attributes',
   times: 'the modification time',
+  recorded: 'an owner or ACL as recorded',
 };
 
 /** Counts what a restore does, and tells the listeners. */
@@ -36,7 +37,7 @@ export class RestoreReport {
   readonly problemCounts: RestoreSummary['problemCounts'] = { note: 0, failure: 0, broken: 0 };
   readonly notSet: Partial<Record<MetadataKind, number>> = {};
   /** What could not be set first, of each kind. */
-  readonly #firstNotSet = new Map<MetadataKind, { path: BytePath; detail: string }>();
+  readonly #firstNotSet = new Map<MetadataKind, { path: BytePath; reason: string }>();
   readonly #onEvent: EventListener | undefined;
   readonly #onPath: RestoreOptions['onPath'];
   readonly #total: { entries: number; bytes: number };
@@ -78,25 +79,23 @@ export class RestoreReport {
   }
 
   /** Metadata of a path could not be set; it is told at the end, once for each kind. */
-  metadataNotSet(path: BytePath, failures: readonly MetadataFailure[]): void {
-    for (const failure of failures) {
-      this.notSet[failure.what] = (this.notSet[failure.what] ?? 0) + 1;
-      if (this.#firstNotSet.has(failure.what)) continue;
-      const detail = 'name' in failure ? `${failure.name}: ${failure.errno}` : failure.errno;
-      this.#firstNotSet.set(failure.what, { path, detail });
+  metadataNotSet(path: BytePath, failures: readonly NotSet[]): void {
+    for (const { what, reason } of failures) {
+      this.notSet[what] = (this.notSet[what] ?? 0) + 1;
+      if (!this.#firstNotSet.has(what)) this.#firstNotSet.set(what, { path, reason });
     }
   }
 
   /** Who is not root cannot give files away, and knows it; for root it means that something is missing. */
   tellWhatWasNotSet(isRoot: boolean): void {
-    for (const [kind, { path, detail }] of this.#firstNotSet) {
+    for (const [kind, { path, reason }] of this.#firstNotSet) {
       const count = this.notSet[kind] ?? 0;
       const where = count === 1 ? 'one path' : `${count} paths`;
       this.problem({
         severity: isRoot ? 'failure' : 'note',
         code: `${kind}-not-set`,
         path,
-        message: `${KINDS[kind]} could not be set on ${where}; the first was ${displayPath(path)} (${detail})`,
+        message: `${KINDS[kind]} could not be set on ${where}; the first was ${displayPath(path)} (${reason})`,
       });
     }
   }

@@ -11,7 +11,7 @@ import { ContentFetcher } from './fetch-content.js';
 import { Files } from './files.js';
 import { FolderSpool } from './folder-spool.js';
 import { Folders } from './folders.js';
-import { MetadataResolver } from './metadata.js';
+import { MetadataSetter } from './metadata.js';
 import type { RestoreOptions, RestoreSummary } from './options.js';
 import { RestoreReport } from './report.js';
 import { pathSelector } from './select.js';
@@ -83,7 +83,7 @@ class Restoration {
   readonly #files: Files;
   readonly #folders: Folders;
   readonly #folderSpool: FolderSpool;
-  readonly #metadata: MetadataResolver;
+  readonly #metadata: MetadataSetter;
   readonly #pool: TaskPool;
   readonly #stop: StopCause;
   readonly #symlinks: SymlinkWork;
@@ -91,10 +91,11 @@ class Restoration {
   readonly #select: (path: BytePath) => boolean;
   readonly #signal: AbortSignal | undefined;
   readonly #dryRun: boolean;
+  readonly #isNarrowed: boolean;
 
   constructor(options: RestoreOptions, { tree, target, spool, report, select }: Place) {
     const { overwrite = 'if-changed', dryRun = false, concurrency = CONCURRENCY, signal } = options;
-    const metadata = new MetadataResolver(options.owners ?? new OwnerIds(), options.numericOwners ?? false);
+    const metadata = new MetadataSetter(options.owners ?? new OwnerIds(), options.numericOwners ?? false);
     const fetcher = new ContentFetcher(options.store, { concurrency, signal });
     const stop = new StopCause(displayPath(target));
     const pool = new TaskPool(concurrency);
@@ -110,6 +111,7 @@ class Restoration {
     this.#select = select;
     this.#signal = signal;
     this.#dryRun = dryRun;
+    this.#isNarrowed = (options.include?.length ?? 0) > 0;
   }
 
   get requests(): number {
@@ -129,8 +131,16 @@ class Restoration {
     } finally {
       await this.#folderSpool.remove();
     }
+    this.#tellWhereNothingMatched();
     this.#report.tellWhatWasNotSet(process.geteuid?.() === 0);
     this.#report.tellProgress();
+  }
+
+  #tellWhereNothingMatched(): void {
+    const { d, l, f } = this.#report.selected;
+    if (!this.#isNarrowed || d + l + f > 0) return;
+    const message = 'no path of this run matches what was asked for';
+    this.#report.problem({ severity: 'failure', code: 'nothing-selected', message });
   }
 
   /** False where nothing after this batch concerns a restore of files, or all must end. */

@@ -21,7 +21,7 @@ export function pathSelector(
 }
 
 function matcher(patterns: readonly string[]): (path: BytePath) => boolean {
-  const globs = patterns.map(withAllBelow);
+  const globs = patterns.flatMap(globsFor);
   const matchesText = compile(globs);
   // A name that is no valid UTF-8 is matched byte by byte, so that `*` and `?` still work on it.
   const matchesBytes = compile(globs.map((glob) => pathFromText(glob)));
@@ -31,12 +31,13 @@ function matcher(patterns: readonly string[]): (path: BytePath) => boolean {
   };
 }
 
-function withAllBelow(pattern: string): string {
+/** Several globs for one pattern: to picomatch `/**` at the end or in the middle means at least one folder at times. */
+function globsFor(pattern: string): string[] {
   if (pattern === '')
     throw new SysbackupError('USAGE', 'a pattern for paths is empty', { hint: 'Use `/` for all.' });
-  const anchored = pattern.startsWith('/') ? pattern : `/**/${pattern}`;
-  // `/a/**` matches `/a` itself too.
-  return `${anchored.replace(/\/+$/, '')}/**`;
+  const bare = pattern.replace(/\/+$/, '');
+  const anchored = pattern.startsWith('/') ? [bare] : [`/${bare}`, `/**/${bare}`];
+  return anchored.flatMap((glob) => (glob === '' ? ['/**'] : [glob, `${glob}/**`]));
 }
 
 function compile(globs: readonly string[]): (text: string) => boolean {

@@ -1,17 +1,16 @@
-import { applyMetadata } from '../files/apply.js';
 import { baseOf, type BytePath } from '../files/byte-path.js';
 import type { SafeDir } from '../files/safe-dir.js';
 import type { FileStat } from '../files/stat.js';
 import { linkTarget } from '../manifest/paths.js';
 import type { SymlinkEntry } from '../manifest/types.js';
-import type { MetadataResolver } from './metadata.js';
+import type { MetadataSetter } from './metadata.js';
 import type { Overwrite, PathAction } from './options.js';
 import type { RestoreReport } from './report.js';
 import type { StopCause } from './stop-cause.js';
 
 /** What restoring symlinks takes. */
 export interface SymlinkWork {
-  metadata: MetadataResolver;
+  metadata: MetadataSetter;
   report: RestoreReport;
   stop: StopCause;
   overwrite: Overwrite;
@@ -81,9 +80,7 @@ function setMetadata(
 ): string | undefined {
   const handle = dir.handle(name);
   if (typeof handle === 'string') return handle;
-  const { wanted, failures } = metadata.resolve(entry);
-  failures.push(...applyMetadata(handle, wanted));
+  report.metadataNotSet(path, metadata.set(handle, entry));
   handle.close();
-  report.metadataNotSet(path, failures);
   return undefined;
 }

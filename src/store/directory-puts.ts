@@ -3,7 +3,7 @@ import { errnoOf } from '../errors.js';
 import { whileLocked } from './directory-lock.js';
 import { StoreFolders } from './directory-folders.js';
 import { furtherSlot, primarySlot, type Slot } from './directory-layout.js';
-import { sizeOf } from './directory-listing.js';
+import { sizeOf } from './directory-size.js';
 import { readSidecar, type Sidecar } from './directory-sidecar.js';
 import { DirectoryWriter, holdsData, md5OfFile, type TemporaryFile } from './directory-write.js';
 import { refusalOfExtension, sameLock, stricterOf } from './lock-rules.js';
@@ -98,7 +98,7 @@ export class DirectoryPuts {
         } else if (await claim(writer, slot, sidecar, adopt ? undefined : writeData)) return { version };
       }
     } finally {
-      await (await this.#ready)?.writer.discard(data);
+      await writer.discard(data);
     }
   }
 

@@ -1,9 +1,11 @@
-import { constants } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { errnoOf } from '../errors.js';
 import type { Retention } from './port.js';
 
-const FIRST_READ = 4096;
+const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
+/** Longer than all sidecars but those with very long metadata. */
+const FIRST_READ = Buffer.alloc(4096);
 
 /** What a directory store keeps about one version, beside its data: one JSON object per file. */
 export interface Sidecar {
@@ -28,26 +30,40 @@ export function formatSidecar(sidecar: Sidecar): Buffer {
 }
 
 export async function readSidecar(path: string): Promise<SidecarReading> {
-  let file: Awaited<ReturnType<typeof open>>;
   try {
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    const file = await open(path, READ);
+    try {
+      return parseSidecar(await file.readFile('utf8'));
+    } finally {
+      await file.close();
+    }
   } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === 'ENOENT' || errno === 'ENOTDIR') return 'absent';
-    if (errno === 'ELOOP') return 'unreadable';
-    throw error;
+    return readingOfError(error);
   }
+}
+
+/** The same, waited for: for many sidecars on a local file system. */
+export function readSidecarSync(path: string): SidecarReading {
   try {
-    // One read where it fits, as it does but for very long metadata: listings read a sidecar per row.
-    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(FIRST_READ), 0, FIRST_READ, 0);
-    if (bytesRead < FIRST_READ) return parseSidecar(buffer.toString('utf8', 0, bytesRead));
-    return parseSidecar(Buffer.concat([buffer, await file.readFile()]).toString());
+    const file = openSync(path, READ);
+    try {
+      const length = readSync(file, FIRST_READ, 0, FIRST_READ.length, 0);
+      if (length < FIRST_READ.length) return parseSidecar(FIRST_READ.toString('utf8', 0, length));
+      return parseSidecar(readFileSync(file, 'utf8'));
+    } finally {
+      closeSync(file);
+    }
   } catch (error) {
-    if (errnoOf(error) === 'EISDIR') return 'unreadable';
-    throw error;
-  } finally {
-    await file.close();
+    return readingOfError(error);
   }
+}
+
+function readingOfError(error: unknown): 'absent' | 'unreadable' {
+  const errno = errnoOf(error) ?? '';
+  if (errno === 'ENOENT' || errno === 'ENOTDIR') return 'absent';
+  // A link, or a directory.
+  if (errno === 'ELOOP' || errno === 'EISDIR') return 'unreadable';
+  throw error;
 }
 
 export function parseSidecar(text: string): Sidecar | 'unreadable' {

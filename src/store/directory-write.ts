@@ -1,21 +1,26 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
+import { closeSync, constants, fchmod, open as openCallback, write, writeSync } from 'node:fs';
 import { link, open, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { errnoOf } from '../errors.js';
 import { verifiedChunks } from './body.js';
 import { TEMPORARY_FOLDER, type Slot } from './directory-layout.js';
-import { sizeOf } from './directory-listing.js';
+import { sizeOf } from './directory-size.js';
 import { formatSidecar, type Sidecar } from './directory-sidecar.js';
 import type { ObjectBody } from './port.js';
 import type { SyncRounds } from './sync-rounds.js';
 
+const openFile = promisify(openCallback);
+const changeMode = promisify(fchmod);
+const writeOf = promisify(write);
 const NO_HARD_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
 
-/** A file in the store's temporary folder, open until it is on the disk. */
+/** A file in the store's temporary folder. */
 export interface TemporaryFile {
   path: string;
-  handle: FileHandle;
+  /** Open until it is on the disk. */
+  descriptor: number;
   /** It has its place and is temporary no more. */
   moved: boolean;
 }
@@ -24,10 +29,13 @@ export interface TemporaryFile {
 export class DirectoryWriter {
   readonly #root: string;
   readonly #rounds: SyncRounds;
+  readonly #link: typeof link;
 
-  constructor(root: string, rounds: SyncRounds) {
+  /** `linkFile`: link(2), for tests of file systems that have none. */
+  constructor(root: string, rounds: SyncRounds, linkFile: typeof link = link) {
     this.#root = root;
     this.#rounds = rounds;
+    this.#link = linkFile;
   }
 
   /** The data in a temporary file, read-only for everybody. Throws `DAMAGED` where it does not match its MD5. */
@@ -41,13 +49,13 @@ export class DirectoryWriter {
 
   /** Makes what was written durable. */
   async settle(files: readonly TemporaryFile[]): Promise<void> {
-    await this.#rounds.sync(files.map((file) => file.handle));
+    await this.#rounds.sync(files.map((file) => file.descriptor));
   }
 
   /** Puts a sidecar where there is none. False where somebody was faster. */
   async claim(file: TemporaryFile, sidecar: Sidecar, place: string): Promise<boolean> {
     try {
-      await link(file.path, place);
+      await this.#link(file.path, place);
       return true;
     } catch (error) {
       if (errnoOf(error) === 'EEXIST') return false;
@@ -67,7 +75,7 @@ export class DirectoryWriter {
     }
     try {
       await handle.writeFile(formatSidecar(sidecar));
-      await this.#rounds.sync([handle]);
+      await this.#rounds.sync([handle.fd]);
     } finally {
       await handle.close();
     }
@@ -88,7 +96,7 @@ export class DirectoryWriter {
   /** Closes a temporary file and removes what is left of it. */
   async discard(file: TemporaryFile | undefined): Promise<void> {
     if (file === undefined) return;
-    await file.handle.close();
+    closeSync(file.descriptor);
     if (!file.moved) await removeIfThere(file.path);
   }
 
@@ -97,23 +105,26 @@ export class DirectoryWriter {
     chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   ): Promise<TemporaryFile> {
     const path = join(this.#root, TEMPORARY_FOLDER, `${randomBytes(12).toString('hex')}.tmp`);
-    const handle = await open(path, 'wx', 0o600);
+    const file: TemporaryFile = { path, descriptor: await openFile(path, 'wx', 0o600), moved: false };
     try {
-      for await (const chunk of chunks) await writeAll(handle, chunk);
-      await handle.chmod(mode);
-      return { path, handle, moved: false };
+      for await (const chunk of chunks) await writeAll(file.descriptor, chunk);
+      await changeMode(file.descriptor, mode);
+      return file;
     } catch (error) {
-      await handle.close();
-      await removeIfThere(path);
+      await this.discard(file);
       throw error;
     }
   }
 }
 
-async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
+/** Small pieces go to the page cache in microseconds, so that handing them to a thread would take longer. */
+const SMALL = 256 * 1024;
+
+async function writeAll(descriptor: number, chunk: Uint8Array): Promise<void> {
   for (let done = 0; done < chunk.length; ) {
-    const { bytesWritten } = await handle.write(chunk, done, chunk.length - done);
-    done += bytesWritten;
+    const left = chunk.length - done;
+    if (left <= SMALL) done += writeSync(descriptor, chunk, done, left);
+    else done += (await writeOf(descriptor, chunk, done, left)).bytesWritten;
   }
 }
 

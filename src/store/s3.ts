@@ -357,5 +357,5 @@ async function endpointOf(client: S3Client): Promise<string | undefined> {
   const { endpoint, isCustomEndpoint } = client.config;
   if (endpoint === undefined || isCustomEndpoint === false) return undefined;
   const { protocol, hostname, port, path } = await endpoint();
-  return `${protocol}//${hostname}${port === undefined ? '' : `:${port}`}${path === '/' ? '' : path}`;
+  return `${protocol}//${hostname}${port === undefined ? '' : `:${port}`}${path.replace(/\/$/, '')}`;
 }

@@ -1,21 +1,19 @@
-import { open, statfs, type FileHandle } from 'node:fs/promises';
+import { fsync } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
 import { release } from 'node:os';
+import { promisify } from 'node:util';
 import koffi from 'koffi';
+import { isLocalFileSystem } from './file-system-kind.js';
 
 const libc = koffi.load(null);
+const fsyncOf = promisify(fsync);
 const syncfs = libc.func('int syncfs(int fd)');
-
-/**
- * File systems of which `syncfs` is known to write everything out and wait for it (statfs(2) numbers): ext4,
- * xfs, btrfs, f2fs, zfs, tmpfs, overlayfs. Not NFS and FUSE, where it may not reach the server.
- */
-const TRUSTED = new Set([0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x2fc12fc1, 0x01021994, 0x794c7630]);
 
 /** From this many waiting requests on, one `syncfs` is cheaper than an `fsync` of each of their files. */
 const WORTH_A_SYNCFS = 3;
 
-/** Open files, or paths of directories, that must be on the disk. */
-export type SyncTarget = FileHandle | string;
+/** Descriptors of open files, or paths of directories, that must be on the disk. */
+export type SyncTarget = number | string;
 
 interface Waiting {
   targets: readonly SyncTarget[];
@@ -40,7 +38,7 @@ export class SyncRounds {
 
   /** `root`: a directory of the file system that all targets lie on. */
   static async open(root: string, options: { syncfs?: boolean } = {}): Promise<SyncRounds> {
-    const bySyncfs = options.syncfs ?? (reportsErrors() && TRUSTED.has(Number((await statfs(root)).type)));
+    const bySyncfs = options.syncfs ?? (reportsErrors() && (await isLocalFileSystem(root)));
     return new SyncRounds(await open(root, 'r'), bySyncfs);
   }
 
@@ -86,7 +84,7 @@ export class SyncRounds {
 
 async function fsyncAll(targets: readonly SyncTarget[]): Promise<void> {
   for (const target of targets) {
-    if (typeof target !== 'string') await target.sync();
+    if (typeof target === 'number') await fsyncOf(target);
     else await syncDirectory(target);
   }
 }

@@ -105,7 +105,7 @@ describe('a run that lasts longer than its locks', () => {
     const machine = new BackupMachine();
     machine.settings = { ...machine.settings, content: { ...machine.settings.content, daysRetained: 2 } };
     for (let index = 0; index < 20; index++) machine.write(`f${index}`, `content ${index}`);
-    for (const name of [...'abcdefghij']) machine.snapshotter(name, `echo ${name} >&$1`);
+    for (const name of 'abcdefghij') machine.snapshotter(name, `echo ${name} >&$1`);
     const { memory } = machine;
     const store = Object.create(memory) as typeof memory;
     Object.assign(store, {

@@ -127,6 +127,18 @@ describe('Gatherer', () => {
     expect(problems.map(({ severity, code }) => [severity, code])).toEqual([['note', 'vanished']]);
   });
 
+  it('calls a path that was missing last time too a failure, however busy its folder is', () => {
+    const root = temporaryFolder();
+    const picked = new PickedPaths(root);
+    const problems: Problem[] = [];
+    const path = pathFromText(join(root, 'typo'));
+    const gatherer = new Gatherer(picked, (problem) => problems.push(problem), 0n, [path]);
+    gatherer.pick(path, 'test');
+    gatherer.pick(pathFromText(join(root, 'other')), 'test');
+    expect(problems.map(({ severity }) => severity)).toEqual(['failure', 'note']);
+    expect(gatherer.missing).toHaveLength(2);
+  });
+
   it('says what stands in a path where a folder should', () => {
     const root = temporaryFolder();
     writeFileSync(join(root, 'file'), '');

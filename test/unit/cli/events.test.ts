@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { jsonOfEvent, printsAsJson } from '#cli/presentation/event-json.js';
-import { levelOfEvent, logEvent } from '#cli/presentation/event-lines.js';
+import { eventLogger, levelOfEvent } from '#cli/presentation/event-lines.js';
 import { failureOf, stackLines } from '#cli/presentation/failure.js';
 import { journalSink, Log, plainSink, timedSink } from '#cli/presentation/log.js';
 import { SysbackupError } from '#src/errors.js';
@@ -8,7 +8,7 @@ import type { Problem, SysbackupEvent } from '#src/events.js';
 
 function linesOf(event: SysbackupEvent, level: 'info' | 'debug' = 'debug'): string[] {
   const lines: string[] = [];
-  logEvent(new Log(level, [plainSink((text) => lines.push(text))]), event);
+  eventLogger(new Log(level, [plainSink((text) => lines.push(text))]))(event);
   return lines;
 }
 
@@ -39,6 +39,18 @@ describe('lines of events', () => {
     const retry = { type: 'retry', request: 'put', key: 'k', delayMs: 100, reason: 'slow down' } as const;
     expect(linesOf({ ...retry, attempt: 1 }, 'info')).toEqual([]);
     expect(linesOf({ ...retry, attempt: 3 }, 'info')[0]).toMatch(/^warning: .*put k: slow down/);
+  });
+
+  it('a server out of reach is one warning in ten seconds, however many requests it fails', () => {
+    let now = 0;
+    const lines: string[] = [];
+    const tell = eventLogger(new Log('info', [plainSink((text) => lines.push(text))]), () => now);
+    const retry = { type: 'retry', request: 'put', delayMs: 100, attempt: 3, reason: 'no answer' } as const;
+    for (let request = 0; request < 40; request++) tell({ ...retry, key: `content/${request}` });
+    expect(lines).toHaveLength(1);
+    now = 10_000;
+    tell({ ...retry, key: 'content/0' });
+    expect(lines).toHaveLength(2);
   });
 
   it('the journal gets priorities, a file the time, and both what a person would see', () => {

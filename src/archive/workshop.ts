@@ -1,0 +1,142 @@
+import { rmSync } from 'node:fs';
+import { EntryBlockWriter } from '../catalog/entry-blocks.js';
+import { Journal } from '../catalog/journal.js';
+import { machineId } from '../catalog/machine-id.js';
+import type { NewGeneration, StateFolder } from '../catalog/state-folder.js';
+import { ContentPool } from '../content/pool.js';
+import type { EventListener } from '../events.js';
+import { newRunId } from '../manifest/keys.js';
+import { ManifestSpool } from '../manifest/spool.js';
+import { LockDates } from '../store/lock-dates.js';
+import type { ObjectStore } from '../store/port.js';
+import { ContentObjects } from './content-objects.js';
+import { ContentRows } from './content-rows.js';
+import { ContentFinder } from './find-content.js';
+import { classesOf, LockKeeper, type RunClass } from './lock-keeper.js';
+import type { ArchiveOptions } from './options.js';
+import type { ProblemLog } from './problem-log.js';
+import type { Recalled } from './recall.js';
+
+/** What is known before anything is picked. */
+export interface RunStart {
+  options: ArchiveOptions;
+  state: StateFolder;
+  store: ObjectStore;
+  onEvent: EventListener;
+  problems: ProblemLog;
+  recalled: Recalled;
+  /** By the store's clock. */
+  startMs: number;
+  objectLock: boolean;
+}
+
+/** What identifies a run. */
+export interface RunIdentity {
+  /** The run id. */
+  run: string;
+  /** The machine id. */
+  machine: string;
+  /** Start by the store's clock, milliseconds since the epoch. */
+  startMs: number;
+}
+
+/** The lock dates of a run that starts so. */
+export function locksOf({ options, startMs, objectLock }: RunStart): LockDates {
+  const { daysRetained, mode } = options.settings.content;
+  return LockDates.ofRun(startMs, daysRetained, objectLock ? mode : undefined);
+}
+
+/** What a run works with. To be ended by {@link Workshop.close} or {@link Workshop.abandon}. */
+export class Workshop {
+  readonly start: RunStart;
+  readonly identity: RunIdentity;
+  readonly locks: LockDates;
+  readonly classes: readonly RunClass[];
+  readonly storageClass: { storageClass?: string };
+  readonly objects: ContentObjects;
+  readonly rows: ContentRows;
+  readonly lockKeeper: LockKeeper;
+  readonly pool: ContentPool;
+  readonly generation: NewGeneration;
+  readonly spool: ManifestSpool;
+  readonly catalog: EntryBlockWriter;
+  readonly #journal: Journal;
+
+  static async open(start: RunStart): Promise<Workshop> {
+    const { options, state, startMs } = start;
+    const machine = machineId(options.settings.statePath, options.systemIdPath);
+    const run = newRunId(startMs, machine);
+    state.removeGenerations(start.recalled.catalog?.folder);
+    const generation = state.newGeneration(run);
+    const spool = await ManifestSpool.create(generation.manifestPath);
+    return new Workshop(start, { run, machine, startMs }, generation, spool);
+  }
+
+  private constructor(
+    start: RunStart,
+    identity: RunIdentity,
+    generation: NewGeneration,
+    spool: ManifestSpool,
+  ) {
+    const { options, state, store, onEvent, problems, recalled, startMs } = start;
+    const { backupName, classes, content, destination } = options.settings;
+    const storageClass = destination.kind === 's3' ? destination.s3.storageClass : undefined;
+    this.start = start;
+    this.identity = identity;
+    this.generation = generation;
+    this.spool = spool;
+    this.locks = locksOf(start);
+    this.classes = classesOf(startMs, classes, recalled.catalog?.head);
+    this.storageClass = storageClass === undefined ? {} : { storageClass };
+    this.#journal = Journal.open(
+      state.journalPath,
+      { store: store.identity, backupName },
+      recalled.keepJournal,
+    );
+    this.objects = new ContentObjects({
+      store,
+      table: recalled.objects,
+      journal: this.#journal,
+      locks: this.locks,
+      finder: new ContentFinder(store, content.share),
+      onEvent,
+      afterPut: () => this.lockKeeper.keepUp(),
+      ...this.storageClass,
+    });
+    this.rows = new ContentRows(this.objects, recalled.objects);
+    this.lockKeeper = new LockKeeper({
+      store,
+      objects: this.objects,
+      locks: this.locks,
+      startMs,
+      daysRetained: content.daysRetained,
+      report: (problem) => problems.add(problem),
+      onEvent,
+    });
+    this.pool = new ContentPool({
+      blockSize: content.blockSize,
+      compression: content.compression,
+      level: content.compressionLevel,
+      lockTimeoutMs: content.lockTimeout * 1000,
+      ...(options.workers === undefined ? {} : { workers: options.workers }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    this.catalog = new EntryBlockWriter(generation.entriesPath);
+  }
+
+  /** The run is whole and remembered. */
+  async close(): Promise<void> {
+    this.#journal.remove();
+    await this.pool.close();
+  }
+
+  /** The run ends without a manifest. What the store has confirmed stays in the journal for the next one. */
+  async abandon(): Promise<void> {
+    await this.pool.close();
+    await this.objects.settled();
+    this.catalog.abandon();
+    await this.spool.discard();
+    this.#journal.close();
+    rmSync(this.generation.folder, { recursive: true, force: true });
+  }
+}
