@@ -1,7 +1,8 @@
+import type { BundleTable } from '../catalog/bundle-table.js';
 import type { ObjectTable } from '../catalog/object-table.js';
 import type { CatalogHead } from '../catalog/head.js';
-import { contentKey, machineMark, manifestPrefix, parseManifestKey } from '../manifest/keys.js';
-import { listAll, type ListedVersion, type ObjectStore } from '../store/port.js';
+import { bundleKey, contentKey, machineMark, manifestPrefix, parseManifestKey } from '../manifest/keys.js';
+import { isSameObject, listAll, type ListedVersion, type ObjectStore } from '../store/port.js';
 
 /** What one look at the store says of a catalog. */
 export interface FenceAnswer {
@@ -9,6 +10,8 @@ export interface FenceAnswer {
   holds: boolean;
   /** Keys of newer runs under the same backup name that are not this machine's. */
   foreign: string[];
+  /** There are versions of that manifest with other bytes than this machine's. */
+  doubled: boolean;
 }
 
 /**
@@ -18,16 +21,19 @@ export interface FenceAnswer {
 export async function checkFence(store: ObjectStore, head: CatalogHead): Promise<FenceAnswer> {
   const { key, version } = head.manifest;
   const prefix = manifestPrefix(head.backupName);
-  const own = machineMark(head.machine);
+  const mark = machineMark(head.machine);
   const foreign = new Set<string>();
-  let holds = false;
+  const versions: ListedVersion[] = [];
   // All keys after this one, the last manifest's own being the first of them.
   for await (const listed of listAll(store, { prefix, after: key.slice(0, -1) })) {
     if (listed.deleteMarker) continue;
-    if (listed.key === key) holds ||= listed.version === version;
-    else if (parseManifestKey(listed.key)?.machine !== own) foreign.add(listed.key);
+    if (listed.key === key) versions.push(listed);
+    else if (parseManifestKey(listed.key)?.machine !== mark) foreign.add(listed.key);
   }
-  return { holds, foreign: [...foreign] };
+  const own = versions.find((listed) => listed.version === version);
+  // A PUT whose answer was lost is sent again, and leaves the same bytes twice.
+  const doubled = own !== undefined && versions.some((listed) => !isSameObject(listed, own));
+  return { holds: own !== undefined, foreign: [...foreign], doubled };
 }
 
 /** Whether the store lists a version. */
@@ -52,7 +58,7 @@ export async function askShare(store: ObjectStore, table: ObjectTable, turn: num
   const missing = new Set<number>();
   for (let row = 0; row < table.size; row++) {
     const byte = table.sha(row)[0] ?? 0;
-    if (byte >= first && byte < end && !table.isGone(row)) missing.add(row);
+    if (byte >= first && byte < end && !table.isGone(row) && !table.isMember(row)) missing.add(row);
   }
   const rest = await listShare(store, table, missing, first, end);
   for (const row of rest) {
@@ -60,7 +66,19 @@ export async function askShare(store: ObjectStore, table: ObjectTable, turn: num
       missing.delete(row);
   }
   for (const row of missing) table.markGone(row);
-  return missing.size;
+  return missing.size + (await askBundles(store, table.bundles, share));
+}
+
+/** Bundles are few: each is asked for by itself. */
+async function askBundles(store: ObjectStore, bundles: BundleTable, share: number): Promise<number> {
+  let gone = 0;
+  for (let bundle = share; bundle < bundles.size; bundle += SHARES) {
+    const { sha, version } = bundles.get(bundle);
+    if (await isListed(store, bundleKey(sha.toString('hex')), version)) continue;
+    bundles.markGone(bundle);
+    gone++;
+  }
+  return gone;
 }
 
 /** Reads pages and takes what they list out of `missing`. Returns the rows that are better asked for one by one. */

@@ -1,3 +1,4 @@
+import { isFrozen } from '../config/storage-class.js';
 import { contentKey } from '../manifest/keys.js';
 import type { ListedVersion, ObjectStore } from '../store/port.js';
 
@@ -18,27 +19,33 @@ const QUESTIONS_FIRST = 4;
  * requests. Since nobody knows beforehand how many questions come, it asks key by key until that has cost as much as
  * all pages would, and then reads the pages: at most about twice the least possible.
  *
- * A version counts only by size and MD5 ETag. A listing says nothing of who stored it and what its lock is.
+ * A version counts only by size and MD5 ETag, and where it can be read as soon as this machine's own: whoever may add
+ * objects may also add them frozen. A listing says nothing of who stored it and what its lock is.
  */
 export class ContentFinder {
   readonly #store: ObjectStore;
   readonly #enabled: boolean;
+  readonly #storageClass: string | undefined;
   #questions = 0;
   /** Pages that all of `content/` takes; undefined until the first page has told the density. */
   #pages: number | undefined;
   #pass: Promise<Map<string, ListedVersion[]>> | undefined;
 
-  /** @param enabled false: nothing is ever found (`share = no`, and a store known to be empty) */
-  constructor(store: ObjectStore, enabled: boolean) {
+  /**
+   * @param enabled false: nothing is ever found (`share = no`, and a store known to be empty)
+   * @param storageClass this machine's own; undefined: the store's default
+   */
+  constructor(store: ObjectStore, enabled: boolean, storageClass?: string) {
     this.#store = store;
     this.#enabled = enabled;
+    this.#storageClass = storageClass;
   }
 
   /** The version id of an identical version, the oldest first; undefined where there is none. */
   async find(shaHex: string, wanted: Wanted): Promise<string | undefined> {
     if (!this.#enabled) return undefined;
     const versions = await this.#versions(shaHex);
-    return versions.findLast((each) => matches(each, wanted))?.version;
+    return versions.findLast((each) => matches(each, wanted, this.#storageClass))?.version;
   }
 
   async #versions(shaHex: string): Promise<ListedVersion[]> {
@@ -97,9 +104,11 @@ function byKey(versions: readonly ListedVersion[], into = new Map<string, Listed
 
 const MD5_ETAG = /^[0-9a-f]{32}$/;
 
-function matches(version: ListedVersion, wanted: Wanted): boolean {
+function matches(version: ListedVersion, wanted: Wanted, ownClass: string | undefined): boolean {
+  const { storageClass } = version;
   return (
     !version.deleteMarker &&
+    (storageClass === undefined || storageClass === ownClass || !isFrozen(storageClass)) &&
     version.size === wanted.bytes.length &&
     version.etag !== undefined &&
     MD5_ETAG.test(version.etag) &&

@@ -98,8 +98,9 @@ export class Workshop {
       table: recalled.objects,
       journal: this.#journal,
       locks: this.locks,
-      finder: new ContentFinder(store, content.share),
+      finder: new ContentFinder(store, content.share, storageClass),
       onEvent,
+      bundleBelow: content.bundleBelow,
       afterPut: () => this.lockKeeper.keepUp(),
       ...this.storageClass,
     });

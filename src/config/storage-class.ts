@@ -27,6 +27,11 @@ const MINIMUM_DAYS = new Map([
 /** Classes that must be thawed for hours before an object can be read. */
 const FROZEN = new Set(['GLACIER', 'DEEP_ARCHIVE']);
 
+/** Whether an object of this class cannot be read before it was thawed. */
+export function isFrozen(storageClass: string): boolean {
+  return FROZEN.has(storageClass);
+}
+
 /** What to know about the chosen storage class: that it is charged longer than kept, that it cannot be read at once. */
 export function storageClassWarnings(settings: Settings): string[] {
   if (settings.destination.kind !== 's3') return [];
@@ -40,7 +45,7 @@ export function storageClassWarnings(settings: Settings): string[] {
       `[s3] storage_class = ${storageClass} is charged for ${minimum} days at least, ` +
         `while [content] days_retained = ${daysRetained} keeps what is no longer used for less`,
     );
-  if (FROZEN.has(storageClass))
+  if (isFrozen(storageClass))
     warnings.push(
       `[s3] storage_class = ${storageClass} cannot be read at once: ` +
         'a restore must first ask for each object to be thawed, which takes hours and is charged',

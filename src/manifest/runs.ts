@@ -1,5 +1,5 @@
 import type { EventListener } from '../events.js';
-import { listAll, type ListedVersion, type ObjectStore } from '../store/port.js';
+import { isSameObject, listAll, type ListedVersion, type ObjectStore } from '../store/port.js';
 import { type ManifestKey, MANIFESTS, parseManifestKey } from './keys.js';
 
 /** One run, as a listing alone tells of it. */
@@ -26,15 +26,16 @@ export const FUTURE_MS = 24 * 60 * 60 * 1000;
  * The runs of a store in the order in which their manifests were received, from listings of `manifests/` alone.
  *
  * Everyone with the right to back up can add versions and keys there, so of each key, and of each run id within
- * one backup name, the oldest version counts; what was added later is reported as a warning and never read. The
- * order is the store's: the time in a run id is whatever the machine wrote.
+ * one backup name, the oldest version counts; what was added later is reported as a warning, unless it has the same
+ * bytes as a PUT sent twice leaves them, and never read. The order is the store's: the time in a run id is whatever
+ * the machine wrote.
  */
 export async function listRuns(
   store: Pick<ObjectStore, 'list'>,
   options: ListRunsOptions = {},
 ): Promise<StoredRun[]> {
   const prefix = options.backup === undefined ? MANIFESTS : `${MANIFESTS}${options.backup}/`;
-  const oldest = new Map<string, StoredRun>();
+  const oldest = new Map<string, { run: StoredRun; listed: ListedVersion }>();
   const added = new Map<string, number>();
   for await (const listed of listAll(store, { prefix })) {
     if (listed.deleteMarker) continue;
@@ -42,9 +43,9 @@ export async function listRuns(
     if (!run) continue;
     const id = `${run.backup}/${run.run}`;
     const known = oldest.get(id);
-    if (known) added.set(id, (added.get(id) ?? 0) + 1);
+    if (known && !isSameManifest(listed, known.listed)) added.set(id, (added.get(id) ?? 0) + 1);
     // Of one key the newest comes first, so that of two received in the same moment the later listed is older.
-    if (!known || run.received <= known.received) oldest.set(id, run);
+    if (!known || run.received <= known.run.received) oldest.set(id, { run, listed });
   }
   for (const [id, count] of added) {
     const what = count === 1 ? 'one more manifest was' : `${count} more manifests were`;
@@ -53,7 +54,12 @@ export async function listRuns(
       `${what} stored under the run ${id} after its first; only the first counts, and no machine of yours should do that`,
     );
   }
-  return [...oldest.values()].sort((a, b) => a.received - b.received || a.time - b.time);
+  const runs = [...oldest.values()].map(({ run }) => run);
+  return runs.sort((a, b) => a.received - b.received || a.time - b.time);
+}
+
+function isSameManifest(a: ListedVersion, b: ListedVersion): boolean {
+  return a.key === b.key && isSameObject(a, b);
 }
 
 /** Whether a run's id is dated after the day on which the store received its manifest: no honest run does that. */

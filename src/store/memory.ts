@@ -36,6 +36,7 @@ export interface ForeignPut {
   metadata?: Readonly<Record<string, string>>;
   /** What a listing shows. Default: MD5 of the bytes. Others: SSE-KMS, multipart uploads. */
   etag?: string;
+  storageClass?: string;
 }
 
 /**
@@ -139,7 +140,7 @@ export class MemoryStore implements ObjectStore {
       bytes,
       etag: put.etag ?? createHash('md5').update(bytes).digest('hex'),
       metadata: put.metadata ?? {},
-      storageClass: undefined,
+      storageClass: put.storageClass,
       retention: put.retention,
     });
   }

@@ -117,6 +117,11 @@ export interface StoreCapabilities {
   versioning: boolean;
 }
 
+/** Whether two versions have the same bytes as far as a listing tells: an ETag of SSE-KMS never says so. */
+export function isSameObject(a: ListedVersion, b: ListedVersion): boolean {
+  return a.size === b.size && a.etag !== undefined && a.etag === b.etag;
+}
+
 /** All pages of a listing, one version after the other. */
 export async function* listAll(
   store: Pick<ObjectStore, 'list'>,
