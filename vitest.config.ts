@@ -1,16 +1,34 @@
 import { defineConfig } from 'vitest/config';
+import { LoudSkips } from './test/loud-skips.js';
+
+/** A file to write the results to as JSON, for `.ci/run` to count. */
+const results = process.env['TEST_RESULTS'];
 
 // Tests import '#src/…' and '#cli/…', which package.json maps to the built output: what is tested is what ships.
 export default defineConfig({
   test: {
+    reporters: [
+      new LoudSkips(),
+      'default',
+      ...(results === undefined
+        ? []
+        : [['json', { outputFile: results }] as ['json', { outputFile: string }]]),
+    ],
+    // As the command line sets it: which Node this runs on is its own business.
+    env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 30_000 } },
       {
+        extends: true,
+        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 30_000 },
+      },
+      {
+        extends: true,
         test: {
           name: 'servers',
           include: ['test/servers/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          // Each starts servers of its own, on a machine that may have two processors.
           fileParallelism: false,
         },
       },

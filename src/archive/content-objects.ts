@@ -2,10 +2,11 @@ import type { Journal } from '../catalog/journal.js';
 import type { ObjectTable } from '../catalog/object-table.js';
 import { SysbackupError } from '../errors.js';
 import type { EventListener } from '../events.js';
-import { contentKey } from '../manifest/keys.js';
+import { bundleKey, contentKey } from '../manifest/keys.js';
 import type { Encoding } from '../config/compression.js';
 import type { LockDates } from '../store/lock-dates.js';
 import type { ObjectStore } from '../store/port.js';
+import { type Bundled, Bundler } from './bundler.js';
 import type { ContentFinder } from './find-content.js';
 
 export interface ContentObjectsOptions {
@@ -15,6 +16,8 @@ export interface ContentObjectsOptions {
   locks: LockDates;
   finder: ContentFinder;
   onEvent: EventListener;
+  /** Bytes; files below go into bundles. 0: none do. */
+  bundleBelow: number;
   /** Awaited after each PUT: a run that takes days keeps its first locks up. */
   afterPut: () => Promise<void>;
   storageClass?: string;
@@ -39,32 +42,71 @@ export class ContentObjects {
   readonly #table: ObjectTable;
   /** By SHA in hex: under way now. */
   readonly #underWay = new Map<string, Promise<number>>();
+  readonly #storing = new Set<Promise<number>>();
   readonly #renewals = new Map<number, Promise<boolean>>();
-  stored = { objects: 0, bytes: 0 };
+  readonly #bundleRenewals = new Map<number, Promise<boolean>>();
+  readonly #bundler: Bundler;
+  readonly #stored = { objects: 0, bytes: 0 };
   reused = 0;
   renewed = 0;
 
   constructor(options: ContentObjectsOptions) {
     this.#options = options;
     this.#table = options.table;
+    this.#bundler = new Bundler(options);
   }
 
-  /** Stores the block, or finds it stored. Resolves to its row in the table. */
-  ensure(sha: Uint8Array, block: StoredBlock): Promise<number> {
+  get stored(): { objects: number; bytes: number } {
+    const bundles = this.#bundler.stored;
+    return {
+      objects: this.#stored.objects + bundles.objects,
+      bytes: this.#stored.bytes + bundles.bytes,
+    };
+  }
+
+  /**
+   * Stores the block, or finds it stored.
+   *
+   * @param fileSize of a file that is this block: small ones go into bundles
+   */
+  ensure(sha: Uint8Array, block: StoredBlock, fileSize?: number): Bundled {
     const row = this.#table.find(sha);
     if (row >= 0 && this.isCurrent(row)) {
       this.#table.markUsed(row);
       this.reused++;
-      return Promise.resolve(row);
+      return atOnce(Promise.resolve(row));
     }
     const hex = Buffer.from(sha.buffer, sha.byteOffset, 32).toString('hex');
     const known = this.#underWay.get(hex);
-    if (known !== undefined) return known;
-    const work = this.#ensure(Uint8Array.from(sha), hex, row, block).finally(() =>
-      this.#underWay.delete(hex),
-    );
+    // What another file waits for, a bundle may take: waiting for it here could be waiting for oneself.
+    if (known !== undefined) return { accepted: Promise.resolve(), row: known };
+    const own = Uint8Array.from(sha);
+    const small = fileSize !== undefined && fileSize < this.#options.bundleBelow;
+    const bundled = small ? this.#bundle(own, row, block) : atOnce(this.#ensure(own, hex, row, block));
+    const work = bundled.row.finally(() => this.#underWay.delete(hex));
+    work.catch(() => undefined); // heard of by whoever has the row
     this.#underWay.set(hex, work);
-    return work;
+    return { accepted: bundled.accepted, row: work };
+  }
+
+  tag(row: number): number {
+    return this.#table.tag(row);
+  }
+
+  /** Sends the bundle that is being filled, without waiting for more. */
+  flush(): void {
+    this.#bundler.flush();
+  }
+
+  /** An object of its own that can be renewed is kept; anything else goes into a bundle. */
+  #bundle(sha: Uint8Array, row: number, block: StoredBlock): Bundled {
+    const add = () => this.#bundler.add({ sha, enc: block.enc, bytes: block.bytes });
+    if (row < 0 || this.#table.isGone(row)) return add();
+    const bundled = this.renew(row).then((kept) => (kept ? undefined : add()));
+    return {
+      accepted: bundled.then((added) => added?.accepted),
+      row: bundled.then((added) => added?.row ?? row),
+    };
   }
 
   /** Whether the row's object is there and locked as long as this run needs. */
@@ -93,8 +135,15 @@ export class ContentObjects {
   async extendUsed(locks: LockDates): Promise<string[]> {
     const refused: string[] = [];
     let batch: Promise<void>[] = [];
+    const { bundles } = this.#table;
+    for (let bundle = 0; bundle < bundles.size; bundle++) {
+      const { sha, live, until } = bundles.get(bundle);
+      if (live === 0 || !locks.isDue(until)) continue;
+      if (!(await this.#renewBundle(bundle, locks, true))) refused.push(bundleKey(sha.toString('hex')));
+    }
     for (let row = 0; row < this.#table.size; row++) {
-      if (!this.#table.isUsed(row) || !locks.isDue(this.#table.until(row))) continue;
+      if (!this.#table.isUsed(row) || this.#table.isMember(row)) continue;
+      if (!locks.isDue(this.#table.until(row))) continue;
       const extended = this.renew(row, locks).then((kept) => {
         if (!kept) refused.push(contentKey(this.#table.sha(row).toString('hex')));
       });
@@ -110,9 +159,12 @@ export class ContentObjects {
 
   /** Resolves when nothing is under way any more, however it ended: what is confirmed is in the journal then. */
   async settled(): Promise<void> {
-    while (this.#underWay.size + this.#renewals.size > 0) {
-      await Promise.allSettled([...this.#underWay.values(), ...this.#renewals.values()]);
-    }
+    await this.#bundler.settled();
+    await Promise.allSettled([
+      ...this.#storing,
+      ...this.#renewals.values(),
+      ...this.#bundleRenewals.values(),
+    ]);
   }
 
   async #ensure(sha: Uint8Array, hex: string, knownRow: number, block: StoredBlock): Promise<number> {
@@ -131,7 +183,13 @@ export class ContentObjects {
     return await this.#put(sha, hex, block);
   }
 
-  async #put(sha: Uint8Array, hex: string, block: StoredBlock): Promise<number> {
+  #put(sha: Uint8Array, hex: string, block: StoredBlock): Promise<number> {
+    const storing = this.#store(sha, hex, block).finally(() => this.#storing.delete(storing));
+    this.#storing.add(storing);
+    return storing;
+  }
+
+  async #store(sha: Uint8Array, hex: string, block: StoredBlock): Promise<number> {
     const { store, locks, onEvent, journal, storageClass } = this.#options;
     const until = locks.untilFor(sha);
     const key = contentKey(hex);
@@ -145,19 +203,23 @@ export class ContentObjects {
     journal.add({ sha: hex, version, until, ...(block.enc === undefined ? {} : { enc: block.enc }) });
     const row = this.#table.set(sha, 0, { version, enc: block.enc, until });
     this.#table.markUsed(row);
-    this.stored.objects++;
-    this.stored.bytes += block.bytes.length;
+    this.#stored.objects++;
+    this.#stored.bytes += block.bytes.length;
     onEvent({ type: 'stored', key, version, size: block.bytes.length, until });
     await this.#options.afterPut();
     return row;
   }
 
   async #renew(row: number, locks: LockDates): Promise<boolean> {
+    if (this.#table.isMember(row)) {
+      const kept = await this.#renewBundle(this.#table.member(row).bundle, locks);
+      if (kept) this.#table.markUsed(row);
+      return kept;
+    }
     const sha = Buffer.from(this.#table.sha(row));
-    const until = locks.untilFor(sha);
     const hex = sha.toString('hex');
     const version = this.#table.version(row);
-    const held = await this.extend(contentKey(hex), version, until, locks);
+    const held = await this.extend(contentKey(hex), version, locks.untilFor(sha), locks);
     if (held === undefined) {
       this.#table.markGone(row);
       return false;
@@ -166,6 +228,31 @@ export class ContentObjects {
     this.#options.journal.add({ sha: hex, version, until: held, ...(enc === undefined ? {} : { enc }) });
     this.#table.setUntil(row, held);
     this.#table.markUsed(row);
+    return true;
+  }
+
+  /** A bundle of which the last run named less than half is let go: what lives on in it is bundled anew. */
+  #renewBundle(bundle: number, locks: LockDates, always = false): Promise<boolean> {
+    const known = this.#bundleRenewals.get(bundle);
+    if (known !== undefined) return known;
+    const work = this.#extendBundle(bundle, locks, always).finally(() => this.#bundleRenewals.delete(bundle));
+    this.#bundleRenewals.set(bundle, work);
+    return work;
+  }
+
+  async #extendBundle(bundle: number, locks: LockDates, always: boolean): Promise<boolean> {
+    const { bundles } = this.#table;
+    const { sha, version, until, size, lastLive, gone } = bundles.get(bundle);
+    if (gone) return false;
+    if (!locks.isDue(until)) return true;
+    const key = bundleKey(sha.toString('hex'));
+    const worthIt = always || lastLive * 2 >= size;
+    const held = worthIt ? await this.extend(key, version, locks.untilFor(sha), locks) : undefined;
+    if (held === undefined) {
+      bundles.markGone(bundle);
+      return false;
+    }
+    bundles.setUntil(bundle, held);
     return true;
   }
 
@@ -218,4 +305,9 @@ export class ContentObjects {
     });
     return undefined;
   }
+}
+
+/** Content that is stored by itself takes no more until it is. */
+function atOnce(row: Promise<number>): Bundled {
+  return { accepted: row.then(() => undefined), row };
 }

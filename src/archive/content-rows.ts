@@ -1,14 +1,14 @@
 import type { ObjectTable } from '../catalog/object-table.js';
 import type { EncodedBlock } from '../content/types.js';
-import { contentKey } from '../manifest/keys.js';
+import { bundleKey, contentKey } from '../manifest/keys.js';
 import type { BlockRef, DataRef, ObjectRef } from '../manifest/types.js';
 import type { ContentObjects } from './content-objects.js';
 
 /** What a file's content came to. */
 export interface SettledContent {
   dat: DataRef;
-  /** SHA-256 of the only object; undefined for blocks and for no content. */
-  single: Uint8Array | undefined;
+  /** Of the only object, its SHA-256 and the reference's tag; undefined for blocks and for no content. */
+  single: { sha: Uint8Array; tag: number } | undefined;
 }
 
 /** Turns blocks as they are read into the references that a manifest line carries. */
@@ -27,9 +27,22 @@ export class ContentRows {
   }
 
   ref(row: number, sha: Uint8Array): ObjectRef {
+    if (this.#table.isMember(row)) return this.#memberRef(row);
     const enc = this.#table.encoding(row);
     const key = contentKey(Buffer.from(sha.buffer, sha.byteOffset, 32).toString('hex'));
     return { key, ver: this.#table.version(row), ...(enc === undefined ? {} : { enc }) };
+  }
+
+  #memberRef(row: number): ObjectRef {
+    const { bundle, off, len, enc } = this.#table.member(row);
+    const { sha, version } = this.#table.bundles.get(bundle);
+    return {
+      key: bundleKey(sha.toString('hex')),
+      ver: version,
+      ...(enc === undefined ? {} : { enc }),
+      off,
+      len,
+    };
   }
 }
 
@@ -50,7 +63,7 @@ export class FileBlocks {
     this.#ref = ref;
   }
 
-  /** Resolves when the store has the block. */
+  /** Resolves when more can come: the store has the block, or a bundle has taken it. */
   async add({ sha, size, stored }: EncodedBlock): Promise<void> {
     if (stored === undefined) {
       const last = this.#blocks.at(-1);
@@ -58,9 +71,11 @@ export class FileBlocks {
       last.count++;
       return;
     }
-    const row = this.#objects.ensure(sha, stored);
+    // The first block is short only where it is the only one.
+    const { accepted, row } = this.#objects.ensure(sha, stored, this.#blocks.length === 0 ? size : undefined);
+    row.catch(() => undefined); // heard of in settle()
     this.#blocks.push({ sha, size, count: 1, row });
-    await row;
+    await accepted;
   }
 
   clear(): void {
@@ -72,7 +87,8 @@ export class FileBlocks {
     const [first] = this.#blocks;
     if (first === undefined) return { dat: null, single: undefined };
     if (this.#blocks.length === 1 && first.count === 1) {
-      return { dat: this.#ref(rows[0] ?? -1, first.sha), single: first.sha };
+      const row = rows[0] ?? -1;
+      return { dat: this.#ref(row, first.sha), single: { sha: first.sha, tag: this.#objects.tag(row) } };
     }
     const dat: BlockRef[] = this.#blocks.map(({ sha, size, count }, index) => ({
       ...this.#ref(rows[index] ?? -1, sha),

@@ -50,7 +50,7 @@ export async function estimate(
       if (stat.kind === 'file' && stat.size > 0) {
         tally.addRead(stat.size);
       }
-      return { path, line: EMPTY, flags: 0, stat: stats, statAt: at, sha: undefined, shaAt: 0 };
+      return { path, line: EMPTY, flags: 0, stat: stats, statAt: at, sha: undefined, shaAt: 0, tag: 0 };
     },
     damaged: () =>
       problems.add({ severity: 'note', code: 'catalog-damaged', message: 'the catalog is damaged' }),

@@ -15,7 +15,7 @@ import { formatLine } from '../manifest/lines.js';
 import { pathFields } from '../manifest/paths.js';
 import type { DataRef, FileWarning, ManifestEntry } from '../manifest/types.js';
 import type { Budget } from '../store/concurrency.js';
-import type { ContentRows } from './content-rows.js';
+import type { ContentRows, FileBlocks } from './content-rows.js';
 import type { OutputEntry, PendingEntry } from './entry-output.js';
 
 /** The reading side of content/pool.ts. */
@@ -32,6 +32,8 @@ export interface EntryMakerOptions {
   /** Bounds the content in memory, in bytes. */
   budget: Budget;
   blockSize: number;
+  /** Sends what is being collected to be stored together. */
+  flush: () => void;
   report: (problem: Problem) => void;
   /** A file's content is dealt with. */
   onRead: (bytes: number) => void;
@@ -44,7 +46,7 @@ interface Content {
   reading: FileReading;
   dat: DataRef;
   flags: number;
-  sha: Uint8Array | undefined;
+  single: { sha: Uint8Array; tag: number } | undefined;
 }
 
 export const EMPTY_SHA = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
@@ -63,6 +65,8 @@ const COARSE_NS = 2_000_000_000n;
 /** Makes the entries of new and changed paths: describes them and has their content stored. */
 export class EntryMaker {
   readonly #options: EntryMakerOptions;
+  #reading = 0;
+  #draining = false;
   /** Files with several links whose reading is under way or done, until all their links have come by. */
   readonly #linked = new Map<string, { content: Promise<Content | undefined>; left: number }>();
 
@@ -84,6 +88,7 @@ export class EntryMaker {
           typ: 'l',
           ...pathFields(path),
           ...metadata,
+          ...(stat.links > 1 ? { id: stat.inodeId } : {}),
         }));
       default:
         if (stat.size === 0 && stat.links === 1) return this.#emptyFile(path, stat);
@@ -126,7 +131,7 @@ export class EntryMaker {
         ...(reading.stat.links > 1 ? { id: reading.stat.inodeId } : {}),
         ...(warnings.length > 0 ? { w: warnings } : {}),
       }),
-      { flags, sha: content.sha, size: reading.size },
+      { flags, single: content.single, size: reading.size },
     );
   }
 
@@ -143,30 +148,19 @@ export class EntryMaker {
   }
 
   /** Reads and stores; undefined where the file cannot be read, which is then reported. */
-  #content(path: BytePath, stat: FileStat): Promise<Content | undefined> {
-    const { budget, blockSize } = this.#options;
-    return budget.run(Math.min(stat.size, 2 * blockSize) + FILE_OVERHEAD, () => this.#read(path, stat));
-  }
-
-  /** @param again whether this is the second try, after another file was found in the picked one's place */
-  async #read(path: BytePath, expected: FileStat, again = false): Promise<Content | undefined> {
-    const { reader, content, onRead } = this.#options;
+  async #content(path: BytePath, stat: FileStat): Promise<Content | undefined> {
+    const { budget, blockSize, content, onRead } = this.#options;
     const blocks = content.collect();
-    let reading: FileReading;
+    this.#reading++;
+    let reading: FileReading | undefined;
     try {
-      const handlers = { block: (block: EncodedBlock) => blocks.add(block), restart: () => blocks.clear() };
-      reading = await reader.read(path, handlers, expected);
-    } catch (error) {
-      // Programs replace their files by renaming a new one into place: that one is the file now.
-      if (error instanceof ReadFailure && error.code === 'REPLACED' && !again) {
-        const now = lstat(path);
-        if (typeof now !== 'string') return await this.#read(path, now, true);
-      }
-      const problem = readProblem(path, error);
-      if (problem === undefined) throw error;
-      this.#options.report(problem);
-      return undefined;
+      const weight = Math.min(stat.size, 2 * blockSize) + FILE_OVERHEAD;
+      reading = await budget.run(weight, () => this.#read(path, stat, blocks));
+    } finally {
+      this.#reading--;
+      this.#flushIfIdle();
     }
+    if (reading === undefined) return undefined;
     const { dat, single } = await blocks.settle();
     onRead(reading.size);
     return {
@@ -174,8 +168,44 @@ export class EntryMaker {
       reading: { ...reading, stat: copied(reading.stat), sha: Uint8Array.from(reading.sha) },
       dat,
       flags: dat === null ? 0 : single === undefined ? MANY_OBJECTS : ONE_OBJECT,
-      sha: single && Uint8Array.from(single),
+      single: single && { sha: Uint8Array.from(single.sha), tag: single.tag },
     };
+  }
+
+  /** @param again whether this is the second try, after another file was found in the picked one's place */
+  async #read(
+    path: BytePath,
+    expected: FileStat,
+    blocks: FileBlocks,
+    again = false,
+  ): Promise<FileReading | undefined> {
+    try {
+      const handlers = { block: (block: EncodedBlock) => blocks.add(block), restart: () => blocks.clear() };
+      return await this.#options.reader.read(path, handlers, expected);
+    } catch (error) {
+      // Programs replace their files by renaming a new one into place: that one is the file now.
+      if (error instanceof ReadFailure && error.code === 'REPLACED' && !again) {
+        const now = lstat(path);
+        if (typeof now !== 'string') return await this.#read(path, now, blocks, true);
+      }
+      const problem = readProblem(path, error);
+      if (problem === undefined) throw error;
+      this.#options.report(problem);
+      return undefined;
+    }
+  }
+
+  /**
+   * While nothing new is asked for (the output is full, or all has been asked for), contents that wait in a bundle for
+   * more are sent as soon as no reading can add to it.
+   */
+  drain(on: boolean): void {
+    this.#draining = on;
+    this.#flushIfIdle();
+  }
+
+  #flushIfIdle(): void {
+    if (this.#draining && this.#reading === 0) this.#options.flush();
   }
 
   /** The entry at once where the owners' names are known, which after a few files they are. */
@@ -184,7 +214,7 @@ export class EntryMaker {
     stat: FileStat,
     describeIt: (path: BytePath, stat: FileStat, names: KnownNames) => Description<Metadata>,
     entry: (metadata: Metadata) => ManifestEntry,
-    file?: { flags: number; sha: Uint8Array | undefined; size: number },
+    file?: { flags: number; single: Content['single']; size: number },
   ): PendingEntry {
     const description = describeIt(path, stat, this.#options.names);
     if (description.is === 'unresolved') {
@@ -204,8 +234,9 @@ export class EntryMaker {
       flags: description.unreadable === undefined ? flags : flags & ~SETTLED,
       stat: stat.bytes,
       statAt: stat.offset,
-      sha: file?.sha,
+      sha: file?.single?.sha,
       shaAt: 0,
+      tag: file?.single?.tag ?? 0,
       ...(file === undefined ? {} : { size: file.size }),
     };
   }

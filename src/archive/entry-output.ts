@@ -13,6 +13,8 @@ export interface OutputEntry {
   /** With ONE_OBJECT: where the object's SHA-256 is. */
   sha: Uint8Array | undefined;
   shaAt: number;
+  /** And the tag of the reference to it (`ObjectTable.tag`). */
+  tag: number;
   /** Bytes of content, where they are not those of the stat: the file changed while it was read. */
   size?: number;
 }
@@ -39,7 +41,7 @@ export interface EntrySink {
 }
 
 /** Entries under way at most: what bounds memory when contents come slower than paths. */
-const MAX_PENDING = 4096;
+const MAX_PENDING = 10_240;
 /** Blocks whose members may be in compression or on their way to the file. */
 const MAX_BLOCKS_WRITING = 8;
 
@@ -51,18 +53,24 @@ export class EntryOutput implements EntrySink {
   readonly #spool: ManifestSpool;
   readonly #catalog: EntryBlockWriter;
   readonly #onEntry: (stats: Buffer, statAt: number, size?: number) => void;
+  readonly #onWait: (waiting: boolean) => void;
   #pending = 0;
   #room: (() => void) | undefined;
   #last: Promise<void> = Promise.resolve();
   #failure: { error: unknown } | undefined;
   readonly #writing: Promise<void>[] = [];
 
-  /** @param onEntry called for every entry as it is written */
+  /**
+   * @param onEntry called for every entry as it is written
+   * @param onWait called with true where no more entries are taken, and with false when they are again
+   */
   constructor(
     spool: ManifestSpool,
     catalog: EntryBlockWriter,
     onEntry: (stats: Buffer, statAt: number, size?: number) => void,
+    onWait: (waiting: boolean) => void,
   ) {
+    this.#onWait = onWait;
     this.#spool = spool;
     this.#catalog = catalog;
     this.#onEntry = onEntry;
@@ -81,12 +89,15 @@ export class EntryOutput implements EntrySink {
   /** Resolves when few enough entries are under way. Throws what a block before failed with. */
   async room(): Promise<void> {
     this.#throwFailure();
+    if (this.#pending <= MAX_PENDING) return;
+    this.#onWait(true);
     while (this.#pending > MAX_PENDING) {
       await new Promise<void>((resolve) => {
         this.#room = resolve;
       });
       this.#throwFailure();
     }
+    this.#onWait(false);
   }
 
   get hasRoom(): boolean {
@@ -94,6 +105,7 @@ export class EntryOutput implements EntrySink {
   }
 
   async finish(): Promise<void> {
+    this.#onWait(true);
     await this.#last;
     this.#throwFailure();
     await Promise.all(this.#writing);
@@ -124,10 +136,10 @@ export class EntryOutput implements EntrySink {
     const lines = Buffer.concat(ready.map((entry) => entry.line));
     const records = new BlockRecords();
     let lineEnd = 0;
-    for (const { path, line, flags, stat, statAt, sha, shaAt, size } of ready) {
+    for (const { path, line, flags, stat, statAt, sha, shaAt, tag, size } of ready) {
       lineEnd += line.length;
       this.#onEntry(stat, statAt, size);
-      records.add(path, lineEnd, flags, stat, statAt, sha, shaAt);
+      records.add(path, lineEnd, flags, stat, statAt, sha, shaAt, tag);
     }
     await this.#writeBlock(this.#spool.append(lines), ({ start, bytes }) =>
       records.payload(lines.length, start, bytes),

@@ -1,6 +1,7 @@
+import type { BundleTable } from '../catalog/bundle-table.js';
 import type { ObjectTable } from '../catalog/object-table.js';
 import type { CatalogHead } from '../catalog/head.js';
-import { contentKey, machineMark, manifestPrefix, parseManifestKey } from '../manifest/keys.js';
+import { bundleKey, contentKey, machineMark, manifestPrefix, parseManifestKey } from '../manifest/keys.js';
 import { isSameObject, listAll, type ListedVersion, type ObjectStore } from '../store/port.js';
 
 /** What one look at the store says of a catalog. */
@@ -57,7 +58,7 @@ export async function askShare(store: ObjectStore, table: ObjectTable, turn: num
   const missing = new Set<number>();
   for (let row = 0; row < table.size; row++) {
     const byte = table.sha(row)[0] ?? 0;
-    if (byte >= first && byte < end && !table.isGone(row)) missing.add(row);
+    if (byte >= first && byte < end && !table.isGone(row) && !table.isMember(row)) missing.add(row);
   }
   const rest = await listShare(store, table, missing, first, end);
   for (const row of rest) {
@@ -65,7 +66,19 @@ export async function askShare(store: ObjectStore, table: ObjectTable, turn: num
       missing.delete(row);
   }
   for (const row of missing) table.markGone(row);
-  return missing.size;
+  return missing.size + (await askBundles(store, table.bundles, share));
+}
+
+/** Bundles are few: each is asked for by itself. */
+async function askBundles(store: ObjectStore, bundles: BundleTable, share: number): Promise<number> {
+  let gone = 0;
+  for (let bundle = share; bundle < bundles.size; bundle += SHARES) {
+    const { sha, version } = bundles.get(bundle);
+    if (await isListed(store, bundleKey(sha.toString('hex')), version)) continue;
+    bundles.markGone(bundle);
+    gone++;
+  }
+  return gone;
 }
 
 /** Reads pages and takes what they list out of `missing`. Returns the rows that are better asked for one by one. */

@@ -173,5 +173,6 @@ function entryOf(block: EntryBlock, index: number, path: BytePath): OutputEntry 
     statAt: block.statOffset(index),
     sha,
     shaAt: sha === undefined ? 0 : block.shaOffset(index),
+    tag: block.tag(index),
   };
 }

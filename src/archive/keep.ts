@@ -11,8 +11,8 @@ export interface RenamedOwners {
 }
 
 /**
- * Decides whether an unchanged file's entry can be kept: its objects must be there, and locked long enough or
- * renewed. The way of nearly every entry of nearly every run.
+ * Decides whether an unchanged file's entry can be kept as it is: the very versions its line names must be there, and
+ * locked long enough or renewed. The way of nearly every entry of nearly every run.
  */
 export class Keeper {
   readonly #objects: ContentObjects;
@@ -31,14 +31,16 @@ export class Keeper {
   keep(block: EntryBlock, index: number): boolean | Promise<boolean> {
     if (this.#anyRenamed && this.#showsRenamed(block, index)) return false;
     const flags = block.flags(index);
-    if ((flags & ONE_OBJECT) !== 0)
-      return this.#keepRow(this.#table.find(block.bytes, block.shaOffset(index)));
+    if ((flags & ONE_OBJECT) !== 0) {
+      const row = this.#table.find(block.bytes, block.shaOffset(index));
+      return row >= 0 && this.#table.tag(row) === block.tag(index) && this.#keepRow(row);
+    }
     if ((flags & MANY_OBJECTS) !== 0) return this.#keepBlocks(block.line(index));
     return true;
   }
 
   #keepRow(row: number): boolean | Promise<boolean> {
-    if (row < 0 || this.#table.isGone(row)) return false;
+    if (this.#table.isGone(row)) return false;
     if (!this.#objects.isCurrent(row)) return this.#objects.renew(row);
     this.#table.markUsed(row);
     this.reused++;
@@ -49,8 +51,9 @@ export class Keeper {
     const entry = JSON.parse(line.toString()) as FileEntry;
     if (!Array.isArray(entry.dat)) return false;
     const waiting: Promise<boolean>[] = [];
-    for (const { key } of entry.dat) {
-      const kept = this.#keepRow(this.#table.find(Buffer.from(key.slice(key.indexOf('/') + 1), 'hex')));
+    for (const { key, ver } of entry.dat) {
+      const row = this.#table.find(Buffer.from(key.slice(key.indexOf('/') + 1), 'hex'));
+      const kept = row >= 0 && this.#table.version(row) === ver && this.#keepRow(row);
       if (kept === false) return false;
       if (kept !== true) waiting.push(kept);
     }

@@ -1,8 +1,8 @@
-import { type JournalEntry, readJournal } from '../catalog/journal.js';
-import { ObjectTable } from '../catalog/object-table.js';
+import { type JournalEntry, type JournalObject, readJournal } from '../catalog/journal.js';
+import { type ObjectRecord, ObjectTable } from '../catalog/object-table.js';
 import type { Catalog, StateFolder } from '../catalog/state-folder.js';
 import type { EventListener } from '../events.js';
-import { contentKey } from '../manifest/keys.js';
+import { bundleKey, contentKey } from '../manifest/keys.js';
 import type { ObjectStore } from '../store/port.js';
 import { askShare, checkFence, isListed } from './fence.js';
 
@@ -90,18 +90,34 @@ async function fenceHolds(
   return holds;
 }
 
+function keyOf(entry: JournalEntry): string {
+  return 'bundle' in entry ? bundleKey(entry.bundle) : contentKey(entry.sha);
+}
+
 async function journalHolds(
   store: ObjectStore,
   journal: readonly JournalEntry[],
   warn: (message: string) => void,
 ): Promise<boolean> {
   const last = journal.at(-1);
-  if (last !== undefined && (await isListed(store, contentKey(last.sha), last.version))) return true;
+  if (last !== undefined && (await isListed(store, keyOf(last), last.version))) return true;
   warn(`the journal of an interrupted run names what ${store.description} does not have: not used`);
   return false;
 }
 
-function remember(objects: ObjectTable, { sha, version, enc, until }: JournalEntry): void {
-  const bytes = Buffer.from(sha, 'hex');
-  objects.set(bytes, 0, { version, enc, until });
+function remember(objects: ObjectTable, entry: JournalEntry): void {
+  if (!('bundle' in entry)) {
+    objects.set(Buffer.from(entry.sha, 'hex'), 0, entryRecord(entry));
+    return;
+  }
+  const size = entry.members.reduce((sum, { len }) => sum + len, 0);
+  const sha = Buffer.from(entry.bundle, 'hex');
+  const bundle = objects.bundles.add({ sha, version: entry.version, until: entry.until, size });
+  for (const { sha: of, off, len, enc } of entry.members) {
+    objects.setMember(Buffer.from(of, 'hex'), 0, { bundle, off, len, enc });
+  }
+}
+
+function entryRecord({ version, enc, until }: JournalObject): ObjectRecord {
+  return { version, enc, until };
 }

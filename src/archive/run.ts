@@ -149,11 +149,12 @@ async function work(workshop: Workshop, watch: Stopwatch): Promise<RunSummary> {
 /** Makes what this run knows the catalog. What a run that saw too little knows of files is not kept for the next. */
 function remember({ start, generation }: Workshop, head: CatalogHead): void {
   const { catalog, objects } = start.recalled;
-  if (start.problems.outcome === 'broken' && catalog !== undefined) {
+  const broken = start.problems.outcome === 'broken';
+  if (broken && catalog !== undefined) {
     start.state.keepEntries(catalog, generation);
     Object.assign(head.users, { ...catalog.head.users, ...head.users });
     Object.assign(head.groups, { ...catalog.head.groups, ...head.groups });
   }
-  writeObjectsFile(generation.objectsPath, head, objects, Math.floor(start.startMs / 1000));
+  writeObjectsFile(generation.objectsPath, head, objects, Math.floor(start.startMs / 1000), broken);
   start.state.adopt(generation);
 }

@@ -100,6 +100,7 @@ export class Workshop {
       locks: this.locks,
       finder: new ContentFinder(store, content.share, storageClass),
       onEvent,
+      bundleBelow: content.bundleBelow,
       afterPut: () => this.lockKeeper.keepUp(),
       ...this.storageClass,
     });

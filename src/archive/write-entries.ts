@@ -38,11 +38,17 @@ export async function writeEntries(
     content: rows,
     budget: new Budget(CONTENT_BUDGET),
     blockSize: options.settings.content.blockSize,
+    flush: () => objects.flush(),
     report: (problem) => problems.add(problem),
     onRead: (bytes) => tally.addRead(bytes),
     startedNs: picked.startedNs,
   });
-  const output = new EntryOutput(spool, catalog, (stats, at, size) => tally.count(stats, at, size));
+  const output = new EntryOutput(
+    spool,
+    catalog,
+    (stats, at, size) => tally.count(stats, at, size),
+    (waiting) => maker.drain(waiting),
+  );
   tally.total = picked.paths.count;
   const join = new Join(output, recalled.catalog?.entries(), {
     keep: (block, index) => keeper.keep(block, index),

@@ -16,7 +16,8 @@ const gunzip = promisify(gunzipCallback);
  *
  * Payload: records u32, length of the lines u32, member's offset in the manifest f64, its length u32, 16 bytes of its
  * SHA-256; then the records; then the paths that do not stand in their lines as they are. A record: packed stat
- * (72), SHA-256 of the content's only object (32), end of its line u32, path length u16, flags u8, 0.
+ * (72), SHA-256 of the content's only object (32), end of its line u32, path length u16, flags u8, 0, tag of the
+ * reference (`ObjectTable.tag`) u32.
  */
 const ENTRY_FRAME = 1;
 const HEAD_SIZE = 36;
@@ -25,7 +26,8 @@ const SHA_AT = PACKED_STAT_SIZE;
 const LINE_END_AT = SHA_AT + 32;
 const PATH_LENGTH_AT = LINE_END_AT + 4;
 const FLAGS_AT = PATH_LENGTH_AT + 2;
-const RECORD_SIZE = FLAGS_AT + 2;
+const TAG_AT = FLAGS_AT + 2;
+const RECORD_SIZE = TAG_AT + 4;
 
 /** What the stat says was settled when the content was read: an equal stat means equal content. */
 export const SETTLED = 1;
@@ -54,6 +56,7 @@ export class BlockRecords {
   /**
    * @param lineEnd where the entry's line ends in the block's lines
    * @param sha the only object's SHA-256 at `shaOffset`; undefined without {@link ONE_OBJECT}
+   * @param tag of the reference to that object
    */
   add(
     path: BytePath,
@@ -63,6 +66,7 @@ export class BlockRecords {
     statOffset: number,
     sha: Uint8Array | undefined,
     shaOffset: number,
+    tag: number,
   ): void {
     const at = this.#count * RECORD_SIZE;
     if (at + RECORD_SIZE > this.#bytes.length) {
@@ -77,6 +81,7 @@ export class BlockRecords {
     const apart = !standsInLine(path);
     if (apart) this.#pathsApart.push(path);
     bytes.writeUInt16LE(flags | (apart ? PATH_APART : 0), at + FLAGS_AT);
+    bytes.writeUInt32LE(tag, at + TAG_AT);
     this.#count++;
   }
 
@@ -131,6 +136,10 @@ export class EntryBlock {
 
   shaOffset(index: number): number {
     return this.#record(index) + SHA_AT;
+  }
+
+  tag(index: number): number {
+    return this.bytes.readUInt32LE(this.#record(index) + TAG_AT);
   }
 
   lineStart(index: number): number {

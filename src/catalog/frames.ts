@@ -27,7 +27,7 @@ function checksum(index: number, type: number, payload: Buffer): Buffer {
 }
 
 export class FrameWriter {
-  readonly #fd: number;
+  #fd: number | undefined;
   #index = 0;
   #pending: Buffer[] = [];
   #pendingBytes = 0;
@@ -53,17 +53,19 @@ export class FrameWriter {
     count.writeUInt32LE(this.#index, 0);
     this.write(END, count);
     this.#flush();
-    fsyncSync(this.#fd);
-    closeSync(this.#fd);
+    if (this.#fd !== undefined) fsyncSync(this.#fd);
+    this.abandon();
   }
 
-  /** Closes without an end: the file counts as cut. */
+  /** Closes, without an end where {@link finish} was not called: the file counts as cut. */
   abandon(): void {
-    closeSync(this.#fd);
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
   }
 
   #flush(): void {
     const bytes = Buffer.concat(this.#pending);
+    if (this.#fd === undefined) throw new Error('the file of frames is closed');
     for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done);
     this.#pending = [];
     this.#pendingBytes = 0;

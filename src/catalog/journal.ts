@@ -3,14 +3,26 @@ import { crc32 } from 'node:zlib';
 import type { Encoding } from '../config/compression.js';
 import { errnoOf } from '../errors.js';
 
-/** One confirmed PUT or renewal. */
-export interface JournalEntry {
+/** One confirmed PUT of content, or renewal of it. */
+export interface JournalObject {
   /** SHA-256 in hex. */
   sha: string;
   version: string;
   enc?: Encoding;
   until: number;
 }
+
+/** One confirmed PUT of a bundle. */
+export interface JournalBundle {
+  /** SHA-256 of the tar in hex. */
+  bundle: string;
+  version: string;
+  until: number;
+  /** SHA-256 in hex, offset, length and encoding of each. */
+  members: { sha: string; off: number; len: number; enc?: Encoding }[];
+}
+
+export type JournalEntry = JournalObject | JournalBundle;
 
 interface JournalHead {
   store: string;
@@ -81,7 +93,9 @@ export function readJournal(path: string, expected: JournalHead): JournalEntry[]
   const values = text.split('\n').map(parseLine);
   const head = values[0] as JournalHead | undefined;
   if (head?.store !== expected.store || head.backupName !== expected.backupName) return undefined;
-  return values.slice(1).filter((value): value is JournalEntry => value !== undefined && 'sha' in value);
+  return values
+    .slice(1)
+    .filter((value): value is JournalEntry => value !== undefined && ('sha' in value || 'bundle' in value));
 }
 
 function parseLine(line: string): JournalHead | JournalEntry | undefined {

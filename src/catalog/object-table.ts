@@ -1,4 +1,5 @@
 import type { Encoding } from '../config/compression.js';
+import { BundleTable } from './bundle-table.js';
 
 /** What is remembered of one stored object. */
 export interface ObjectRecord {
@@ -8,26 +9,42 @@ export interface ObjectRecord {
   until: number;
 }
 
+/** What is remembered of content that stands in a bundle. */
+export interface MemberRecord {
+  /** Number in {@link ObjectTable.bundles}. */
+  bundle: number;
+  /** Where its stored bytes begin in the tar, and how many they are. */
+  off: number;
+  len: number;
+  enc: Encoding | undefined;
+}
+
 const ENCODINGS: readonly (Encoding | undefined)[] = [undefined, 'gzip', 'zstd'];
 const ENCODING_MASK = 0b11;
 const GONE = 0b100;
 const USED = 0b1000;
+const MEMBER = 0b1_0000;
 const SHA_SIZE = 32;
 const EMPTY = 0xffff_ffff;
 
 /**
- * The distinct content objects this machine knows to be stored, by the SHA-256 of their unencoded bytes. A million
- * of them must fit beside everything else, so a row is columns in typed arrays, about 80 bytes with a version id of
- * 32 characters, and not an object of a few hundred.
+ * The distinct contents this machine knows to be stored, by the SHA-256 of their unencoded bytes: objects of their
+ * own, or members of bundles. A million of them must fit beside everything else, so a row is columns in typed arrays,
+ * about 90 bytes with a version id of 32 characters, and not an object of a few hundred.
  *
- * Rows are never moved or reused: a row number stays good for the table's life.
+ * Rows are never moved: a row number stays good for the table's life.
  */
 export class ObjectTable {
+  readonly bundles = new BundleTable();
   #size = 0;
   #shas = Buffer.alloc(0);
   #untils = new Uint32Array(0);
   #flags = new Uint8Array(0);
+  /** Where the version stands in `#versions`; of members the bundle's number. */
   #versionAt = new Uint32Array(0);
+  #tags = new Uint32Array(0);
+  #offs = new Uint32Array(0);
+  #lens = new Uint32Array(0);
   #versions = Buffer.alloc(1 << 12);
   #versionsEnd = 0;
   /** Row numbers by hash, open addressing; the hash is the SHA's first four bytes. */
@@ -48,26 +65,54 @@ export class ObjectTable {
     }
   }
 
-  /** Adds or replaces. Returns the row. */
+  /** Adds or replaces an object of its own. Returns the row. */
   set(bytes: Uint8Array, offset: number, record: ObjectRecord): number {
-    let row = this.find(bytes, offset);
-    if (row < 0) {
-      row = this.#size;
-      this.#grow();
-      this.#shas.set(bytes.subarray(offset, offset + SHA_SIZE), row * SHA_SIZE);
-      this.#size++;
-      this.#link(row);
-    }
+    const row = this.#rowFor(bytes, offset);
     this.#untils[row] = record.until;
     this.#flags[row] = ENCODINGS.indexOf(record.enc) | ((this.#flags[row] ?? 0) & USED);
     this.#versionAt[row] = this.#storeVersion(record.version);
+    this.#tags[row] = tagOf(record.version, 0);
     return row;
+  }
+
+  /** Adds or replaces a bundle's member. Returns the row. */
+  setMember(bytes: Uint8Array, offset: number, { bundle, off, len, enc }: MemberRecord): number {
+    const row = this.#rowFor(bytes, offset);
+    this.#flags[row] = ENCODINGS.indexOf(enc) | MEMBER;
+    this.#versionAt[row] = bundle;
+    this.#offs[row] = off;
+    this.#lens[row] = len;
+    this.#tags[row] = tagOf(this.bundles.get(bundle).version, off);
+    return row;
+  }
+
+  isMember(row: number): boolean {
+    return ((this.#flags[row] ?? 0) & MEMBER) !== 0;
+  }
+
+  /** Only of rows that are members. */
+  member(row: number): MemberRecord {
+    return {
+      bundle: this.#versionAt[row] ?? 0,
+      off: this.#offs[row] ?? 0,
+      len: this.#lens[row] ?? 0,
+      enc: this.encoding(row),
+    };
   }
 
   version(row: number): string {
     const at = this.#versionAt[row] ?? 0;
+    if (this.isMember(row)) return this.bundles.get(at).version;
     const length = this.#versions.readUInt16LE(at);
     return this.#versions.toString('latin1', at + 2, at + 2 + length);
+  }
+
+  /**
+   * A number that differs, all but surely, between references: another version of the object, another place in a
+   * bundle. A line written with a reference holds only as long as the row has that same one.
+   */
+  tag(row: number): number {
+    return this.#tags[row] ?? 0;
   }
 
   encoding(row: number): Encoding | undefined {
@@ -75,9 +120,10 @@ export class ObjectTable {
   }
 
   until(row: number): number {
-    return this.#untils[row] ?? 0;
+    return this.isMember(row) ? this.bundles.get(this.#versionAt[row] ?? 0).until : (this.#untils[row] ?? 0);
   }
 
+  /** Not of members: their lock is their bundle's. */
   setUntil(row: number, until: number): void {
     this.#untils[row] = until;
   }
@@ -93,12 +139,17 @@ export class ObjectTable {
   }
 
   isGone(row: number): boolean {
-    return ((this.#flags[row] ?? 0) & GONE) !== 0;
+    const flags = this.#flags[row] ?? 0;
+    if ((flags & GONE) !== 0) return true;
+    return (flags & MEMBER) !== 0 && this.bundles.get(this.#versionAt[row] ?? 0).gone;
   }
 
   /** Notes that this run's manifest names the object. */
   markUsed(row: number): void {
-    this.#flags[row] = (this.#flags[row] ?? 0) | USED;
+    const flags = this.#flags[row] ?? 0;
+    if ((flags & USED) !== 0) return;
+    this.#flags[row] = flags | USED;
+    if ((flags & MEMBER) !== 0) this.bundles.addLive(this.#versionAt[row] ?? 0, this.#lens[row] ?? 0);
   }
 
   isUsed(row: number): boolean {
@@ -108,6 +159,17 @@ export class ObjectTable {
   #sameSha(row: number, bytes: Uint8Array, offset: number): boolean {
     const start = row * SHA_SIZE;
     return this.#shas.compare(bytes, offset, offset + SHA_SIZE, start, start + SHA_SIZE) === 0;
+  }
+
+  #rowFor(bytes: Uint8Array, offset: number): number {
+    const known = this.find(bytes, offset);
+    if (known >= 0) return known;
+    const row = this.#size;
+    this.#grow();
+    this.#shas.set(bytes.subarray(offset, offset + SHA_SIZE), row * SHA_SIZE);
+    this.#size++;
+    this.#link(row);
+    return row;
   }
 
   #link(row: number): void {
@@ -136,6 +198,9 @@ export class ObjectTable {
     this.#untils = grown(this.#untils, new Uint32Array(capacity));
     this.#flags = grown(this.#flags, new Uint8Array(capacity));
     this.#versionAt = grown(this.#versionAt, new Uint32Array(capacity));
+    this.#tags = grown(this.#tags, new Uint32Array(capacity));
+    this.#offs = grown(this.#offs, new Uint32Array(capacity));
+    this.#lens = grown(this.#lens, new Uint32Array(capacity));
   }
 
   #storeVersion(version: string): number {
@@ -161,6 +226,15 @@ function hashAt(bytes: Uint8Array, offset: number): number {
       (bytes[offset + 3] ?? 0)) >>>
     0
   );
+}
+
+/** FNV-1a, 32 bits. */
+function tagOf(version: string, off: number): number {
+  let hash = 0x811c9dc5 ^ off;
+  for (let index = 0; index < version.length; index++) {
+    hash = Math.imul(hash ^ version.charCodeAt(index), 0x01000193);
+  }
+  return hash >>> 0;
 }
 
 function grown<T extends Uint32Array | Uint8Array>(from: T, to: T): T {

@@ -10,6 +10,10 @@ export function contentKey(shaHex: string): string {
   return `content/${shaHex}`;
 }
 
+export function bundleKey(shaHex: string): string {
+  return `bundles/${shaHex}.tar`;
+}
+
 export function manifestPrefix(backupName: string): string {
   return `${MANIFESTS}${backupName}/`;
 }

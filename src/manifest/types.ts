@@ -67,6 +67,8 @@ export interface SymlinkEntry extends PathFields, OwnerFields, TimeField {
   tgt?: string;
   tgt64?: string;
   xattr?: Record<string, string>;
+  /** As in {@link FileEntry}: symlinks can have several names too. */
+  id?: string;
 }
 
 export type FileWarning = 'unlocked-copy' | 'changed-while-reading';

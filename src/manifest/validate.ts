@@ -47,6 +47,7 @@ export function validateLine(value: unknown): ManifestLine {
       time(value);
       validateXattr(value);
       exactlyOne(value, 'tgt', 'tgt64');
+      optionalText(value, 'id');
       break;
     case 's':
       text(value, 'name');

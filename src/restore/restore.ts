@@ -102,7 +102,7 @@ class Restoration {
     this.#folderSpool = new FolderSpool(spool);
     this.#folders = new Folders(tree, this.#folderSpool, report, { overwrite, dryRun });
     this.#files = new Files({ tree, fetcher, metadata, report, pool, stop, overwrite, dryRun, signal });
-    this.#symlinks = { metadata, report, stop, overwrite, dryRun };
+    this.#symlinks = { tree, firsts: new Map(), metadata, report, stop, overwrite, dryRun };
     this.#fetcher = fetcher;
     this.#metadata = metadata;
     this.#pool = pool;

@@ -1,4 +1,4 @@
-import { baseOf, type BytePath } from '../files/byte-path.js';
+import { baseOf, type BytePath, parentOf } from '../files/byte-path.js';
 import type { SafeDir } from '../files/safe-dir.js';
 import type { FileStat } from '../files/stat.js';
 import { linkTarget } from '../manifest/paths.js';
@@ -7,9 +7,13 @@ import type { MetadataSetter } from './metadata.js';
 import type { Overwrite, PathAction } from './options.js';
 import type { RestoreReport } from './report.js';
 import type { StopCause } from './stop-cause.js';
+import type { TargetFolders } from './target-folders.js';
 
 /** What restoring symlinks takes. */
 export interface SymlinkWork {
+  tree: TargetFolders | undefined;
+  /** Of symlinks with several names, by id and target: the one restored first. */
+  firsts: Map<string, { path: BytePath; inodeId: string }>;
   metadata: MetadataSetter;
   report: RestoreReport;
   stop: StopCause;
@@ -28,6 +32,7 @@ export function restoreSymlink(
   work: SymlinkWork,
 ): void {
   const { report, dryRun } = work;
+  if (dir && !dryRun && work.overwrite !== 'never' && linkToFirst(path, entry, dir, work)) return;
   const existing = dir ? dir.stat(baseOf(path)) : 'ENOENT';
   const does = decide(path, entry, dir, existing, work.overwrite);
   if (does === undefined) {
@@ -41,7 +46,11 @@ export function restoreSymlink(
     does === 'set-metadata'
       ? setMetadata(path, entry, dir, baseOf(path), work)
       : make(path, entry, dir, work);
-  if (errno === undefined) return;
+  if (errno === undefined) {
+    const made = entry.id === undefined ? undefined : dir.stat(baseOf(path));
+    if (typeof made === 'object') work.firsts.set(keyOf(entry), { path, inodeId: made.inodeId });
+    return;
+  }
   work.stop.failedWith(errno);
   report.failure('not-restored', path, errno === 'EISDIR' ? 'a folder stands in its place' : errno);
 }
@@ -60,6 +69,32 @@ function decide(
   const pointsTo = dir?.readLink(baseOf(path));
   const isSame = typeof pointsTo === 'object' && pointsTo.target === linkTarget(entry);
   return isSame ? 'set-metadata' : 'replace';
+}
+
+/** Makes a further name of a symlink that was restored already. False where it is the first, or cannot be linked. */
+function linkToFirst(
+  path: BytePath,
+  entry: SymlinkEntry,
+  dir: SafeDir,
+  { tree, firsts, report }: SymlinkWork,
+): boolean {
+  const first = entry.id === undefined ? undefined : firsts.get(keyOf(entry));
+  const folder = first && tree?.hold(parentOf(first.path));
+  if (!first || !folder || 'errno' in folder) return false;
+  try {
+    const name = baseOf(first.path);
+    const stat = folder.dir.stat(name);
+    if (typeof stat === 'string' || stat.inodeId !== first.inodeId) return false;
+    if (folder.dir.replaceByHardLink(name, dir, baseOf(path)) !== undefined) return false;
+    report.acts({ path, kind: 'l', does: 'link', bytes: 0, requests: 0 });
+    return true;
+  } finally {
+    folder.release();
+  }
+}
+
+function keyOf(entry: SymlinkEntry): string {
+  return `${entry.id} ${linkTarget(entry)}`;
 }
 
 function make(path: BytePath, entry: SymlinkEntry, dir: SafeDir, work: SymlinkWork): string | undefined {

@@ -144,3 +144,9 @@ export class BackupMachine {
     chmodSync(full, 0o755);
   }
 }
+
+/** Waits until a change made now is older than the clock's granularity. */
+export async function pastTheTick(): Promise<void> {
+  const from = Date.now();
+  while (Date.now() < from + 25) await new Promise((resolve) => setImmediate(resolve));
+}

@@ -17,19 +17,13 @@ import type { FileEntry } from '#src/manifest/types.js';
 import { MemoryStore } from '#src/store/memory.js';
 import { listAll, type ObjectStore } from '#src/store/port.js';
 import { describe, expect, it } from 'vitest';
-import { BackupMachine } from '../../kit/backup-machine.js';
+import { BackupMachine, pastTheTick } from '../../kit/backup-machine.js';
 
 const DAY = 86_400_000;
 
 /** Sets times far enough back that the next look need not doubt them. */
 function settle(...paths: string[]): void {
   for (const path of paths) utimesSync(path, 1_600_000_000, 1_600_000_000);
-}
-
-/** Waits until a change made now is older than the clock's granularity. */
-async function pastTheTick(): Promise<void> {
-  const from = Date.now();
-  while (Date.now() < from + 25) await new Promise((resolve) => setImmediate(resolve));
 }
 
 async function keys(store: ObjectStore, prefix = ''): Promise<string[]> {

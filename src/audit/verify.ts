@@ -1,0 +1,312 @@
+import { messageOf, SysbackupError, throwIfAborted } from '../errors.js';
+import { fetchManifest, type FetchedManifest } from '../manifest/fetch.js';
+import { listRuns, type StoredRun } from '../manifest/runs.js';
+import type { Retention } from '../store/port.js';
+import { BackupSets } from './backup-sets.js';
+import { findVersions } from './existence.js';
+import { FailureStreak } from './failure-streak.js';
+import {
+  addPath,
+  addPaths,
+  ASKED,
+  DAMAGED,
+  Findings,
+  FOUND,
+  HELD_IN_COMPLIANCE,
+  NEEDS_COMPLIANCE,
+  SHORT,
+  UNREADABLE,
+} from './findings.js';
+import { contradictsItself, referencesOf } from './named-versions.js';
+import { keeps, lockDate, promiseOf } from './promise.js';
+import { readObject } from './read-object.js';
+import { share } from './share.js';
+import { ShortestLocks } from './shortest-locks.js';
+import { sideBySide } from './side-by-side.js';
+import type { VerifiedRun, VerifyOptions, VerifyResult } from './verify-options.js';
+import { VersionTable } from './version-table.js';
+
+const LOCKS_AT_ONCE = 16;
+const READS_AT_ONCE = 8;
+const PROGRESS_ROWS = 500;
+const MAX_SECONDS = 0xffff_ffff;
+
+/**
+ * Whether runs are still what was stored: their manifests are read and checked, every version they name is looked
+ * for in listings, and its lock is asked for and compared with the run's promise (see {@link promiseOf}). With
+ * `readData`, versions are read too, and what they hold is hashed: content and blocks against their keys, bundles
+ * likewise as a whole, snapshots against their entries. Each version is looked at once, however many runs name it.
+ *
+ * What is wrong with single manifests or versions is in the result and stops nothing; {@link failureOf} makes the
+ * error of it that a command ends with. Throws USAGE, NOT_FOUND where there is no run of that name, ACCESS_DENIED,
+ * SYSTEM, ABORTED, and STORE_FAILED where the store stops answering.
+ */
+export async function verify(options: VerifyOptions): Promise<VerifyResult> {
+  const chooseLocks = share(options.sample ?? 100, options.seed ?? 0);
+  const chooseData = share(options.readData ?? 0, options.seed ?? 0);
+  const verification = new Verification(options);
+  options.onEvent?.({ type: 'phase', phase: 'verify' });
+  await verification.readManifests(await runsOf(options));
+  await verification.check(chooseLocks, chooseData);
+  return await verification.result();
+}
+
+/** The error that a result amounts to: DAMAGED, RETENTION_SHORT, or undefined where all is as it should be. */
+export function failureOf({ counts, findings }: VerifyResult): SysbackupError | undefined {
+  const damaged = counts.manifest + counts.missing + counts.damaged + counts.unreadable;
+  if (damaged > 0) {
+    const first = findings.find(({ kind }) => kind !== 'short');
+    return new SysbackupError('DAMAGED', `${first?.message ?? 'objects are missing'}${others(damaged)}`, {
+      hint: 'What is named there cannot be restored from these runs; the next run stores what is missing anew.',
+    });
+  }
+  if (counts.short === 0) return undefined;
+  const first = findings.find(({ kind }) => kind === 'short');
+  return new SysbackupError(
+    'RETENTION_SHORT',
+    `${first?.message ?? 'locks are short'}${others(counts.short)}`,
+    {
+      hint: 'The next run of that machine, or `s3-sysbackup renew`, extends the locks.',
+    },
+  );
+}
+
+function others(count: number): string {
+  return count === 1 ? '' : `, and ${count - 1} more`;
+}
+
+async function runsOf({ store, run, backup, onEvent }: VerifyOptions): Promise<StoredRun[]> {
+  if (run) return [run];
+  const runs = (await listRuns(store, { backup, onEvent })).filter(({ outcome }) => outcome !== 'broken');
+  if (runs.length === 0)
+    throw new SysbackupError(
+      'NOT_FOUND',
+      `there is no run${backup === undefined ? '' : ` of ${backup}`} to verify in ${store.description}`,
+      { hint: '`s3-sysbackup list` shows what there is.' },
+    );
+  return runs;
+}
+
+class Verification {
+  readonly #options: VerifyOptions;
+  readonly #table = new VersionTable();
+  readonly #sets = new BackupSets();
+  readonly #findings = new Findings();
+  readonly #shortest = new ShortestLocks();
+  readonly #runs: { received: number; verified: VerifiedRun }[] = [];
+  readonly #checked: VerifyResult['checked'] = { existence: 0, locks: 0, data: 0, bytes: 0 };
+  #total = { rows: 0, bytes: 0 };
+  #done = 0;
+  #said = 0;
+
+  constructor(options: VerifyOptions) {
+    this.#options = options;
+  }
+
+  async readManifests(runs: readonly StoredRun[]): Promise<void> {
+    const now = await this.#options.store.now();
+    // By backup, as the sets of backups must grow.
+    for (const backup of new Set(runs.map((run) => run.backup))) {
+      const number = this.#shortest.add(backup);
+      for (const run of runs) if (run.backup === backup) await this.#readManifest(run, number, now);
+    }
+  }
+
+  async #readManifest(stored: StoredRun, backup: number, now: number): Promise<void> {
+    const { store, spoolFolder, signal } = this.#options;
+    const { key, version, run, outcome, received } = stored;
+    const verified: VerifiedRun = {
+      backup: stored.backup,
+      run,
+      outcome,
+      key,
+      version,
+      state: 'checked',
+      entries: 0,
+      promise: undefined,
+    };
+    this.#runs.push({ received, verified });
+    let manifest: FetchedManifest | undefined;
+    try {
+      manifest = await fetchManifest(store, stored, spoolFolder, { signal });
+      const lock = await store.getRetention(key, version);
+      const { header, footer } = manifest;
+      const { d, l, f, s } = footer.counts;
+      verified.entries = d + l + f + s;
+      verified.promise = promiseOf(header, lock);
+      if (verified.promise !== undefined && verified.promise.until * 1000 <= now) verified.state = 'lapsed';
+      if (verified.state === 'lapsed' && this.#options.run === undefined) return;
+      if (verified.state === 'checked') this.#checkOwnLock(verified, lock, backup);
+      for await (const lines of manifest.lines(signal)) {
+        for (const line of lines) {
+          for (const { version, size } of referencesOf(line)) this.#note(version, size, verified, backup);
+          if (contradictsItself(line)) this.#addContradiction(verified, line);
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof SysbackupError) || !['DAMAGED', 'NOT_FOUND'].includes(error.code)) throw error;
+      verified.state = 'damaged';
+      const message = error.message;
+      this.#findings.add({ kind: 'manifest', key, version, message, paths: [], pathCount: 0 });
+    } finally {
+      await manifest?.remove();
+    }
+  }
+
+  #checkOwnLock(run: VerifiedRun, lock: Retention | undefined, backup: number): void {
+    const { key, version, promise } = run;
+    if (promise === undefined) return;
+    this.#shortest.of(backup, { until: lock?.until ?? 0, key, version });
+    if (keeps(lock, promise)) return;
+    const is =
+      lock === undefined ? 'not locked' : `locked until ${lockDate(lock.until)} in ${lock.mode} mode`;
+    const message = `the manifest ${key} is ${is}, and promises ${promise.mode} mode until ${lockDate(promise.until)}`;
+    this.#findings.add({ kind: 'short', key, version, message, lock, paths: [], pathCount: 0 });
+  }
+
+  #note(named: Parameters<VersionTable['add']>[0], size: number, run: VerifiedRun, backup: number): void {
+    const table = this.#table;
+    const row = table.add(named);
+    table.size[row] = Math.max(table.size[row] ?? 0, size);
+    table.set[row] = this.#sets.with(table.set[row] ?? 0, backup);
+    if (run.promise === undefined || run.state === 'lapsed') return;
+    table.needed[row] = Math.max(table.needed[row] ?? 0, Math.min(run.promise.until, MAX_SECONDS));
+    if (run.promise.mode === 'COMPLIANCE') this.#flag(row, NEEDS_COMPLIANCE);
+  }
+
+  #addContradiction(run: VerifiedRun, line: Parameters<typeof addPath>[2]): void {
+    const [reference] = referencesOf(line);
+    const { key = '', ver = '' } = reference?.version ?? {};
+    const message = `a file of the run ${run.backup}/${run.run} has its content under ${key}, which says another SHA-256 than the file's line`;
+    const finding = { kind: 'damaged' as const, key, version: ver, message, paths: [], pathCount: 0 };
+    addPath(finding, run, line);
+    this.#findings.add(finding);
+  }
+
+  async check(chooseLocks: (die: number) => boolean, chooseData: (die: number) => boolean): Promise<void> {
+    const { store, signal, concurrency = LOCKS_AT_ONCE, readsAtOnce = READS_AT_ONCE } = this.#options;
+    const table = this.#table;
+    this.#total.rows = table.count;
+    for (let row = 0; row < table.count; row++) {
+      const die = table.die(row);
+      if (chooseLocks(die) && this.#needsLock(row)) this.#total.rows += 1;
+      if (!chooseData(die)) continue;
+      this.#total.rows += 1;
+      this.#total.bytes += table.size[row] ?? 0;
+    }
+    await findVersions({
+      store,
+      table,
+      found: (row) => this.#flag(row, FOUND),
+      onDecided: (rows) => this.#advance(rows),
+      signal,
+    });
+    this.#checked.existence = table.count;
+    const failures = new FailureStreak(['STORE_FAILED']);
+    await sideBySide(this.#rows(chooseLocks, true), concurrency, (row) => this.#askLock(row, failures));
+    await sideBySide(this.#rows(chooseData, false), readsAtOnce, (row) => this.#read(row, failures));
+    this.#tell();
+  }
+
+  *#rows(choose: (die: number) => boolean, locks: boolean): Generator<number> {
+    const table = this.#table;
+    for (let row = 0; row < table.count; row++) {
+      if (!choose(table.die(row)) || (locks && !this.#needsLock(row))) continue;
+      throwIfAborted(this.#options.signal);
+      if (((table.flags[row] ?? 0) & FOUND) !== 0) yield row;
+      else this.#advance(1);
+    }
+  }
+
+  /** What no living run promises to be locked need not be asked for. */
+  #needsLock(row: number): boolean {
+    return (this.#table.needed[row] ?? 0) > 0;
+  }
+
+  async #askLock(row: number, failures: FailureStreak): Promise<void> {
+    const table = this.#table;
+    try {
+      const lock = await this.#options.store.getRetention(table.key(row), table.version(row));
+      failures.succeeded();
+      this.#checked.locks += 1;
+      const flags = table.flags[row] ?? 0;
+      const mode = (flags & NEEDS_COMPLIANCE) === 0 ? 'GOVERNANCE' : 'COMPLIANCE';
+      table.until[row] = Math.min(lock?.until ?? 0, MAX_SECONDS);
+      this.#flag(row, ASKED | (lock?.mode === 'COMPLIANCE' ? HELD_IN_COMPLIANCE : 0));
+      const held = lock && { ...lock, until: Math.min(lock.until, MAX_SECONDS) };
+      if (!keeps(held, { mode, until: table.needed[row] ?? 0 })) this.#flag(row, SHORT);
+    } catch (error) {
+      // Gone between the listing and now: as good as missing.
+      if (error instanceof SysbackupError && error.code === 'NOT_FOUND')
+        table.flags[row] = (table.flags[row] ?? 0) & ~FOUND;
+      else this.#unreadable(row, failures.failed(error));
+    }
+    this.#advance(1);
+  }
+
+  async #read(row: number, failures: FailureStreak): Promise<void> {
+    const { store, signal } = this.#options;
+    try {
+      const bytes = await readObject(store, this.#table, row, signal);
+      this.#checked.bytes += bytes;
+      failures.succeeded();
+      this.#checked.data += 1;
+    } catch (error) {
+      throwIfAborted(signal);
+      const code = error instanceof SysbackupError ? error.code : undefined;
+      if (code === 'NOT_FOUND') this.#table.flags[row] = (this.#table.flags[row] ?? 0) & ~FOUND;
+      else if (code === 'DAMAGED') {
+        failures.succeeded();
+        this.#checked.data += 1;
+        this.#flag(row, DAMAGED);
+        this.#findings.explain(row, messageOf(error));
+      } else this.#unreadable(row, failures.failed(error));
+    }
+    this.#advance(1);
+  }
+
+  #unreadable(row: number, error: SysbackupError): void {
+    this.#flag(row, UNREADABLE);
+    this.#findings.explain(row, error.message);
+  }
+
+  #flag(row: number, flag: number): void {
+    this.#table.flags[row] = (this.#table.flags[row] ?? 0) | flag;
+  }
+
+  #advance(rows: number): void {
+    this.#done += rows;
+    if (this.#done - this.#said >= PROGRESS_ROWS) this.#tell();
+  }
+
+  #tell(): void {
+    this.#said = this.#done;
+    this.#options.onEvent?.({
+      type: 'progress',
+      phase: 'verify',
+      entries: this.#done,
+      entriesTotal: this.#total.rows,
+      bytes: this.#checked.bytes,
+      bytesTotal: this.#total.bytes,
+    });
+  }
+
+  async result(): Promise<VerifyResult> {
+    const { store, signal } = this.#options;
+    const runs = this.#runs.sort((a, b) => a.received - b.received).map(({ verified }) => verified);
+    const byRow = this.#findings.addRows(this.#table);
+    const looked = runs.filter(
+      ({ state }) => state === 'checked' || (state === 'lapsed' && this.#options.run !== undefined),
+    );
+    if (byRow.size > 0) for (const run of looked) await addPaths(store, run, this.#table, byRow, signal);
+    this.#shortest.ofRows(this.#table, this.#sets, ASKED);
+    return {
+      runs,
+      versions: this.#table.count,
+      checked: this.#checked,
+      shortest: this.#shortest.all(),
+      counts: this.#findings.counts,
+      findings: this.#findings.kept,
+    };
+  }
+}

@@ -1,0 +1,59 @@
+/** A stored bundle: a tar that holds many small contents. */
+export interface BundleRecord {
+  /** SHA-256 of the tar: 32 bytes. */
+  sha: Buffer;
+  version: string;
+  /** End of its lock in seconds since the epoch. */
+  until: number;
+  /** Bytes of all its members, as stored. */
+  size: number;
+}
+
+interface BundleState extends BundleRecord {
+  /** Bytes of the members that the last whole run named. */
+  lastLive: number;
+  /** Bytes of the members that this run names. */
+  live: number;
+  gone: boolean;
+}
+
+/** The bundles this machine knows to be stored. Few, even where the files in them are a million. */
+export class BundleTable {
+  readonly #bundles: BundleState[] = [];
+
+  get size(): number {
+    return this.#bundles.length;
+  }
+
+  /** Returns the bundle's number. `lastLive`: bytes of the members that the last run named; default: all. */
+  add(record: BundleRecord, lastLive = record.size): number {
+    this.#bundles.push({ ...record, lastLive, live: 0, gone: false });
+    return this.#bundles.length - 1;
+  }
+
+  get(bundle: number): Readonly<BundleState> {
+    const state = this.#bundles[bundle];
+    if (state === undefined) throw new RangeError(`there is no bundle ${bundle}`);
+    return state;
+  }
+
+  setUntil(bundle: number, until: number): void {
+    this.#state(bundle).until = until;
+  }
+
+  /** The store no longer has it, or it is not worth keeping. */
+  markGone(bundle: number): void {
+    this.#state(bundle).gone = true;
+  }
+
+  /** This run names a member of so many stored bytes. Once per member. */
+  addLive(bundle: number, bytes: number): void {
+    this.#state(bundle).live += bytes;
+  }
+
+  #state(bundle: number): BundleState {
+    const state = this.#bundles[bundle];
+    if (state === undefined) throw new RangeError(`there is no bundle ${bundle}`);
+    return state;
+  }
+}
