@@ -52,6 +52,8 @@ export class MachineRenewal {
   readonly #old: StoredRun[];
   readonly #all: readonly StoredRun[];
   readonly #weighed = new Map<StoredRun, Weighed>();
+  /** The date up to which a run was renewed in this call, as far as that was possible. */
+  readonly #tried = new Map<StoredRun, number>();
   readonly #claims = new Map<StoredRun, number>();
   readonly #unread: number;
 
@@ -173,19 +175,17 @@ export class MachineRenewal {
     const remembered = memory.get(run);
     // What a date is counted from does not depend on the mode.
     const { needed } = datesFor('GOVERNANCE');
-    if (
-      known?.reasons.includes(reason) !== true &&
-      known &&
-      (known.until >= needed || known.state === 'damaged')
-    ) {
+    const isHeld = remembered !== undefined && remembered.until >= needed;
+    if (known && (isHeld || known.state === 'damaged' || (this.#tried.get(run) ?? 0) >= needed)) {
       known.reasons.push(reason);
-      return this.#weighed.get(run) ?? { weight: known.weight, state: 'renewed' };
+      return { weight: known.weight, state: known.state === 'current' ? 'renewed' : known.state };
     }
-    if (!known && remembered && remembered.until >= needed) {
+    if (isHeld) {
       const problem = problemOf(remembered.missing, 0);
       this.#outcome(run, { ...remembered, state: 'current', refused: 0, problem }).reasons.push(reason);
       return { weight: remembered.weight, state: 'renewed' };
     }
+    this.#tried.set(run, needed);
     const outlook = await renewer.look(run, datesFor);
     const { weight, until, missing } = outlook;
     if (!outlook.stopped) memory.set(run, { weight, until, missing });

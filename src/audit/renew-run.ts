@@ -223,12 +223,11 @@ class SeenRun {
     return OWN_KEYS.test(key) || key.startsWith(this.#snapshots);
   }
 
-  /** Until the first lock of what it names ends, and never longer. */
+  /** With the same slack as the rest, but never longer than what it names. */
   async extendManifest(dates: Dates & { readonly needed: number }): Promise<void> {
     const { key, version } = this.#run;
-    const namesNothing = this.until === MAX_SECONDS;
     const untilFor = (sha: Uint8Array): number =>
-      namesNothing ? dates.untilFor(sha) : Math.max(dates.needed, this.until);
+      Math.max(dates.needed, Math.min(this.until, dates.untilFor(sha)));
     const row = this.#locks.table.add({ key, ver: version });
     const own: Dates = {
       isDue: (held) => held < dates.needed,
