@@ -17,7 +17,11 @@ export interface Reference {
 export function referencesOf(line: ManifestLine): Reference[] {
   if ((line.typ !== 'f' && line.typ !== 's') || line.dat === null) return [];
   const { dat, sha, size } = line;
-  if (Array.isArray(dat)) return dat.map((block) => referenceOf(block, block.size, undefined));
+  if (Array.isArray(dat)) {
+    const blocks = dat.map((block) => referenceOf(block, block.size, undefined));
+    if (line.typ === 'f' || line.index === undefined) return blocks;
+    return [...blocks, referenceOf(line.index, 0, undefined)];
+  }
   return [referenceOf(dat, size, sha)];
 }
 
