@@ -258,15 +258,20 @@ describe('renew', () => {
     const memoryPath = join(machine.folder, 'memory');
     await renewed(machine, { memoryPath });
     expect((await renewed(machine, { memoryPath })).asked).toBe(0);
+    machine.settings = { ...machine.settings, backupName: 'other-backup' };
+    await machine.archive();
+    // Three contents and the manifest; those of the first backup stay in memory.
+    expect((await renewed(machine, { memoryPath, backup: 'other-backup' })).asked).toBe(4);
+    expect((await renewed(machine, { memoryPath, backup: 'test-backup' })).asked).toBe(0);
     const kept = readFileSync(memoryPath, 'utf8');
     writeFileSync(memoryPath, kept.replace('"memory:memory"', '"memory:other"'));
-    expect((await renewed(machine, { memoryPath })).asked).toBe(4);
+    expect((await renewed(machine, { memoryPath })).asked).toBe(5);
     const warnings: string[] = [];
     writeFileSync(memoryPath, kept.slice(0, 40));
     const onEvent: RenewOptions['onEvent'] = (event) => {
       if (event.type === 'log') warnings.push(event.message);
     };
-    expect((await renewed(machine, { memoryPath, onEvent })).asked).toBe(4);
+    expect((await renewed(machine, { memoryPath, onEvent })).asked).toBe(5);
     expect(warnings.join()).toContain(memoryPath);
     expect(await codeOf(renewed(machine, { memoryPath: '/nowhere/memory' }))).toBe('SYSTEM');
   });
