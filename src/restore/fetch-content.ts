@@ -2,7 +2,8 @@ import { addAbortSignal, type Readable } from 'node:stream';
 import { decode, decodeStream } from '../content/decode.js';
 import { SysbackupError, throwIfAborted } from '../errors.js';
 import type { BlockRef, DataRef, ObjectRef } from '../manifest/types.js';
-import type { ObjectStore } from '../store/port.js';
+import type { ByteRange, ObjectStore } from '../store/port.js';
+import { BundleReader } from './bundle-reader.js';
 import { MemoryBudget } from './memory-budget.js';
 
 /** Bytes that come `times` in a row. Good until the next is asked for. */
@@ -37,6 +38,7 @@ export class ContentFetcher {
   readonly #concurrency: number;
   readonly #memory = new MemoryBudget(MEMORY);
   readonly #slots: MemoryBudget;
+  readonly #bundles = new BundleReader((key, ver, range) => this.#range(key, ver, range));
 
   constructor(store: Pick<ObjectStore, 'get'>, options: ContentFetcherOptions) {
     this.#store = store;
@@ -97,8 +99,12 @@ export class ContentFetcher {
   }
 
   async #decoded(block: SizedRef): Promise<Uint8Array> {
-    const stored = await this.#get(block);
     const expected = { size: block.size, what: nameOf(block) };
+    const { key, ver, off, len } = block;
+    if (off !== undefined && len !== undefined) {
+      return decode(await this.#bundles.read({ key, ver, off, len }), block.enc, expected);
+    }
+    const stored = await this.#get(block);
     if (block.size <= AT_ONCE) return decode(await collect(stored, block), block.enc, expected);
     const bytes = Buffer.allocUnsafe(block.size);
     let at = 0;
@@ -122,6 +128,14 @@ export class ContentFetcher {
         }
       }
     }
+  }
+
+  async #range(key: string, ver: string, { start, end }: ByteRange): Promise<Uint8Array> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of await this.#get({ key, ver, off: start, len: end - start })) {
+      chunks.push(chunk as Buffer);
+    }
+    return Buffer.concat(chunks);
   }
 
   async #get({ key, ver, off, len }: ObjectRef): Promise<Readable> {

@@ -71,7 +71,7 @@ describe('verify', () => {
     const result = await check(machine);
     expect(result.counts.missing).toBe(1);
     expect(result.findings).toMatchObject([
-      { kind: 'missing', ...{ key: one.key, version: one.ver }, pathCount: 2 },
+      { kind: 'missing', key: one.key, version: one.ver, pathCount: 2 },
     ]);
     expect(result.findings[0]?.paths.map(({ path }) => path)).toEqual([
       join(machine.tree, 'a/one'),
