@@ -12,6 +12,8 @@ export interface BundlerOptions {
   journal: Journal;
   locks: LockDates;
   onEvent: EventListener;
+  /** Awaited after each PUT. */
+  afterPut: () => Promise<void>;
   storageClass?: string;
   /** Bytes of a bundle: it is sent when it has so many. Default a little under 32 MiB. */
   maxBytes?: number;
@@ -123,10 +125,12 @@ export class Bundler {
     this.stored.objects++;
     this.stored.bytes += body.size;
     onEvent({ type: 'stored', key, version, size: body.size, until });
-    return members.map(({ sha: of, enc, off, len }) => {
+    const rows = members.map(({ sha: of, enc, off, len }) => {
       const row = table.setMember(of, 0, { bundle, off, len, enc });
       table.markUsed(row);
       return row;
     });
+    await this.#options.afterPut();
+    return rows;
   }
 }

@@ -55,14 +55,19 @@ export class RenewMemory {
     this.#now.set(idOf(run), remembered);
   }
 
-  /** Writes the file anew, with the runs that are still listed. Throws SYSTEM where it cannot be written. */
-  save(listed: Iterable<{ key: string; version: string }>): void {
+  /**
+   * Writes the file anew: of the keys with this prefix the runs that are still listed, of others all. Throws SYSTEM
+   * where it cannot be written.
+   */
+  save(listed: Iterable<{ key: string; version: string }>, prefix: string): void {
     if (this.#path === undefined) return;
     const runs: Row[] = [];
     for (const run of listed) {
       const remembered = this.get(run);
       if (remembered) runs.push([idOf(run), remembered.until, remembered.weight, remembered.missing]);
     }
+    for (const [id, { until, weight, missing }] of this.#before)
+      if (!id.startsWith(prefix)) runs.push([id, until, weight, missing]);
     try {
       const whole = JSON.stringify({ format: FORMAT, store: this.#store, runs });
       writeFileSync(`${this.#path}.new`, `${whole}\n`, { mode: 0o600 });

@@ -1,4 +1,5 @@
 import { SysbackupError, throwIfAborted } from '../errors.js';
+import { MANIFESTS, manifestPrefix } from '../manifest/keys.js';
 import { listRuns, type StoredRun, warn } from '../manifest/runs.js';
 import { MachineRenewal } from './renew-machine.js';
 import { RenewMemory } from './renew-memory.js';
@@ -72,7 +73,7 @@ export async function renew(options: RenewOptions): Promise<RenewResult> {
       add(result, await machine.renew(), machine.outcomes.values(), options);
     }
   } finally {
-    memory.save(runs);
+    memory.save(runs, backup === undefined ? MANIFESTS : manifestPrefix(backup));
   }
   if (renewer.failure && !result.runs.some(({ state }) => state === 'renewed' || state === 'current'))
     throw renewer.failure;
