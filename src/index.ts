@@ -5,9 +5,12 @@
  * clock and store are passed in. Functions load what they need when they are called, so importing this is cheap.
  */
 import type { ArchiveOptions, RunSummary } from './archive/options.js';
+import type { SysbackupError } from './errors.js';
+import type { ListBackupsOptions, ListedBackup } from './audit/list.js';
+import type { RenewOptions, RenewResult } from './audit/renew-options.js';
+import type { VerifyOptions, VerifyResult } from './audit/verify-options.js';
 import type { OpenContentOptions, OpenedContent } from './audit/cat.js';
 import type { Change, DiffRunsOptions } from './audit/diff.js';
-import type { ListBackupsOptions, ListedBackup } from './audit/list.js';
 import type { ListEntriesOptions } from './audit/ls.js';
 import type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
 import type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
@@ -39,6 +42,22 @@ export type { OpenContentOptions, OpenedContent } from './audit/cat.js';
 export type { ChangedPart } from './audit/changed-parts.js';
 export type { Change, DiffRunsOptions } from './audit/diff.js';
 export type { ListBackupsOptions, ListedBackup } from './audit/list.js';
+export type {
+  RenewedMachine,
+  RenewedRun,
+  RenewLimits,
+  RenewOptions,
+  RenewReason,
+  RenewResult,
+} from './audit/renew-options.js';
+export type {
+  Finding,
+  FindingKind,
+  ShortestLock,
+  VerifiedRun,
+  VerifyOptions,
+  VerifyResult,
+} from './audit/verify-options.js';
 export type { ListEntriesOptions } from './audit/ls.js';
 export type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
 export type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
@@ -135,4 +154,24 @@ export async function findExecutables(
   options: FindExecutablesOptions,
 ): Promise<FoundExecutables> {
   return (await import('./sources/executables.js')).findExecutables(folder, options);
+}
+
+/** Checks that what runs name is there, locked as promised and, on demand, unharmed. What is wrong is in the result. */
+export async function verify(options: VerifyOptions): Promise<VerifyResult> {
+  return (await import('./audit/verify.js')).verify(options);
+}
+
+/** The error that a verification's result amounts to: DAMAGED, RETENTION_SHORT, or undefined. */
+export async function failureOfVerification(result: VerifyResult): Promise<SysbackupError | undefined> {
+  return (await import('./audit/verify.js')).failureOf(result);
+}
+
+/** Extends the locks of all backups that must stay, from any machine and without a catalog. */
+export async function renew(options: RenewOptions): Promise<RenewResult> {
+  return (await import('./audit/renew.js')).renew(options);
+}
+
+/** The error that a renewal's result amounts to: DAMAGED, RETENTION_SHORT, or undefined. */
+export async function failureOfRenewal(result: RenewResult): Promise<SysbackupError | undefined> {
+  return (await import('./audit/renew.js')).failureOfRenewal(result);
 }

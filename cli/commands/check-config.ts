@@ -76,8 +76,8 @@ async function tryStore(
   // As an archive would open it.
   return await withStore(session, destination, { create: true, onEvent }, async ({ store }) => {
     const { objectLock, versioning } = await store.capabilities();
-    // A listing needs rights of its own, and every run begins with one.
-    await store.list({ prefix: 'manifests/', limit: 1 });
+    // A listing needs rights of its own, and every run begins with this one. They may be for no other prefix.
+    await store.list({ prefix: `manifests/${settings.backupName}/`, limit: 1 });
     const mustLock = destination.kind === 'directory' || destination.s3.requireObjectLock;
     if (mustLock && !(objectLock && versioning))
       throw new SysbackupError(

@@ -50,6 +50,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./restore.js'),
   },
   {
+    name: 'verify',
+    summary: 'check that everything is there and locked, and unharmed',
+    load: () => import('./verify.js'),
+  },
+  {
+    name: 'renew',
+    summary: 'move out the locks of all backups that must stay',
+    load: () => import('./renew.js'),
+  },
+  {
     name: 'check-config',
     summary: 'show the settings in force, and what would run',
     load: () => import('./check-config.js'),

@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import tar from 'tar-stream';
 import type { Encoding } from '../config/compression.js';
+import type { ObjectBody } from '../store/port.js';
 
 /** One small content in a bundle. */
 export interface TarMember {
@@ -11,38 +13,68 @@ export interface TarMember {
   bytes: Uint8Array;
 }
 
-export interface BundleTar {
-  bytes: Buffer;
-  /** Where each member's bytes begin, in the order given. */
-  offs: number[];
-}
-
 /** A tar's unit: a header is one, and data is filled up to a multiple (POSIX.1-2017, pax, "ustar Interchange Format"). */
 const RECORD = 512;
 const SUFFIXES: Record<Encoding, string> = { gzip: '.gz', zstd: '.zst' };
 const NO_TIME = new Date(0);
+const SLAB = 1 << 20;
 
-/** A tar of small contents, each under the name `<sha256>`, `<sha256>.gz` or `<sha256>.zst`. */
-export async function packBundle(members: readonly TarMember[]): Promise<BundleTar> {
-  const pack = tar.pack();
-  const chunks: Buffer[] = [];
-  pack.on('data', (chunk) => chunks.push(chunk as Buffer));
-  const ended = once(pack, 'end');
-  const offs: number[] = [];
-  let at = 0;
-  for (const { sha, enc, bytes } of members) {
+/**
+ * A tar of small contents, each under the name `<sha256>`, `<sha256>.gz` or `<sha256>.zst`. It is written as members
+ * come, into slabs of 1 MiB: a bundle is in memory once, and what its members came in is free to go.
+ */
+export class BundleTar {
+  readonly #pack = tar.pack();
+  readonly #ended = once(this.#pack, 'end');
+  readonly #sha = createHash('sha256');
+  readonly #md5 = createHash('md5');
+  readonly #slabs: Buffer[] = [];
+  #filled = SLAB;
+  #size = 0;
+  #next = 0;
+
+  constructor() {
+    this.#pack.on('data', (chunk) => this.#take(chunk as Buffer));
+  }
+
+  /** Bytes so far, headers and filling included. */
+  get size(): number {
+    return this.#next;
+  }
+
+  /** Returns where the member's bytes begin. They are read within this turn of the event loop and the next few. */
+  add({ sha, enc, bytes }: TarMember): number {
     const hex = Buffer.from(sha.buffer, sha.byteOffset, sha.length).toString('hex');
     const name = `${hex}${enc === undefined ? '' : SUFFIXES[enc]}`;
     // The same bytes whoever makes them and when: names of this length need one header and no more.
-    pack.entry({ name, size: bytes.length, mode: 0o444, mtime: NO_TIME, uid: 0, gid: 0 }, asBuffer(bytes));
-    offs.push(at + RECORD);
-    at += RECORD + Math.ceil(bytes.length / RECORD) * RECORD;
+    const header = { name, size: bytes.length, mode: 0o444, mtime: NO_TIME, uid: 0, gid: 0 };
+    this.#pack.entry(header, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
+    const off = this.#next + RECORD;
+    this.#next = off + Math.ceil(bytes.length / RECORD) * RECORD;
+    return off;
   }
-  pack.finalize();
-  await ended;
-  return { bytes: Buffer.concat(chunks), offs };
-}
 
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  /** Ends the tar. */
+  async finish(): Promise<{ sha: Buffer; body: ObjectBody }> {
+    this.#pack.finalize();
+    await this.#ended;
+    const last = this.#slabs.length - 1;
+    const pieces = this.#slabs.map((slab, index) => (index === last ? slab.subarray(0, this.#filled) : slab));
+    return { sha: this.#sha.digest(), body: { pieces, md5: this.#md5.digest('hex'), size: this.#size } };
+  }
+
+  #take(chunk: Buffer): void {
+    this.#sha.update(chunk);
+    this.#md5.update(chunk);
+    this.#size += chunk.length;
+    for (let at = 0; at < chunk.length; ) {
+      if (this.#filled === SLAB) {
+        this.#slabs.push(Buffer.allocUnsafeSlow(SLAB));
+        this.#filled = 0;
+      }
+      const copied = chunk.copy(this.#slabs.at(-1) ?? chunk, this.#filled, at);
+      this.#filled += copied;
+      at += copied;
+    }
+  }
 }

@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto';
 import type { Journal } from '../catalog/journal.js';
 import type { ObjectTable } from '../catalog/object-table.js';
 import type { EventListener } from '../events.js';
 import { bundleKey } from '../manifest/keys.js';
 import type { LockDates } from '../store/lock-dates.js';
 import type { ObjectStore } from '../store/port.js';
-import { packBundle, type TarMember } from './bundle-tar.js';
+import { BundleTar, type TarMember } from './bundle-tar.js';
 
 export interface BundlerOptions {
   store: ObjectStore;
@@ -13,8 +12,10 @@ export interface BundlerOptions {
   journal: Journal;
   locks: LockDates;
   onEvent: EventListener;
+  /** Awaited after each PUT. */
+  afterPut: () => Promise<void>;
   storageClass?: string;
-  /** Bytes of members in a bundle at most. Default 32 MiB. */
+  /** Bytes of a bundle: it is sent when it has so many. Default a little under 32 MiB. */
   maxBytes?: number;
   /** Members at most: entries that wait for their bundle are memory too. Default 8192. */
   maxMembers?: number;
@@ -28,12 +29,17 @@ export interface Bundled {
   row: Promise<number>;
 }
 
-interface Waiting extends TarMember {
+/** A member that is in the tar, and whoever waits for it. */
+interface Waiting {
+  sha: Buffer;
+  enc: TarMember['enc'];
+  off: number;
+  len: number;
   resolve: (row: number) => void;
   reject: (error: unknown) => void;
 }
 
-const MAX_BYTES = 32 << 20;
+const MAX_BYTES = (32 << 20) - (64 << 10);
 const MAX_MEMBERS = 8192;
 const READY = Promise.resolve();
 
@@ -43,7 +49,7 @@ export class Bundler {
   readonly #maxBytes: number;
   readonly #maxMembers: number;
   #filling: Waiting[] = [];
-  #bytes = 0;
+  #tar = new BundleTar();
   #sending: Promise<void> = READY;
   stored = { objects: 0, bytes: 0 };
 
@@ -54,13 +60,14 @@ export class Bundler {
   }
 
   add(member: TarMember): Bundled {
+    const off = this.#tar.add(member);
     const row = new Promise<number>((resolve, reject) => {
-      // A copy: the bytes are a view of what came over from the worker with many others.
-      this.#filling.push({ ...member, bytes: Uint8Array.from(member.bytes), resolve, reject });
+      // A copy: the hash is a view of what came over from the worker with many others.
+      const { enc, bytes } = member;
+      this.#filling.push({ sha: Buffer.from(member.sha), enc, off, len: bytes.length, resolve, reject });
     });
     row.catch(() => undefined); // whoever waits for the row hears of it
-    this.#bytes += member.bytes.length;
-    if (this.#bytes < this.#maxBytes && this.#filling.length < this.#maxMembers)
+    if (this.#tar.size < this.#maxBytes && this.#filling.length < this.#maxMembers)
       return { accepted: READY, row };
     const before = this.#sending;
     this.flush();
@@ -70,10 +77,11 @@ export class Bundler {
   /** Sends what has been collected, without waiting for more. */
   flush(): void {
     const members = this.#filling;
+    const tar = this.#tar;
     if (members.length === 0) return;
     this.#filling = [];
-    this.#bytes = 0;
-    this.#sending = this.#sending.then(() => this.#send(members));
+    this.#tar = new BundleTar();
+    this.#sending = this.#sending.then(() => this.#send(tar, members));
   }
 
   /** Resolves when nothing is on its way any more. What is still being collected is dropped. */
@@ -81,49 +89,48 @@ export class Bundler {
     await this.#sending;
   }
 
-  async #send(members: readonly Waiting[]): Promise<void> {
+  async #send(tar: BundleTar, members: readonly Waiting[]): Promise<void> {
     try {
-      const rows = await this.#store(members);
+      const rows = await this.#store(tar, members);
       for (const [index, { resolve }] of members.entries()) resolve(rows[index] ?? -1);
     } catch (error) {
       for (const { reject } of members) reject(error);
     }
   }
 
-  async #store(members: readonly Waiting[]): Promise<number[]> {
+  async #store(tar: BundleTar, members: readonly Waiting[]): Promise<number[]> {
     const { store, table, journal, locks, onEvent, storageClass } = this.#options;
-    const { bytes, offs } = await packBundle(members);
-    const sha = createHash('sha256').update(bytes).digest();
-    const md5 = createHash('md5').update(bytes).digest('hex');
+    const { sha, body } = await tar.finish();
     const key = bundleKey(sha.toString('hex'));
     const until = locks.untilFor(sha);
     const { version } = await store.put({
       key,
-      body: { bytes, md5, size: bytes.length },
+      body,
       retention: locks.retention(until),
       ...(storageClass === undefined ? {} : { storageClass }),
     });
-    const placed = members.map(({ sha: of, enc, bytes: { length: len } }, index) => ({
-      sha: Buffer.from(of).toString('hex'),
-      off: offs[index] ?? 0,
-      len,
-      ...(enc === undefined ? {} : { enc }),
-    }));
-    journal.add({ bundle: sha.toString('hex'), version, until, members: placed });
-    const size = placed.reduce((sum, { len }) => sum + len, 0);
+    const size = members.reduce((sum, { len }) => sum + len, 0);
+    journal.add({
+      bundle: sha.toString('hex'),
+      version,
+      until,
+      members: members.map(({ sha: of, enc, off, len }) => ({
+        sha: of.toString('hex'),
+        off,
+        len,
+        ...(enc === undefined ? {} : { enc }),
+      })),
+    });
     const bundle = table.bundles.add({ sha, version, until, size });
     this.stored.objects++;
-    this.stored.bytes += bytes.length;
-    onEvent({ type: 'stored', key, version, size: bytes.length, until });
-    return members.map(({ sha: of, enc }, index) => {
-      const row = table.setMember(of, 0, {
-        bundle,
-        off: offs[index] ?? 0,
-        len: placed[index]?.len ?? 0,
-        enc,
-      });
+    this.stored.bytes += body.size;
+    onEvent({ type: 'stored', key, version, size: body.size, until });
+    const rows = members.map(({ sha: of, enc, off, len }) => {
+      const row = table.setMember(of, 0, { bundle, off, len, enc });
       table.markUsed(row);
       return row;
     });
+    await this.#options.afterPut();
+    return rows;
   }
 }

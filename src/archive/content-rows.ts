@@ -74,7 +74,8 @@ export class FileBlocks {
     // The first block is short only where it is the only one.
     const { accepted, row } = this.#objects.ensure(sha, stored, this.#blocks.length === 0 ? size : undefined);
     row.catch(() => undefined); // heard of in settle()
-    this.#blocks.push({ sha, size, count: 1, row });
+    // A copy: the hash is a view of what came over from the worker, contents of many files among it.
+    this.#blocks.push({ sha: Buffer.from(sha), size, count: 1, row });
     await accepted;
   }
 

@@ -161,15 +161,12 @@ export class EntryMaker {
       this.#flushIfIdle();
     }
     if (reading === undefined) return undefined;
+    // Views of what came over from the worker, contents of many files among it: not to be held while a bundle fills.
+    reading = { ...reading, stat: copied(reading.stat), sha: Buffer.from(reading.sha) };
     const { dat, single } = await blocks.settle();
     onRead(reading.size);
-    return {
-      // Stat and hashes are views of what came over from the worker, contents of many files among it.
-      reading: { ...reading, stat: copied(reading.stat), sha: Uint8Array.from(reading.sha) },
-      dat,
-      flags: dat === null ? 0 : single === undefined ? MANY_OBJECTS : ONE_OBJECT,
-      single: single && { sha: Uint8Array.from(single.sha), tag: single.tag },
-    };
+    const flags = dat === null ? 0 : single === undefined ? MANY_OBJECTS : ONE_OBJECT;
+    return { reading, dat, flags, single };
   }
 
   /** @param again whether this is the second try, after another file was found in the picked one's place */

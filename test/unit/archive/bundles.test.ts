@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { packBundle } from '#src/archive/bundle-tar.js';
+import { BundleTar } from '#src/archive/bundle-tar.js';
 import { SysbackupError } from '#src/errors.js';
 import type { FileEntry, ObjectRef } from '#src/manifest/types.js';
 import { listAll, type ObjectStore } from '#src/store/port.js';
@@ -48,9 +48,15 @@ async function expectRestorable(machine: BackupMachine, entries: Map<string, unk
   }
 }
 
-describe('packBundle', () => {
+/** The bytes of a finished tar. */
+async function finished(tar: BundleTar): Promise<Buffer> {
+  const { body } = await tar.finish();
+  return Buffer.concat('pieces' in body ? body.pieces.filter((piece) => piece instanceof Uint8Array) : []);
+}
+
+describe('BundleTar', () => {
   it('makes a tar that GNU tar reads, with every member where it says', async () => {
-    const members = [0, 1, 511, 512, 513, 5000].map((size, index) => {
+    const members = [0, 1, 511, 512, 513, 5000, 1_500_000].map((size, index) => {
       const bytes = randomBytes(size);
       return {
         sha: createHash('sha256').update(bytes).digest(),
@@ -58,7 +64,9 @@ describe('packBundle', () => {
         enc: index % 2 ? ('gzip' as const) : undefined,
       };
     });
-    const { bytes, offs } = await packBundle(members);
+    const tar = new BundleTar();
+    const offs = members.map((member) => tar.add(member));
+    const bytes = await finished(tar);
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'bundle.tar'), bytes);
     mkdirSync(join(folder, 'out'));
@@ -71,9 +79,15 @@ describe('packBundle', () => {
     }
   });
 
-  it('gives the same bytes for the same members', async () => {
-    const members = [{ sha: createHash('sha256').digest(), bytes: Buffer.from('x'), enc: undefined }];
-    expect((await packBundle(members)).bytes.equals((await packBundle(members)).bytes)).toBe(true);
+  it('gives the same bytes for the same members, and their hashes', async () => {
+    const member = { sha: createHash('sha256').digest(), bytes: Buffer.from('x'), enc: undefined };
+    const [one, two] = [new BundleTar(), new BundleTar()];
+    one.add(member);
+    two.add(member);
+    const { sha, body } = await one.finish();
+    const bytes = await finished(two);
+    expect(createHash('sha256').update(bytes).digest().equals(sha)).toBe(true);
+    expect(body).toMatchObject({ size: bytes.length, md5: createHash('md5').update(bytes).digest('hex') });
   });
 });
 

@@ -1,0 +1,69 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const ROOT = resolve(import.meta.dirname, '../../..');
+const DOCS = join(ROOT, 'docs');
+const documents = readdirSync(DOCS).filter((name) => name.endsWith('.md'));
+const read = (path: string): string => readFileSync(path, 'utf8');
+
+/** What a heading's anchor is called, as GitHub makes it. */
+function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+    .trim()
+    .replaceAll(/\s/g, '-');
+}
+
+function anchorsOf(path: string): string[] {
+  return [...read(path).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => anchorOf(heading));
+}
+
+describe.each(documents)('docs/%s', (name) => {
+  const path = join(DOCS, name);
+  const text = read(path);
+  const prose = text.replaceAll(/^```[^]*?^```$/gm, '');
+
+  it('links to files and headings that are there', () => {
+    for (const [, target = ''] of prose.matchAll(/\]\((?!https?:)([^)]+)\)/g)) {
+      const [file = '', anchor] = target.split('#');
+      const linked = file === '' ? path : join(dirname(path), file);
+      expect(existsSync(linked), target).toBe(true);
+      if (anchor !== undefined) expect(anchorsOf(linked), target).toContain(anchor);
+    }
+  });
+
+  it('has JSON that is JSON', () => {
+    for (const [, json = ''] of text.matchAll(/^```json.*\n([^]*?)^```$/gm))
+      expect(() => JSON.parse(json) as unknown).not.toThrow();
+  });
+});
+
+describe('docs/security.md', () => {
+  it('names tests that there are', () => {
+    let file = '';
+    let count = 0;
+    for (const line of read(join(DOCS, 'security.md')).split('\n')) {
+      if (!line.includes('test: ')) continue;
+      file = /test: `([^`]+)`/.exec(line)?.[1] ?? file;
+      const tests = read(join(ROOT, 'test', file));
+      for (const [, name = ''] of line.slice(line.indexOf('test: ')).matchAll(/"([^"]+)"/g)) {
+        expect(tests.includes(name), `${file}: ${name}`).toBe(true);
+        count += 1;
+      }
+    }
+    expect(count).toBeGreaterThan(0);
+  });
+});
+
+describe('docs/format.md', () => {
+  it('names every field of a manifest', () => {
+    const types = read(join(ROOT, 'src/manifest/types.ts'));
+    const fields = [...types.matchAll(/^ {2}([a-z_0-9]+)\??:/gm)].map(([, field = '']) => field);
+    const text = read(join(DOCS, 'format.md'));
+    expect(fields.length).toBeGreaterThan(40);
+    for (const field of new Set(fields))
+      expect(text.includes(`\`${field}\``) || text.includes(`"${field}"`), field).toBe(true);
+  });
+});
