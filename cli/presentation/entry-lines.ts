@@ -29,12 +29,31 @@ function threeBits(bits: number, special: boolean, withExecute: string, without:
   return `${(bits & 4) === 0 ? '-' : 'r'}${(bits & 2) === 0 ? '-' : 'w'}${last}`;
 }
 
+const DAY_SECONDS = 86_400;
+const DAYS_KEPT = 4096;
+/** Days as text: a `Date` for each of a million entries takes as long as all the rest of its line. */
+const days = new Map<number, string>();
+
 /** Modification time to the second in UTC: `2026-11-20 12:10:33`. */
 export function shownTime(mt: string): string {
-  const date = new Date(Number.parseInt(mt, 10) * 1000);
-  // No file has such a time, but a manifest may.
-  if (Number.isNaN(date.getTime())) return '?';
-  return date.toISOString().replace('T', ' ').replace('.000Z', '');
+  const seconds = Number.parseInt(mt, 10);
+  const day = Math.floor(seconds / DAY_SECONDS);
+  const second = seconds - day * DAY_SECONDS;
+  const date = days.get(day) ?? dayText(day);
+  const time = [Math.floor(second / 3600), Math.floor(second / 60) % 60, second % 60];
+  return `${date} ${time.map(twoDigits).join(':')}`;
+}
+
+function dayText(day: number): string {
+  // A manifest may name a time that no file has, up to 12 digits of seconds, and all of those are dates.
+  const text = new Date(day * DAY_SECONDS * 1000).toISOString().replace(/T.*/, '');
+  if (days.size >= DAYS_KEPT) days.clear();
+  days.set(day, text);
+  return text;
+}
+
+function twoDigits(number: number): string {
+  return number < 10 ? `0${number}` : String(number);
 }
 
 /** What is unknown, which `ls` shows in the same way. */

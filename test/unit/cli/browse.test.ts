@@ -133,7 +133,8 @@ describe('cat', () => {
     const conf = ['--conf-dir', machine.confDir];
     const path = join(machine.data, 'folder/text');
     const [entry] = jsonLines((await run(['ls', 'latest', path, ...conf, '--json'])).stdout);
-    const stored = join(machine.store, (entry?.['dat'] as { key: string } | undefined)?.key ?? '');
+    const { key } = entry?.['dat'] as { key: string };
+    const stored = join(machine.store, key);
     const bytes = readFileSync(stored);
     bytes[0] = (bytes[0] ?? 0) ^ 1;
     chmodSync(stored, 0o600);
