@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { jsonLines, Machine, MAIN, run } from './command.js';
 
-const COMMANDS = ['archive', 'list', 'restore', 'check-config'];
+const COMMANDS = ['archive', 'list', 'ls', 'diff', 'cat', 'restore', 'check-config'];
 
 describe('help', () => {
   it('lists commands and exit codes on standard output', async () => {
