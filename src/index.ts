@@ -87,6 +87,11 @@ export async function loadSettings(options: LoadSettingsOptions): Promise<Loaded
   return (await import('./config/load.js')).loadSettings(options);
 }
 
+/** What to know about the storage class that settings choose: charged for longer than it is kept, or not to be read at once. */
+export async function storageClassWarnings(settings: Settings): Promise<string[]> {
+  return (await import('./config/storage-class.js')).storageClassWarnings(settings);
+}
+
 /** Opens the store that settings name, with retrying and counting around it. */
 export async function openDestination(
   destination: Settings['destination'],
