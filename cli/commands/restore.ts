@@ -13,13 +13,13 @@ import {
 } from '../../src/index.js';
 import { EventPresenter, type ProgressChoice } from '../presentation/event-presenter.js';
 import { PathActionPresenter } from '../presentation/path-actions.js';
-import { formatTime } from '../presentation/quantities.js';
 import {
   type Restored,
   exitCodeOfRestore,
   jsonOfRestore,
   restoreSummary,
 } from '../presentation/restore-summary.js';
+import { tellRun } from '../presentation/which-run.js';
 import type { Session } from '../session.js';
 import { type StoreFlags, addStoreOptions } from '../store-flags.js';
 import { chooseStore, withStore } from '../store.js';
@@ -81,7 +81,7 @@ export async function run(command: Command, session: Session): Promise<number> {
     const { destination, backup } = await chooseStore(session, flags, onEvent);
     return await withStore(session, destination, { onEvent }, async ({ store }) => {
       const chosen = await resolveRun(store, command.processedArgs[0] as string, { backup, onEvent });
-      sayWhich(chosen, onEvent);
+      tellRun(chosen, onEvent);
       const restored = await restoreRun(session, store, chosen, flags, onEvent);
       presenter.finish();
       const lines = restoreSummary(restored);
@@ -108,13 +108,6 @@ function checkFlags({ target, snapshots, dryRun, include, exclude }: Flags): voi
     throw new SysbackupError('USAGE', '--dry-run is for files, and --snapshots would write', {
       hint: 'Leave out one or the other.',
     });
-}
-
-/** Nobody shall find out afterwards which run "latest" was. */
-function sayWhich({ backup, run, time, outcome }: StoredRun, onEvent: EventListener): void {
-  const message = `run ${run} of ${backup}, ${formatTime(time)}, ${outcome}`;
-  const more = outcome === 'complete' ? '' : ': some of what should be in it is not';
-  onEvent({ type: 'log', level: outcome === 'complete' ? 'info' : 'warning', message: message + more });
 }
 
 async function restoreRun(

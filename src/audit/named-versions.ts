@@ -8,6 +8,8 @@ const BUNDLES = 'bundles/';
 export interface Reference {
   version: NamedVersion;
   size: number;
+  /** Where it begins, of a part of a bundle. */
+  off?: number;
 }
 
 /**
@@ -27,7 +29,8 @@ export function referencesOf(line: ManifestLine): Reference[] {
 
 function referenceOf(ref: ObjectRef | BlockRef, size: number, sha: string | undefined): Reference {
   const { key, ver, enc } = ref;
-  if (ref.off !== undefined || key.startsWith(BUNDLES)) return { version: { key, ver }, size: 0 };
+  if (ref.off !== undefined) return { version: { key, ver }, size: 0, off: ref.off };
+  if (key.startsWith(BUNDLES)) return { version: { key, ver }, size: 0 };
   if (key.startsWith(CONTENT)) return { version: { key, ver, enc }, size };
   return { version: { key, ver, enc, sha }, size };
 }

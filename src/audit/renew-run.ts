@@ -165,6 +165,10 @@ export class RunRenewer {
   }
 }
 
+const TAR_RECORD = 512;
+/** Of 512 bytes, in a bundle of 32 MiB and one member more. */
+const PLACES_IN_BUNDLE = 2 ** 17;
+
 /** What has been seen of one run while its lines are gone through. */
 class SeenRun {
   weight = 0;
@@ -176,6 +180,7 @@ class SeenRun {
   readonly #dates: Dates | undefined;
   readonly #serial: number;
   readonly #snapshots: string;
+  readonly #members = new Set<number>();
   readonly #failures = new FailureStreak(ONE_VERSION_FAILS);
 
   constructor(run: StoredRun, locks: LockExtender, dates: Dates | undefined, serial: number) {
@@ -193,7 +198,7 @@ class SeenRun {
     for (const line of lines) {
       const rows: number[] = [];
       let isNew: boolean | undefined;
-      for (const { version } of referencesOf(line)) {
+      for (const { version, off } of referencesOf(line)) {
         if (!this.#mayName(version.key)) {
           this.missing += 1;
           isNew = false;
@@ -202,7 +207,7 @@ class SeenRun {
         // How its bytes are encoded and what they hash to make no other version of it.
         const row = table.add({ key: version.key, ver: version.ver });
         const first = table.set[row] !== this.#serial;
-        isNew ??= first;
+        isNew ??= off === undefined ? first : this.#isNewMember(row, off);
         rows.push(row);
         if (!first) continue;
         table.set[row] = this.#serial;
@@ -216,6 +221,15 @@ class SeenRun {
       else this.until = Math.min(this.until, this.#locks.until(row));
     }
     for (const rows of contents) if (!rows.some((row) => this.#locks.isGone(row))) this.weight += 1;
+  }
+
+  /** Each place in a bundle weighs once, and only one where a member can be: a tar's members begin at such offsets. */
+  #isNewMember(row: number, off: number): boolean {
+    const place = row * PLACES_IN_BUNDLE + off / TAR_RECORD;
+    if (off % TAR_RECORD !== 0 || off / TAR_RECORD >= PLACES_IN_BUNDLE || this.#members.has(place))
+      return false;
+    this.#members.add(place);
+    return true;
   }
 
   /** A run has no business with another backup's snapshots, and with no manifest at all. */

@@ -19,6 +19,7 @@ import { StopCause } from './stop-cause.js';
 import { restoreSymlink, type SymlinkWork } from './symlinks.js';
 import { TargetFolders } from './target-folders.js';
 import { TaskPool } from './task-pool.js';
+import { Unfinished } from './unfinished.js';
 
 const CONCURRENCY = 8;
 /** A longer path than the kernel takes was never backed up. */
@@ -57,12 +58,15 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
     const manifest = await fetchManifest(store, run, spool, { onLines: count, signal });
     const target = pathFromText(resolve(options.target));
     const tree = TargetFolders.open(target, !dryRun);
+    const root = dryRun ? undefined : tree?.hold(pathFromText('/'));
+    const unfinished = root && 'dir' in root ? Unfinished.open(root.dir, spoolFolder) : undefined;
     try {
       const report = new RestoreReport(options, total);
-      const work = new Restoration(options, { tree, target, spool, report, select });
+      const work = new Restoration(options, { tree, target, spool, report, select, unfinished });
       await work.restoreAll(manifest);
       return summaryOf(manifest, report, work.requests, dryRun);
     } finally {
+      unfinished?.close();
       tree?.close();
     }
   } finally {
@@ -76,6 +80,7 @@ interface Place {
   spool: string;
   report: RestoreReport;
   select: (path: BytePath) => boolean;
+  unfinished: Unfinished | undefined;
 }
 
 class Restoration {
@@ -92,16 +97,30 @@ class Restoration {
   readonly #signal: AbortSignal | undefined;
   readonly #dryRun: boolean;
   readonly #isNarrowed: boolean;
+  readonly #unfinished: Unfinished | undefined;
 
-  constructor(options: RestoreOptions, { tree, target, spool, report, select }: Place) {
+  constructor(options: RestoreOptions, { tree, target, spool, report, select, unfinished }: Place) {
     const { overwrite = 'if-changed', dryRun = false, concurrency = CONCURRENCY, signal } = options;
     const metadata = new MetadataSetter(options.owners ?? new OwnerIds(), options.numericOwners ?? false);
     const fetcher = new ContentFetcher(options.store, { concurrency, signal });
     const stop = new StopCause(displayPath(target));
     const pool = new TaskPool(concurrency);
     this.#folderSpool = new FolderSpool(spool);
-    this.#folders = new Folders(tree, this.#folderSpool, report, { overwrite, dryRun });
-    this.#files = new Files({ tree, fetcher, metadata, report, pool, stop, overwrite, dryRun, signal });
+    this.#folders = new Folders(tree, this.#folderSpool, report, { overwrite, dryRun, unfinished });
+    const { checksum = false } = options;
+    this.#files = new Files({
+      tree,
+      fetcher,
+      metadata,
+      report,
+      pool,
+      stop,
+      overwrite,
+      checksum,
+      dryRun,
+      signal,
+    });
+    this.#unfinished = unfinished;
     this.#symlinks = { tree, firsts: new Map(), metadata, report, stop, overwrite, dryRun };
     this.#fetcher = fetcher;
     this.#metadata = metadata;
@@ -128,6 +147,7 @@ class Restoration {
       throwIfAborted(this.#signal);
       if (!this.#dryRun) await this.#folders.finish(this.#metadata);
       if (this.#stop.error) throw this.#stop.error;
+      this.#unfinished?.finished();
     } finally {
       await this.#folderSpool.remove();
     }

@@ -45,6 +45,19 @@ const extended = (asked: readonly Asked[]) =>
   asked.filter(({ kind }) => kind === 'put-retention').map(({ key }) => key);
 
 describe('renew', () => {
+  it('counts what is in bundles: a run whose files went into one is not far smaller', async () => {
+    const machine = await machineWith(40);
+    await machine.archive();
+    machine.now += DAY;
+    machine.settings = { ...machine.settings, content: { ...machine.settings.content, bundleBelow: 4096 } };
+    for (let file = 0; file < 40; file++) machine.write(`f/${file}`, `other content of ${file}`);
+    const bundled = await machine.archive();
+    expect(bundled.asked.filter(({ key }) => key.startsWith('bundles/'))).toHaveLength(1);
+    const { runs, machines } = await renewed(machine);
+    expect(machines).toMatchObject([{ lastGood: bundled.summary.run, shrunk: false }]);
+    expect(runs.map(({ weight }) => weight)).toEqual([40, 40]);
+  });
+
   it('extends each version once, content first and the manifest last, to the days asked for and a slack', async () => {
     const machine = await machineWith(30);
     machine.write('same', 'content of 3');
