@@ -34,6 +34,7 @@ export { type BytePath, displayPath, textOfPath } from './files/byte-path.js';
 export type { ArchiveOptions, RunSummary } from './archive/options.js';
 export type { ListBackupsOptions, ListedBackup } from './audit/list.js';
 export type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
+export { defaultStatePath } from './config/conf-path.js';
 export type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
 export type { SettingsInForce } from './config/setting-reader.js';
 export type { ContentSettings, S3Settings, Settings } from './config/settings.js';
