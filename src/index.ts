@@ -9,13 +9,16 @@ import type { SysbackupError } from './errors.js';
 import type { ListBackupsOptions, ListedBackup } from './audit/list.js';
 import type { RenewOptions, RenewResult } from './audit/renew-options.js';
 import type { VerifyOptions, VerifyResult } from './audit/verify-options.js';
+import type { OpenContentOptions, OpenedContent } from './audit/cat.js';
+import type { Change, DiffRunsOptions } from './audit/diff.js';
+import type { ListEntriesOptions } from './audit/ls.js';
 import type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
 import type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
 import type { Settings } from './config/settings.js';
 import type { ResolveRunOptions } from './manifest/resolve-run.js';
 import type { ReadManifestOptions } from './manifest/reader.js';
 import type { StoredRun } from './manifest/runs.js';
-import type { ManifestLine } from './manifest/types.js';
+import type { ManifestEntry, ManifestLine } from './manifest/types.js';
 import type { RestoreOptions, RestoreSummary } from './restore/options.js';
 import type { RestoreSnapshotsOptions, RestoreSnapshotsSummary } from './restore/snapshots.js';
 import type { FindExecutablesOptions, FoundExecutables } from './sources/executables.js';
@@ -35,6 +38,9 @@ export type {
 } from './events.js';
 export { type BytePath, displayPath, textOfPath } from './files/byte-path.js';
 export type { ArchiveOptions, RunSummary } from './archive/options.js';
+export type { OpenContentOptions, OpenedContent } from './audit/cat.js';
+export type { ChangedPart } from './audit/changed-parts.js';
+export type { Change, DiffRunsOptions } from './audit/diff.js';
 export type { ListBackupsOptions, ListedBackup } from './audit/list.js';
 export type {
   RenewedMachine,
@@ -52,13 +58,16 @@ export type {
   VerifyOptions,
   VerifyResult,
 } from './audit/verify-options.js';
+export type { ListEntriesOptions } from './audit/ls.js';
 export type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
+export { defaultStatePath } from './config/conf-path.js';
 export type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
 export type { SettingsInForce } from './config/setting-reader.js';
 export type { ContentSettings, S3Settings, Settings } from './config/settings.js';
 export type { ReadManifestOptions } from './manifest/reader.js';
 export type { ResolveRunOptions } from './manifest/resolve-run.js';
 export type { StoredRun } from './manifest/runs.js';
+export { entryPath, linkTarget } from './manifest/paths.js';
 export type * from './manifest/types.js';
 export type { Overwrite, PathAction, RestoreOptions, RestoreSummary } from './restore/options.js';
 export type {
@@ -77,6 +86,11 @@ export type * from './store/port.js';
 /** Reads and validates `<confDir>/conf`. Throws CONFIG with file, line, setting and what is allowed. */
 export async function loadSettings(options: LoadSettingsOptions): Promise<LoadedSettings> {
   return (await import('./config/load.js')).loadSettings(options);
+}
+
+/** What to know about the storage class that settings choose: charged for longer than it is kept, or not to be read at once. */
+export async function storageClassWarnings(settings: Settings): Promise<string[]> {
+  return (await import('./config/storage-class.js')).storageClassWarnings(settings);
 }
 
 /** Opens the store that settings name, with retrying and counting around it. */
@@ -113,6 +127,21 @@ export async function* readManifest(
   options: ReadManifestOptions = {},
 ): AsyncGenerator<ManifestLine[], void> {
   yield* (await import('./manifest/reader.js')).readManifest(store, run.key, run.version, options);
+}
+
+/** A run's entries, or those at and below one path, in batches. */
+export async function* listEntries(options: ListEntriesOptions): AsyncGenerator<ManifestEntry[], void> {
+  yield* (await import('./audit/ls.js')).listEntries(options);
+}
+
+/** What one run has and the other has not, or has differently, in batches. */
+export async function* diffRuns(options: DiffRunsOptions): AsyncGenerator<Change[], void> {
+  yield* (await import('./audit/diff.js')).diffRuns(options);
+}
+
+/** One file's or snapshot's bytes, checked while they come. */
+export async function openContent(options: OpenContentOptions): Promise<OpenedContent> {
+  return (await import('./audit/cat.js')).openContent(options);
 }
 
 /** Brings files back, below a target folder and nowhere else. */

@@ -30,6 +30,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./list.js'),
   },
   {
+    name: 'ls',
+    summary: 'list what is in a run',
+    load: () => import('./ls.js'),
+  },
+  {
+    name: 'diff',
+    summary: 'show what changed from one run to another',
+    load: () => import('./diff.js'),
+  },
+  {
+    name: 'cat',
+    summary: "print one file's or snapshot's content",
+    load: () => import('./cat.js'),
+  },
+  {
     name: 'restore',
     summary: 'bring files and snapshots of a run back',
     load: () => import('./restore.js'),

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { configured } from '../configured.js';
 import { failureOfRenewal, renew, type RenewResult } from '../../src/index.js';
+import { eventLogger } from '../presentation/event-lines.js';
 import { EventPresenter } from '../presentation/event-presenter.js';
 import { printable } from '../presentation/printable.js';
 import { formatCount, formatTime } from '../presentation/quantities.js';
@@ -50,7 +51,8 @@ export function define(command: Command): void {
 export async function run(command: Command, session: Session): Promise<number> {
   const flags = command.opts<Flags>();
   const presenter = new EventPresenter(session, 'auto');
-  const onEvent = presenter.listener;
+  // With --json the result is one document, and standard output holds nothing else.
+  const onEvent = session.globals.json === true ? eventLogger(session.log) : presenter.listener;
   const spoolFolder = await mkdtemp(join(tmpdir(), 's3-sysbackup-renew-'));
   try {
     const { destination } = await chooseStore(session, flags, onEvent);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { failureOfVerification, resolveRun, verify } from '../../src/index.js';
+import { eventLogger } from '../presentation/event-lines.js';
 import { EventPresenter } from '../presentation/event-presenter.js';
 import { jsonOfVerification, verificationLines } from '../presentation/verification.js';
 import type { Session } from '../session.js';
@@ -43,7 +44,8 @@ export function define(command: Command): void {
 export async function run(command: Command, session: Session): Promise<number> {
   const flags = command.opts<Flags>();
   const presenter = new EventPresenter(session, 'auto');
-  const onEvent = presenter.listener;
+  // With --json the result is one document, and standard output holds nothing else.
+  const onEvent = session.globals.json === true ? eventLogger(session.log) : presenter.listener;
   const spoolFolder = await mkdtemp(join(tmpdir(), 's3-sysbackup-verify-'));
   try {
     const { destination, backup } = await chooseStore(session, flags, onEvent);
