@@ -60,6 +60,7 @@ export type {
 } from './audit/verify-options.js';
 export type { ListEntriesOptions } from './audit/ls.js';
 export type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
+export { defaultStatePath } from './config/conf-path.js';
 export type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
 export type { SettingsInForce } from './config/setting-reader.js';
 export type { ContentSettings, S3Settings, Settings } from './config/settings.js';

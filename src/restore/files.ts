@@ -4,6 +4,7 @@ import { OpenFileHandle } from '../files/handle.js';
 import type { SafeDir } from '../files/safe-dir.js';
 import { type FileStat, parseTimeNs } from '../files/stat.js';
 import type { FileEntry } from '../manifest/types.js';
+import { hasContent } from './existing-content.js';
 import { type ContentFetcher, requestsFor } from './fetch-content.js';
 import { type FirstLink, HardLinks } from './hard-links.js';
 import type { MetadataSetter, NotSet } from './metadata.js';
@@ -23,6 +24,8 @@ export interface FileWork {
   pool: TaskPool;
   stop: StopCause;
   overwrite: Overwrite;
+  /** Whether the content of what is there decides, and not its time. */
+  checksum: boolean;
   dryRun: boolean;
   signal: AbortSignal | undefined;
 }
@@ -51,9 +54,9 @@ export class Files {
   }
 
   async #firstOrOnly(path: BytePath, entry: FileEntry, place: Place): Promise<void> {
-    const { report, pool, overwrite, dryRun } = this.#work;
+    const { report, pool, overwrite, checksum, dryRun } = this.#work;
     const existing = place ? place.dir.stat(baseOf(path)) : 'ENOENT';
-    const does = decide(existing, entry, overwrite);
+    const does = decide(existing, entry, overwrite, checksum);
     if (does === undefined) {
       report.failure('in-the-way', path, reasonAgainst(existing));
       report.passed(entry.size);
@@ -61,22 +64,43 @@ export class Files {
       return;
     }
     const settle = entry.id === undefined ? undefined : this.#links.begin(entry, path);
-    const writes = does === 'create' || does === 'replace';
-    this.#acts(path, entry, does);
-    if (dryRun || !place || !writes) {
-      if (does === 'set-metadata' && place && !dryRun) this.#setMetadata(path, entry, place.dir);
+    const finish = (done: Deed): void => {
+      if (done === 'set-metadata' && place && !dryRun) this.#setMetadata(path, entry, place.dir);
       report.passed(entry.size);
       place?.release();
       // What `never` kept may be anything: its other names must not become links to that.
-      const isOther = does === 'keep' && overwrite === 'never';
+      const isOther = done === 'keep' && overwrite === 'never';
       settle?.(isOther ? undefined : typeof existing === 'string' ? '' : existing.inodeId);
+    };
+    const writes = does === 'create' || does === 'replace';
+    const mustRead = checksum && !writes && overwrite === 'if-changed';
+    if (!mustRead) this.#acts(path, entry, does);
+    if (!mustRead && (dryRun || !place || !writes)) {
+      finish(does);
       return;
     }
     await pool.start(async () => {
-      const inodeId = await this.#write(path, entry, place.dir);
-      place.release();
+      if (mustRead) {
+        const isRight = await this.#isRight(path, entry, place);
+        const done = isRight === undefined ? 'keep' : isRight ? does : 'replace';
+        this.#acts(path, entry, done);
+        if (done !== 'replace' || dryRun) return finish(done);
+      }
+      const inodeId = place && (await this.#write(path, entry, place.dir));
+      place?.release();
       settle?.(inodeId);
     });
+  }
+
+  /** Whether a file that is there has the right content; undefined where the restore was stopped meanwhile. */
+  async #isRight(path: BytePath, entry: FileEntry, place: Place): Promise<boolean | undefined> {
+    const { stop, signal } = this.#work;
+    try {
+      return place !== undefined && (await hasContent(place.dir, baseOf(path), entry, signal));
+    } catch (error) {
+      stop.failed(signal?.aborted ? stopped(error) : error);
+      return undefined;
+    }
   }
 
   async #linked(path: BytePath, entry: FileEntry, place: Place, first: FirstLink): Promise<void> {
@@ -98,6 +122,12 @@ export class Files {
     }
     await pool.start(async () => {
       const came = first.coming === undefined || (await first.coming);
+      if (came && typeof existing !== 'string' && existing.inodeId === first.inodeId) {
+        this.#acts(path, entry, 'keep');
+        report.passed(entry.size);
+        place.release();
+        return;
+      }
       const errno = came ? this.#link(path, place.dir, first) : 'failed';
       if (errno === undefined) {
         this.#acts(path, entry, 'link');
@@ -177,23 +207,32 @@ export class Files {
 }
 
 /** What is to be done about a file; undefined: nothing can be. */
-function decide(existing: FileStat | string, entry: FileEntry, overwrite: Overwrite): Deed | undefined {
+function decide(
+  existing: FileStat | string,
+  entry: FileEntry,
+  overwrite: Overwrite,
+  checksum: boolean,
+): Deed | undefined {
   if (typeof existing === 'string') return existing === 'ENOENT' ? 'create' : undefined;
   if (overwrite === 'never') return 'keep';
   if (existing.kind === 'directory') return undefined;
-  if (overwrite === 'always' || !isUnchanged(existing, entry)) return 'replace';
+  const mayBeRight = checksum ? hasSize(existing, entry) : isUnchanged(existing, entry);
+  if (overwrite === 'always' || !mayBeRight) return 'replace';
   // A file that has other names may have them outside the target, where nothing must change. With several names in
   // the backup too they are likely ours; then it stays only if there is nothing to set.
   if (existing.links === 1) return 'set-metadata';
   const { uid, gid, mode } = existing;
-  const isSame = uid === entry.uid && gid === entry.gid && mode === entry.mode;
+  const isSame =
+    uid === entry.uid && gid === entry.gid && mode === entry.mode && isUnchanged(existing, entry);
   return entry.id !== undefined && isSame ? 'keep' : 'replace';
 }
 
+function hasSize(existing: FileStat, entry: FileEntry): boolean {
+  return existing.kind === 'file' && existing.size === entry.size;
+}
+
 function isUnchanged(existing: FileStat, entry: FileEntry): boolean {
-  return (
-    existing.kind === 'file' && existing.size === entry.size && existing.mtimeNs === parseTimeNs(entry.mt)
-  );
+  return hasSize(existing, entry) && existing.mtimeNs === parseTimeNs(entry.mt);
 }
 
 function reasonAgainst(existing: FileStat | string): string {

@@ -7,6 +7,7 @@ import type { MetadataSetter } from './metadata.js';
 import type { Overwrite } from './options.js';
 import type { RestoreReport } from './report.js';
 import type { HeldFolder, TargetFolders } from './target-folders.js';
+import type { Unfinished } from './unfinished.js';
 
 /** What a folder's place turned out to be. */
 export type FolderPlace =
@@ -16,6 +17,7 @@ export type FolderPlace =
   /** Something else stands there or above; that has been reported. */
   | 'blocked';
 
+const ROOT = '/' as BytePath;
 const REASONS: Partial<Record<string, string>> = {
   ELOOP: 'a symlink stands there, and none is followed',
   ENOTDIR: 'something that is no folder stands there',
@@ -35,23 +37,30 @@ export class Folders {
   /** Entries of folders that were not selected, but may lie above something that is. */
   readonly #above = new Map<BytePath, DirectoryEntry>();
   readonly #blocked = new Set<BytePath>();
+  readonly #unfinished: Unfinished | undefined;
+  /** Folders on the way to the present path that {@link #resume} has been in. */
+  readonly #resumed = new Set<BytePath>();
 
   constructor(
     tree: TargetFolders | undefined,
     spool: FolderSpool,
     report: RestoreReport,
-    options: { overwrite: Overwrite; dryRun: boolean },
+    options: { overwrite: Overwrite; dryRun: boolean; unfinished?: Unfinished | undefined },
   ) {
     this.#tree = tree;
     this.#spool = spool;
     this.#report = report;
     this.#overwrite = options.overwrite;
     this.#dryRun = options.dryRun;
+    this.#unfinished = options.unfinished;
   }
 
   /** A folder's entry that was not selected. Entries come in path order: most can soon be forgotten. */
   async passBy(path: BytePath, entry: DirectoryEntry): Promise<void> {
-    if (path === '/' && this.#tree?.madeTarget) await this.#spool.add(entry);
+    if (path === '/' && this.#isTargetOurs()) {
+      this.#unfinished?.made(path);
+      await this.#spool.add(entry);
+    }
     for (const above of this.#above.keys()) if (!path.startsWith(above)) this.#above.delete(above);
     this.#above.set(path, entry);
   }
@@ -76,10 +85,34 @@ export class Folders {
     }
   }
 
+  /** Whether the target itself was made for this, now or by an earlier restore that was interrupted. */
+  #isTargetOurs(): boolean {
+    return this.#tree?.madeTarget === true || this.#unfinished?.has(ROOT) === true;
+  }
+
+  /** Goes on where an earlier restore was interrupted, in a folder and those above it, each once. */
+  async #resume(path: BytePath): Promise<void> {
+    for (const folder of downTo(path)) {
+      if (this.#resumed.has(folder)) continue;
+      for (const other of this.#resumed) if (!folder.startsWith(other)) this.#resumed.delete(other);
+      this.#resumed.add(folder);
+      const held = this.#tree?.hold(folder);
+      if (!held || 'errno' in held) continue;
+      this.#unfinished?.clean(held.dir);
+      const entry = this.#unfinished?.has(folder) && folder !== ROOT ? this.#above.get(folder) : undefined;
+      if (entry) {
+        openToOwner(held);
+        await this.#spool.add(entry);
+      }
+      held.release();
+    }
+  }
+
   async #ensure(path: BytePath, selected: DirectoryEntry | undefined): Promise<FolderPlace> {
     if (!this.#tree) return this.#made(path, selected, 'absent');
     const held = this.#tree.hold(path);
     if (!('errno' in held)) {
+      if (this.#unfinished?.isResumed) await this.#resume(path);
       if (selected) await this.#existing(path, selected, held);
       return held;
     }
@@ -102,6 +135,8 @@ export class Folders {
     if (selected) this.#report.acts({ path, kind: 'd', does: 'create', bytes: 0, requests: 0 });
     const entry = selected ?? this.#above.get(path);
     if (place === 'absent') return place;
+    // A selected one gets its metadata by the next restore anyway, unless that is to leave alone what is there.
+    if (entry && (!selected || this.#overwrite === 'never')) this.#unfinished?.made(path);
     if (entry) await this.#spool.add(entry);
     else this.#withoutEntry(path);
     return place;
@@ -114,9 +149,12 @@ export class Folders {
 
   async #existing(path: BytePath, entry: DirectoryEntry, held: HeldFolder): Promise<void> {
     // What a person made and named is theirs, unless it is the very folder that was backed up.
-    const isOthers = path === '/' && this.#tree?.madeTarget === false && !this.#tree.isRoot;
-    const keep = this.#overwrite === 'never' || isOthers;
-    const does = keep ? 'keep' : path === '/' && this.#tree?.madeTarget ? 'create' : 'set-metadata';
+    const isOurs = path === ROOT && this.#isTargetOurs();
+    const isOthers = path === ROOT && !isOurs && this.#tree?.isRoot !== true;
+    const isKept = this.#overwrite === 'never' && !isOurs && this.#unfinished?.has(path) !== true;
+    const keep = isKept || isOthers;
+    const does = keep ? 'keep' : path === ROOT && this.#tree?.madeTarget ? 'create' : 'set-metadata';
+    if (isOurs) this.#unfinished?.made(path);
     this.#report.acts({ path, kind: 'd', does, bytes: 0, requests: 0 });
     if (keep || this.#dryRun) return;
     openToOwner(held);
@@ -143,6 +181,13 @@ export class Folders {
     }
     return 'blocked';
   }
+}
+
+/** The folders from the target to this one. */
+function downTo(path: BytePath): BytePath[] {
+  const folders = [path];
+  for (let folder = path; folder !== ROOT; folders.unshift(folder)) folder = parentOf(folder);
+  return folders;
 }
 
 /** Who is not root needs rights of their own to write in it; its own mode comes back at the end. */

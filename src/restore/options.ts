@@ -28,11 +28,20 @@ export interface RestoreOptions {
   exclude?: readonly string[] | undefined;
   /** Default `if-changed`. */
   overwrite?: Overwrite | undefined;
+  /**
+   * With `if-changed`, read files that are there and have the right size: what counts is whether their content is
+   * right, whatever their modification time. Default false.
+   */
+  checksum?: boolean | undefined;
   /** Say what would be done ({@link onPath}, the summary), and do nothing. Default false. */
   dryRun?: boolean | undefined;
   /** Objects fetched at a time. Default 8. */
   concurrency?: number | undefined;
-  /** Folder for temporary files: the manifest, and the folders' metadata until the end. */
+  /**
+   * Folder, best on a disk and not in memory, for temporary files: the manifest, and the folders' metadata until the
+   * end; and for a note of what a restore that is interrupted leaves unfinished, which the next one into the same
+   * target goes on from.
+   */
   spoolFolder: string;
   /** Finds the ids of owners' names. Default: asks this machine. */
   owners?: OwnerIds | undefined;

@@ -14,11 +14,12 @@ import { Folders } from './folders.js';
 import { MetadataSetter } from './metadata.js';
 import type { RestoreOptions, RestoreSummary } from './options.js';
 import { RestoreReport } from './report.js';
-import { pathSelector } from './select.js';
+import { isPathEntry, pathSelector, Selection } from './select.js';
 import { StopCause } from './stop-cause.js';
 import { restoreSymlink, type SymlinkWork } from './symlinks.js';
 import { TargetFolders } from './target-folders.js';
 import { TaskPool } from './task-pool.js';
+import { Unfinished } from './unfinished.js';
 
 const CONCURRENCY = 8;
 /** A longer path than the kernel takes was never backed up. */
@@ -37,7 +38,7 @@ const PATH_MAX = 4096;
  */
 export async function restore(options: RestoreOptions): Promise<RestoreSummary> {
   const { store, run, spoolFolder, signal, onEvent, dryRun = false } = options;
-  onEvent?.({ type: 'phase', phase: 'restore' });
+  onEvent?.({ type: 'phase', phase: 'prepare' });
   const select = pathSelector(options.include, options.exclude);
   const spool = await mkdtemp(join(spoolFolder, 'restore-')).catch((error: unknown) => {
     throw new SysbackupError('SYSTEM', `cannot make a folder in ${spoolFolder}: ${messageOf(error)}`, {
@@ -45,24 +46,21 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
       cause: error,
     });
   });
-  const total = { entries: 0, bytes: 0 };
-  const count = (lines: readonly ManifestLine[]): void => {
-    for (const line of lines) {
-      if (!isPathEntry(line) || !select(entryPath(line))) continue;
-      total.entries += 1;
-      if (line.typ === 'f') total.bytes += line.size;
-    }
-  };
+  const selection = new Selection(select, onEvent);
   try {
-    const manifest = await fetchManifest(store, run, spool, { onLines: count, signal });
+    const manifest = await fetchManifest(store, run, spool, { onLines: selection.count, signal });
+    onEvent?.({ type: 'phase', phase: 'restore' });
     const target = pathFromText(resolve(options.target));
     const tree = TargetFolders.open(target, !dryRun);
+    const root = dryRun ? undefined : tree?.hold(pathFromText('/'));
+    const unfinished = root && 'dir' in root ? Unfinished.open(root.dir, spoolFolder) : undefined;
     try {
-      const report = new RestoreReport(options, total);
-      const work = new Restoration(options, { tree, target, spool, report, select });
+      const report = new RestoreReport(options, selection);
+      const work = new Restoration(options, { tree, target, spool, report, select, unfinished });
       await work.restoreAll(manifest);
       return summaryOf(manifest, report, work.requests, dryRun);
     } finally {
+      unfinished?.close();
       tree?.close();
     }
   } finally {
@@ -76,6 +74,7 @@ interface Place {
   spool: string;
   report: RestoreReport;
   select: (path: BytePath) => boolean;
+  unfinished: Unfinished | undefined;
 }
 
 class Restoration {
@@ -92,16 +91,30 @@ class Restoration {
   readonly #signal: AbortSignal | undefined;
   readonly #dryRun: boolean;
   readonly #isNarrowed: boolean;
+  readonly #unfinished: Unfinished | undefined;
 
-  constructor(options: RestoreOptions, { tree, target, spool, report, select }: Place) {
+  constructor(options: RestoreOptions, { tree, target, spool, report, select, unfinished }: Place) {
     const { overwrite = 'if-changed', dryRun = false, concurrency = CONCURRENCY, signal } = options;
     const metadata = new MetadataSetter(options.owners ?? new OwnerIds(), options.numericOwners ?? false);
     const fetcher = new ContentFetcher(options.store, { concurrency, signal });
     const stop = new StopCause(displayPath(target));
     const pool = new TaskPool(concurrency);
     this.#folderSpool = new FolderSpool(spool);
-    this.#folders = new Folders(tree, this.#folderSpool, report, { overwrite, dryRun });
-    this.#files = new Files({ tree, fetcher, metadata, report, pool, stop, overwrite, dryRun, signal });
+    this.#folders = new Folders(tree, this.#folderSpool, report, { overwrite, dryRun, unfinished });
+    const { checksum = false } = options;
+    this.#files = new Files({
+      tree,
+      fetcher,
+      metadata,
+      report,
+      pool,
+      stop,
+      overwrite,
+      checksum,
+      dryRun,
+      signal,
+    });
+    this.#unfinished = unfinished;
     this.#symlinks = { tree, firsts: new Map(), metadata, report, stop, overwrite, dryRun };
     this.#fetcher = fetcher;
     this.#metadata = metadata;
@@ -128,6 +141,7 @@ class Restoration {
       throwIfAborted(this.#signal);
       if (!this.#dryRun) await this.#folders.finish(this.#metadata);
       if (this.#stop.error) throw this.#stop.error;
+      this.#unfinished?.finished();
     } finally {
       await this.#folderSpool.remove();
     }
@@ -196,10 +210,6 @@ class Restoration {
     held?.release();
     report.passed(0);
   }
-}
-
-function isPathEntry(line: ManifestLine): line is FileSystemEntry {
-  return line.typ === 'd' || line.typ === 'l' || line.typ === 'f';
 }
 
 function isSafe(path: BytePath): boolean {
