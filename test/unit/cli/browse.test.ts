@@ -133,8 +133,8 @@ describe('cat', () => {
     const conf = ['--conf-dir', machine.confDir];
     const path = join(machine.data, 'folder/text');
     const [entry] = jsonLines((await run(['ls', 'latest', path, ...conf, '--json'])).stdout);
-    const { key } = entry?.['dat'] as { key: string };
-    const stored = join(machine.store, key);
+    const data = entry?.['dat'] as { key: string } | undefined;
+    const stored = join(machine.store, data?.key ?? 'none');
     const bytes = readFileSync(stored);
     bytes[0] = (bytes[0] ?? 0) ^ 1;
     chmodSync(stored, 0o600);
