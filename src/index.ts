@@ -9,10 +9,12 @@ import type { SysbackupError } from './errors.js';
 import type { ListBackupsOptions, ListedBackup } from './audit/list.js';
 import type { RenewOptions, RenewResult } from './audit/renew-options.js';
 import type { VerifyOptions, VerifyResult } from './audit/verify-options.js';
+import type { CreateResourcesOptions, PlannedResources, ResourcesSummary } from './aws/create-resources.js';
 import type { OpenContentOptions, OpenedContent } from './audit/cat.js';
 import type { Change, DiffRunsOptions } from './audit/diff.js';
 import type { ListEntriesOptions } from './audit/ls.js';
 import type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
+import type { UpdateResourcesOptions } from './aws/update-resources.js';
 import type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
 import type { Settings } from './config/settings.js';
 import type { ResolveRunOptions } from './manifest/resolve-run.js';
@@ -58,9 +60,13 @@ export type {
   VerifyOptions,
   VerifyResult,
 } from './audit/verify-options.js';
+export type { AwsAccess } from './aws/access.js';
+export type { CreateResourcesOptions, PlannedResources, ResourcesSummary } from './aws/create-resources.js';
 export type { ListEntriesOptions } from './audit/ls.js';
 export type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
 export { defaultStatePath } from './config/conf-path.js';
+export type { ResourceParameters } from './aws/resource-parameters.js';
+export type { ResourceChange, UpdateResourcesOptions } from './aws/update-resources.js';
 export type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
 export type { SettingsInForce } from './config/setting-reader.js';
 export type { ContentSettings, S3Settings, Settings } from './config/settings.js';
@@ -180,4 +186,21 @@ export async function renew(options: RenewOptions): Promise<RenewResult> {
 /** The error that a renewal's result amounts to: DAMAGED, RETENTION_SHORT, or undefined. */
 export async function failureOfRenewal(result: RenewResult): Promise<SysbackupError | undefined> {
   return (await import('./audit/renew.js')).failureOfRenewal(result);
+}
+
+/** What {@link createResources} would send: the template and the parameters. Sends nothing. */
+export async function planResources(
+  options: Pick<CreateResourcesOptions, 'stackName' | 'parameters'>,
+): Promise<PlannedResources> {
+  return (await import('./aws/create-resources.js')).planResources(options);
+}
+
+/** Makes a bucket that locks, and roles and groups, in AWS, and waits for them. */
+export async function createResources(options: CreateResourcesOptions): Promise<ResourcesSummary> {
+  return (await import('./aws/create-resources.js')).createResources(options);
+}
+
+/** Brings those to this version's template and to other parameters, after asking. */
+export async function updateResources(options: UpdateResourcesOptions): Promise<ResourcesSummary> {
+  return (await import('./aws/update-resources.js')).updateResources(options);
 }
