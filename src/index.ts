@@ -66,6 +66,7 @@ export type { AwsAccess } from './aws/access.js';
 export type { CreateResourcesOptions, PlannedResources, ResourcesSummary } from './aws/create-resources.js';
 export type { ListEntriesOptions } from './audit/ls.js';
 export type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
+export { defaultStatePath } from './config/conf-path.js';
 export type { ResourceParameters } from './aws/resource-parameters.js';
 export type { ResourceChange, UpdateResourcesOptions } from './aws/update-resources.js';
 export type { LoadedSettings, LoadSettingsOptions } from './config/load.js';

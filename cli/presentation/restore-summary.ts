@@ -52,7 +52,8 @@ function restoredPaths(files: RestoreSummary | undefined): number {
 
 function fileLines(files: RestoreSummary & { target: string }): string[] {
   const { backup, run, dryRun, selected, done, failed, bytes, requests, problemCounts, target } = files;
-  const title = dryRun ? 'dry run, nothing was written' : `restored to ${target}`;
+  const where = target === '/' ? 'to where it came from' : `to ${target}`;
+  const title = dryRun ? 'dry run, nothing was written' : `restored ${where}`;
   const rows: [string, string][] = [
     [
       'selected',

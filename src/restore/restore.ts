@@ -14,7 +14,7 @@ import { Folders } from './folders.js';
 import { MetadataSetter } from './metadata.js';
 import type { RestoreOptions, RestoreSummary } from './options.js';
 import { RestoreReport } from './report.js';
-import { pathSelector } from './select.js';
+import { isPathEntry, pathSelector, Selection } from './select.js';
 import { StopCause } from './stop-cause.js';
 import { restoreSymlink, type SymlinkWork } from './symlinks.js';
 import { TargetFolders } from './target-folders.js';
@@ -38,7 +38,7 @@ const PATH_MAX = 4096;
  */
 export async function restore(options: RestoreOptions): Promise<RestoreSummary> {
   const { store, run, spoolFolder, signal, onEvent, dryRun = false } = options;
-  onEvent?.({ type: 'phase', phase: 'restore' });
+  onEvent?.({ type: 'phase', phase: 'prepare' });
   const select = pathSelector(options.include, options.exclude);
   const spool = await mkdtemp(join(spoolFolder, 'restore-')).catch((error: unknown) => {
     throw new SysbackupError('SYSTEM', `cannot make a folder in ${spoolFolder}: ${messageOf(error)}`, {
@@ -46,22 +46,16 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
       cause: error,
     });
   });
-  const total = { entries: 0, bytes: 0 };
-  const count = (lines: readonly ManifestLine[]): void => {
-    for (const line of lines) {
-      if (!isPathEntry(line) || !select(entryPath(line))) continue;
-      total.entries += 1;
-      if (line.typ === 'f') total.bytes += line.size;
-    }
-  };
+  const selection = new Selection(select, onEvent);
   try {
-    const manifest = await fetchManifest(store, run, spool, { onLines: count, signal });
+    const manifest = await fetchManifest(store, run, spool, { onLines: selection.count, signal });
+    onEvent?.({ type: 'phase', phase: 'restore' });
     const target = pathFromText(resolve(options.target));
     const tree = TargetFolders.open(target, !dryRun);
     const root = dryRun ? undefined : tree?.hold(pathFromText('/'));
     const unfinished = root && 'dir' in root ? Unfinished.open(root.dir, spoolFolder) : undefined;
     try {
-      const report = new RestoreReport(options, total);
+      const report = new RestoreReport(options, selection);
       const work = new Restoration(options, { tree, target, spool, report, select, unfinished });
       await work.restoreAll(manifest);
       return summaryOf(manifest, report, work.requests, dryRun);
@@ -216,10 +210,6 @@ class Restoration {
     held?.release();
     report.passed(0);
   }
-}
-
-function isPathEntry(line: ManifestLine): line is FileSystemEntry {
-  return line.typ === 'd' || line.typ === 'l' || line.typ === 'f';
 }
 
 function isSafe(path: BytePath): boolean {
