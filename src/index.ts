@@ -21,7 +21,7 @@ import type { ResolveRunOptions } from './manifest/resolve-run.js';
 import type { ReadManifestOptions } from './manifest/reader.js';
 import type { StoredRun } from './manifest/runs.js';
 import type { ManifestEntry, ManifestLine } from './manifest/types.js';
-import type { RestoreOptions, RestoreSummary } from './restore/options.js';
+import type { RestoreOptions, RestoreSummary, RestoreToTarOptions } from './restore/options.js';
 import type { RestoreSnapshotsOptions, RestoreSnapshotsSummary } from './restore/snapshots.js';
 import type { FindExecutablesOptions, FoundExecutables } from './sources/executables.js';
 import type { ObjectStore } from './store/port.js';
@@ -75,7 +75,13 @@ export type { ResolveRunOptions } from './manifest/resolve-run.js';
 export type { StoredRun } from './manifest/runs.js';
 export { entryPath, linkTarget } from './manifest/paths.js';
 export type * from './manifest/types.js';
-export type { Overwrite, PathAction, RestoreOptions, RestoreSummary } from './restore/options.js';
+export type {
+  Overwrite,
+  PathAction,
+  RestoreOptions,
+  RestoreSummary,
+  RestoreToTarOptions,
+} from './restore/options.js';
 export type {
   RestoredSnapshot,
   RestoreSnapshotsOptions,
@@ -153,6 +159,11 @@ export async function openContent(options: OpenContentOptions): Promise<OpenedCo
 /** Brings files back, below a target folder and nowhere else. */
 export async function restore(options: RestoreOptions): Promise<RestoreSummary> {
   return (await import('./restore/restore.js')).restore(options);
+}
+
+/** Writes files as a tar in the pax format. */
+export async function restoreToTar(options: RestoreToTarOptions): Promise<RestoreSummary> {
+  return (await import('./restore/tar.js')).restoreToTar(options);
 }
 
 /** Fetches a run's snapshots into a folder. */

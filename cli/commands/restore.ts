@@ -3,11 +3,13 @@ import type { Command } from 'commander';
 import {
   type EventListener,
   type ObjectStore,
+  type RestoreSummary,
   type StoredRun,
   SysbackupError,
   resolveRun,
   restore,
   restoreSnapshots,
+  restoreToTar,
 } from '../../src/index.js';
 import { EventPresenter } from '../presentation/event-presenter.js';
 import { PathActionPresenter } from '../presentation/path-actions.js';
@@ -20,6 +22,7 @@ import {
 import { tellRun } from '../presentation/which-run.js';
 import { mayRestoreInPlace } from '../restore/ask-in-place.js';
 import { addRestoreOptions, checkFlags, filesTo, type RestoreFlags } from '../restore/flags.js';
+import { withTarFile } from '../restore/tar-file.js';
 import type { Session } from '../session.js';
 import { spoolFolder } from '../spool-folder.js';
 import { chooseStore, withStore } from '../store.js';
@@ -36,6 +39,7 @@ Examples:
   s3-sysbackup restore --target /tmp/back
   s3-sysbackup restore --include /etc/nginx
   s3-sysbackup restore web1-backup --bucket my-backups --target /tmp/web1 --include /etc --exclude '*.bak'
+  s3-sysbackup restore --to-tar - | ssh web1 tar --acls --xattrs --xattrs-include='*' -xpf - -C /
   s3-sysbackup restore 20261120T121033Z-1f2e3d4c --snapshots /tmp/dumps
 `;
 
@@ -60,6 +64,9 @@ export async function run(command: Command, session: Session): Promise<number> {
       const lines = restoreSummary(restored);
       for (const line of lines) session.fileLog.write('info', line);
       if (session.globals.json === true) session.output.json(jsonOfRestore(restored));
+      // Standard output has the tar.
+      else if (flags.toTar === '-' && flags.dryRun !== true)
+        for (const line of lines) session.screen.line(line);
       else for (const line of lines) session.output.line(line);
       return exitCodeOfRestore(restored);
     });
@@ -84,7 +91,8 @@ async function restoreRun(work: Work): Promise<Restored> {
   const common = { store, run, spoolFolder: spool, onEvent, signal };
   const restored: Restored = {};
   const to = filesTo(flags);
-  if (to !== undefined) {
+  if (to === 'tar') restored.tar = await toTar(work);
+  else if (to !== undefined) {
     const target = to === 'target' ? resolve(workingFolder, flags.target ?? '') : '/';
     const { include, exclude, overwrite, checksum, dryRun } = flags;
     const options = { ...common, target, include, exclude, overwrite, checksum, dryRun };
@@ -99,4 +107,33 @@ async function restoreRun(work: Work): Promise<Restored> {
     restored.snapshots = { ...(await restoreSnapshots({ ...common, into })), into };
   }
   return restored;
+}
+
+async function toTar({
+  session,
+  flags,
+  store,
+  chosen,
+  spool,
+  onEvent,
+}: Work): Promise<NonNullable<Restored['tar']>> {
+  const { include, exclude, dryRun, toTar: name = '-' } = flags;
+  const actions = new PathActionPresenter(session, dryRun === true);
+  const run = { key: chosen.key, version: chosen.version };
+  const common = {
+    store,
+    run,
+    spoolFolder: spool,
+    onEvent,
+    signal: session.signal,
+    include,
+    exclude,
+    dryRun,
+  };
+  const write = async (write: (bytes: Uint8Array) => Promise<void>): Promise<RestoreSummary> =>
+    await restoreToTar({ ...common, onPath: actions.show, write });
+  if (dryRun === true) return { ...(await write(async () => undefined)), file: name };
+  if (name === '-') return { ...(await write((bytes) => session.output.bytes(bytes))), file: undefined };
+  const path = resolve(session.workingFolder, name);
+  return { ...(await withTarFile(path, write)), file: path };
 }

@@ -5,22 +5,28 @@ import { countOf, formatBytes, formatCount } from './quantities.js';
 /** What a restore did: files, snapshots or both, each with the folder they went to. */
 export interface Restored {
   files?: RestoreSummary & { target: string };
+  /** `file` is undefined where it went to standard output. */
+  tar?: RestoreSummary & { file: string | undefined };
   snapshots?: RestoreSnapshotsSummary & { into: string };
 }
 
-export function restoreSummary({ files, snapshots }: Restored): string[] {
+export function restoreSummary({ files, tar, snapshots }: Restored): string[] {
   const lines: string[] = [];
-  if (files !== undefined) lines.push(...fileLines(files));
+  if (files !== undefined)
+    lines.push(...fileLines(files, files.target === '/' ? 'to where it came from' : `to ${files.target}`));
+  if (tar !== undefined)
+    lines.push(...fileLines(tar, `as a tar${tar.file === undefined ? '' : ` to ${tar.file}`}`));
   if (snapshots !== undefined) lines.push(...snapshotLines(snapshots));
   return lines.map(printable);
 }
 
 /** The last line of `--json`. */
-export function jsonOfRestore({ files, snapshots }: Restored): object {
+export function jsonOfRestore({ files, tar, snapshots }: Restored): object {
   return {
     type: 'summary',
     // Each problem was a line of its own, and is not repeated.
     ...(files === undefined ? {} : { ...files, problems: undefined }),
+    ...(tar === undefined ? {} : { ...tar, problems: undefined }),
     ...(snapshots === undefined
       ? {}
       : {
@@ -34,7 +40,8 @@ export function jsonOfRestore({ files, snapshots }: Restored): object {
 }
 
 /** 0: all; 3: some paths or snapshots were not restored; 1: nothing was. */
-export function exitCodeOfRestore({ files, snapshots }: Restored): number {
+export function exitCodeOfRestore({ files: toFolder, tar, snapshots }: Restored): number {
+  const files = toFolder ?? tar;
   const done = restoredPaths(files) + (snapshots?.restored.length ?? 0);
   if (done === 0) return 1;
   const missing =
@@ -50,9 +57,8 @@ function restoredPaths(files: RestoreSummary | undefined): number {
   return Math.max(0, d + l + f - files.failed);
 }
 
-function fileLines(files: RestoreSummary & { target: string }): string[] {
-  const { backup, run, dryRun, selected, done, failed, bytes, requests, problemCounts, target } = files;
-  const where = target === '/' ? 'to where it came from' : `to ${target}`;
+function fileLines(files: RestoreSummary, where: string): string[] {
+  const { backup, run, dryRun, selected, done, failed, bytes, requests, problemCounts } = files;
   const title = dryRun ? 'dry run, nothing was written' : `restored ${where}`;
   const rows: [string, string][] = [
     [

@@ -6,6 +6,7 @@ import { type StoreFlags, addStoreOptions } from '../store-flags.js';
 
 export interface RestoreFlags extends StoreFlags {
   target?: string;
+  toTar?: string;
   snapshots?: string;
   include?: string[];
   exclude?: string[];
@@ -17,7 +18,7 @@ export interface RestoreFlags extends StoreFlags {
 }
 
 /** Where the files go; undefined where only snapshots were asked for. */
-export type FilesTo = 'target' | 'in-place' | undefined;
+export type FilesTo = 'target' | 'tar' | 'in-place' | undefined;
 
 export function addRestoreOptions(command: Command): void {
   command
@@ -26,6 +27,7 @@ export function addRestoreOptions(command: Command): void {
       '--target <dir>',
       'folder to restore the files below (default: where they came from, after asking)',
     )
+    .option('--to-tar <file>', 'write the files as a tar instead (- is standard output)')
     .option('--snapshots <dir>', 'folder to write the snapshots to')
     .option('--include <glob>', 'restore these paths only (repeatable)', collect)
     .option('--exclude <glob>', 'leave these paths out (repeatable)', collect)
@@ -51,7 +53,8 @@ export function addRestoreOptions(command: Command): void {
   addStoreOptions(command);
 }
 
-export function filesTo({ target, snapshots }: RestoreFlags): FilesTo {
+export function filesTo({ target, toTar, snapshots }: RestoreFlags): FilesTo {
+  if (toTar !== undefined) return 'tar';
   if (target !== undefined) return 'target';
   return snapshots === undefined ? 'in-place' : undefined;
 }
@@ -60,6 +63,7 @@ export function filesTo({ target, snapshots }: RestoreFlags): FilesTo {
 export function checkFlags(flags: RestoreFlags, session: Session): void {
   const { include, exclude, snapshots, dryRun, checksum, overwrite, yes } = flags;
   const to = filesTo(flags);
+  checkTar(flags, session);
   if (to === undefined && (include !== undefined || exclude !== undefined))
     throw new SysbackupError(
       'USAGE',
@@ -72,7 +76,7 @@ export function checkFlags(flags: RestoreFlags, session: Session): void {
     throw new SysbackupError('USAGE', '--dry-run is for files, and --snapshots would write', {
       hint: 'Leave out one or the other.',
     });
-  if (checksum === true && overwrite !== 'if-changed')
+  if (to !== 'tar' && checksum === true && overwrite !== 'if-changed')
     throw new SysbackupError('USAGE', `--checksum has no meaning beside --overwrite ${overwrite}`, {
       hint: 'Leave out one or the other.',
     });
@@ -84,6 +88,24 @@ export function checkFlags(flags: RestoreFlags, session: Session): void {
         hint: 'Give --target DIR to restore below another folder, or --yes to overwrite without being asked.',
       },
     );
+}
+
+function checkTar({ toTar, target, checksum }: RestoreFlags, { globals, output }: Session): void {
+  if (toTar === undefined) return;
+  const other = target === undefined ? (checksum === true ? '--checksum' : undefined) : '--target';
+  if (other !== undefined)
+    throw new SysbackupError('USAGE', `--to-tar has no meaning beside ${other}`, {
+      hint: 'Leave out one or the other.',
+    });
+  if (toTar !== '-') return;
+  if (globals.json === true)
+    throw new SysbackupError('USAGE', '--to-tar - and --json both want standard output', {
+      hint: 'Give --to-tar a file.',
+    });
+  if (output.isTerminal)
+    throw new SysbackupError('USAGE', 'a tar is nothing for a terminal', {
+      hint: 'Redirect standard output, or give --to-tar a file.',
+    });
 }
 
 function collect(value: string, before: string[] | undefined): string[] {
