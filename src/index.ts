@@ -25,6 +25,8 @@ import type { RestoreOptions, RestoreSummary, RestoreToTarOptions } from './rest
 import type { RestoreSnapshotsOptions, RestoreSnapshotsSummary } from './restore/snapshots.js';
 import type { FindExecutablesOptions, FoundExecutables } from './sources/executables.js';
 import type { ObjectStore } from './store/port.js';
+import type { CarryOutOptions } from './system/carry-out.js';
+import type { WriteConfigOptions, WriteConfigSummary } from './system/write-config-options.js';
 
 export { errnoOf, type ErrorCode, messageOf, SysbackupError, type SysbackupErrorOptions } from './errors.js';
 export type {
@@ -94,6 +96,15 @@ export type {
   SkippedFile,
 } from './sources/executables.js';
 export type * from './store/port.js';
+export type { CarryOutOptions } from './system/carry-out.js';
+export type { PasswordSource } from './system/ccrypt.js';
+export { describeStep, formatSteps, type Step } from './system/steps.js';
+export type {
+  WantedCredentials,
+  WantedUnits,
+  WriteConfigOptions,
+  WriteConfigSummary,
+} from './system/write-config-options.js';
 
 /** Reads and validates `<confDir>/conf`. Throws CONFIG with file, line, setting and what is allowed. */
 export async function loadSettings(options: LoadSettingsOptions): Promise<LoadedSettings> {
@@ -214,4 +225,15 @@ export async function createResources(options: CreateResourcesOptions): Promise<
 /** Brings those to this version's template and to other parameters, after asking. */
 export async function updateResources(options: UpdateResourcesOptions): Promise<ResourcesSummary> {
   return (await import('./aws/update-resources.js')).updateResources(options);
+}
+
+/** Makes this machine one that backs up: conf, credentials, examples, units, all or nothing. */
+export async function writeConfig(options: WriteConfigOptions): Promise<WriteConfigSummary> {
+  return (await import('./system/write-config.js')).writeConfig(options);
+}
+
+/** Carries out what {@link writeConfig} handed over to a process with more rights, all or nothing. */
+export async function carryOutPlan(plan: string, options: CarryOutOptions): Promise<void> {
+  const { parseSteps } = await import('./system/steps.js');
+  await (await import('./system/carry-out.js')).carryOut(parseSteps(plan), options);
 }

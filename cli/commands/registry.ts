@@ -74,4 +74,9 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'bring those to this version, or change them',
     load: () => import('./update-resources.js'),
   },
+  {
+    name: 'write-config',
+    summary: 'make this machine one that backs up: conf, credentials, timer',
+    load: () => import('./write-config.js'),
+  },
 ];
