@@ -9,12 +9,14 @@ import type { ListBackupsOptions, ListedBackup } from './audit/list.js';
 import type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
 import type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
 import type { Settings } from './config/settings.js';
+import type { Problem } from './events.js';
 import type { ResolveRunOptions } from './manifest/resolve-run.js';
 import type { ReadManifestOptions } from './manifest/reader.js';
 import type { StoredRun } from './manifest/runs.js';
 import type { ManifestLine } from './manifest/types.js';
 import type { RestoreOptions, RestoreSummary, RestoreToTarOptions } from './restore/options.js';
 import type { RestoreSnapshotsOptions, RestoreSnapshotsSummary } from './restore/snapshots.js';
+import type { RunRestoreThroughOptions } from './restore/run-through.js';
 import type { FindExecutablesOptions, FoundExecutables } from './sources/executables.js';
 import type { ObjectStore } from './store/port.js';
 
@@ -49,6 +51,7 @@ export type {
   RestoreSummary,
   RestoreToTarOptions,
 } from './restore/options.js';
+export type { RunRestoreThroughOptions } from './restore/run-through.js';
 export type {
   RestoredSnapshot,
   RestoreSnapshotsOptions,
@@ -116,6 +119,11 @@ export async function restoreToTar(options: RestoreToTarOptions): Promise<Restor
 /** Fetches a run's snapshots into a folder. */
 export async function restoreSnapshots(options: RestoreSnapshotsOptions): Promise<RestoreSnapshotsSummary> {
   return (await import('./restore/snapshots.js')).restoreSnapshots(options);
+}
+
+/** Runs the command that a restored snapshot asks for: for a person who has seen it and asked for it. */
+export async function runRestoreThrough(options: RunRestoreThroughOptions): Promise<Problem | undefined> {
+  return (await import('./restore/run-through.js')).runRestoreThrough(options);
 }
 
 /** The pickers or snapshotters in a folder that would run, and what would be passed over and why. */
