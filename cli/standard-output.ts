@@ -31,6 +31,19 @@ export class StandardOutput {
     if (!this.#closed) this.#stream.write(text);
   }
 
+  /** Whether nobody reads any more: a listing may end. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Writes, and resolves when it has gone out and the bytes are no longer needed: for output of any length. */
+  async send(data: string | Uint8Array): Promise<void> {
+    if (this.#closed) return;
+    await new Promise<void>((resolve) => {
+      this.#stream.write(data, () => resolve());
+    });
+  }
+
   /** Whether a person would see what is written. */
   get isTerminal(): boolean {
     return this.#stream.isTTY === true;

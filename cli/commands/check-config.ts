@@ -7,6 +7,7 @@ import {
   type SettingsInForce,
   SysbackupError,
   findExecutables,
+  storageClassWarnings,
 } from '../../src/index.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { formatTable } from '../presentation/table.js';
@@ -43,6 +44,8 @@ export function define(command: Command): void {
 export async function run(command: Command, session: Session): Promise<number> {
   const onEvent = eventLogger(session.log);
   const { settings, values } = await configured(session, onEvent);
+  for (const message of await storageClassWarnings(settings))
+    onEvent({ type: 'log', level: 'warning', message });
   const shown: SettingsInForce = { ...values };
   for (const folder of ['pickers.d', 'snapshots.d']) {
     shown[folder] = await executablesIn(join(settings.confDir, folder), session.user.uid);
@@ -76,8 +79,8 @@ async function tryStore(
   // As an archive would open it.
   return await withStore(session, destination, { create: true, onEvent }, async ({ store }) => {
     const { objectLock, versioning } = await store.capabilities();
-    // A listing needs rights of its own, and every run begins with one.
-    await store.list({ prefix: 'manifests/', limit: 1 });
+    // A listing needs rights of its own, and every run begins with this one. They may be for no other prefix.
+    await store.list({ prefix: `manifests/${settings.backupName}/`, limit: 1 });
     const mustLock = destination.kind === 'directory' || destination.s3.requireObjectLock;
     if (mustLock && !(objectLock && versioning))
       throw new SysbackupError(

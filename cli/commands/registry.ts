@@ -30,13 +30,53 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./list.js'),
   },
   {
+    name: 'ls',
+    summary: 'list what is in a run',
+    load: () => import('./ls.js'),
+  },
+  {
+    name: 'diff',
+    summary: 'show what changed from one run to another',
+    load: () => import('./diff.js'),
+  },
+  {
+    name: 'cat',
+    summary: "print one file's or snapshot's content",
+    load: () => import('./cat.js'),
+  },
+  {
     name: 'restore',
     summary: 'bring files and snapshots of a run back',
     load: () => import('./restore.js'),
   },
   {
+    name: 'verify',
+    summary: 'check that everything is there and locked, and unharmed',
+    load: () => import('./verify.js'),
+  },
+  {
+    name: 'renew',
+    summary: 'move out the locks of all backups that must stay',
+    load: () => import('./renew.js'),
+  },
+  {
     name: 'check-config',
     summary: 'show the settings in force, and what would run',
     load: () => import('./check-config.js'),
+  },
+  {
+    name: 'create-resources',
+    summary: 'make a bucket that locks, and roles, in AWS',
+    load: () => import('./create-resources.js'),
+  },
+  {
+    name: 'update-resources',
+    summary: 'bring those to this version, or change them',
+    load: () => import('./update-resources.js'),
+  },
+  {
+    name: 'write-config',
+    summary: 'make this machine one that backs up: conf, credentials, timer',
+    load: () => import('./write-config.js'),
   },
 ];

@@ -13,13 +13,13 @@ import {
 } from '../../src/index.js';
 import { EventPresenter } from '../presentation/event-presenter.js';
 import { PathActionPresenter } from '../presentation/path-actions.js';
-import { formatTime } from '../presentation/quantities.js';
 import {
   type Restored,
   exitCodeOfRestore,
   jsonOfRestore,
   restoreSummary,
 } from '../presentation/restore-summary.js';
+import { tellRun } from '../presentation/which-run.js';
 import { mayRestoreInPlace } from '../restore/ask-in-place.js';
 import { addRestoreOptions, checkFlags, filesTo, type RestoreFlags } from '../restore/flags.js';
 import { restoreThrough } from '../restore/through.js';
@@ -59,7 +59,7 @@ export async function run(command: Command, session: Session): Promise<number> {
     const { destination, backup, statePath } = await chooseStore(session, flags, onEvent);
     return await withStore(session, destination, { onEvent }, async ({ store }) => {
       const chosen = await resolveRun(store, command.processedArgs[0] as string, { backup, onEvent });
-      sayWhich(chosen, onEvent);
+      tellRun(chosen, onEvent);
       const spool = spoolFolder(session, statePath);
       const restored = await restoreRun({ session, flags, store, chosen, spool, onEvent });
       presenter.finish();
@@ -75,13 +75,6 @@ export async function run(command: Command, session: Session): Promise<number> {
   } finally {
     presenter.finish();
   }
-}
-
-/** Nobody shall find out afterwards which run "latest" was. */
-function sayWhich({ backup, run, time, outcome }: StoredRun, onEvent: EventListener): void {
-  const message = `run ${run} of ${backup}, ${formatTime(time)}, ${outcome}`;
-  const more = outcome === 'complete' ? '' : ': some of what should be in it is not';
-  onEvent({ type: 'log', level: outcome === 'complete' ? 'info' : 'warning', message: message + more });
 }
 
 interface Work {

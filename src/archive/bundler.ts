@@ -12,10 +12,12 @@ export interface BundlerOptions {
   journal: Journal;
   locks: LockDates;
   onEvent: EventListener;
+  /** Awaited after each PUT. */
+  afterPut: () => Promise<void>;
   storageClass?: string;
   /** Bytes of a bundle: it is sent when it has so many. Default a little under 32 MiB. */
   maxBytes?: number;
-  /** Members at most: entries that wait for their bundle are memory too. Default 8192. */
+  /** Members at most. Default {@link MAX_MEMBERS}. */
   maxMembers?: number;
 }
 
@@ -38,7 +40,8 @@ interface Waiting {
 }
 
 const MAX_BYTES = (32 << 20) - (64 << 10);
-const MAX_MEMBERS = 8192;
+/** Members of a bundle: entries that wait for it are memory too. */
+export const MAX_MEMBERS = 4096;
 const READY = Promise.resolve();
 
 /** Collects small contents and stores them together. One bundle fills while the one before is on its way. */
@@ -123,10 +126,12 @@ export class Bundler {
     this.stored.objects++;
     this.stored.bytes += body.size;
     onEvent({ type: 'stored', key, version, size: body.size, until });
-    return members.map(({ sha: of, enc, off, len }) => {
+    const rows = members.map(({ sha: of, enc, off, len }) => {
       const row = table.setMember(of, 0, { bundle, off, len, enc });
       table.markUsed(row);
       return row;
     });
+    await this.#options.afterPut();
+    return rows;
   }
 }

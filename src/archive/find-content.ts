@@ -1,6 +1,7 @@
 import { isFrozen } from '../config/storage-class.js';
 import { contentKey } from '../manifest/keys.js';
-import type { ListedVersion, ObjectStore } from '../store/port.js';
+import { listAll, type ListedVersion, type ObjectStore } from '../store/port.js';
+import { ListedContent } from './listed-content.js';
 
 /** What this machine would store: what a version must be to be used in its place. */
 interface Wanted {
@@ -8,8 +9,6 @@ interface Wanted {
   md5: string;
 }
 
-/** Rows on a page of a listing, as S3 bounds it. */
-const PAGE = 1000;
 /** Without the first page of everything nobody knows how much there is; so many single questions come before it. */
 const QUESTIONS_FIRST = 4;
 
@@ -29,7 +28,8 @@ export class ContentFinder {
   #questions = 0;
   /** Pages that all of `content/` takes; undefined until the first page has told the density. */
   #pages: number | undefined;
-  #pass: Promise<Map<string, ListedVersion[]>> | undefined;
+  #measuring: Promise<void> | undefined;
+  #pass: Promise<ListedContent> | undefined;
 
   /**
    * @param enabled false: nothing is ever found (`share = no`, and a store known to be empty)
@@ -42,24 +42,20 @@ export class ContentFinder {
   }
 
   /** The version id of an identical version, the oldest first; undefined where there is none. */
-  async find(shaHex: string, wanted: Wanted): Promise<string | undefined> {
+  async find(shaHex: string, { bytes, md5 }: Wanted): Promise<string | undefined> {
     if (!this.#enabled) return undefined;
-    const versions = await this.#versions(shaHex);
-    return versions.findLast((each) => matches(each, wanted, this.#storageClass))?.version;
+    const listed = await this.#listedFor(shaHex);
+    return listed.find(shaHex, bytes.length, md5);
   }
 
-  async #versions(shaHex: string): Promise<ListedVersion[]> {
+  async #listedFor(shaHex: string): Promise<ListedContent> {
     if (this.#pass === undefined && this.#questions >= QUESTIONS_FIRST) await this.#measure();
     if (this.#pass === undefined && this.#questions >= (this.#pages ?? Infinity))
       this.#pass = this.#listAll();
-    if (this.#pass !== undefined) return (await this.#pass).get(shaHex) ?? [];
+    if (this.#pass !== undefined) return await this.#pass;
     this.#questions++;
-    const key = contentKey(shaHex);
-    const page = await this.#store.list({ prefix: key });
-    return page.versions.filter((each) => each.key === key);
+    return this.#take((await this.#store.list({ prefix: contentKey(shaHex) })).versions);
   }
-
-  #measuring: Promise<void> | undefined;
 
   /** The first page tells how dense the keys lie: they are hashes, so as dense everywhere. */
   #measure(): Promise<void> {
@@ -67,7 +63,7 @@ export class ContentFinder {
       const page = await this.#store.list({ prefix: 'content/' });
       const last = page.versions.at(-1)?.key;
       if (page.next === undefined || last === undefined) {
-        this.#pass = Promise.resolve(byKey(page.versions));
+        this.#pass = Promise.resolve(this.#take(page.versions));
         return;
       }
       const share = Number.parseInt(last.slice('content/'.length, 'content/'.length + 8), 16) / 2 ** 32;
@@ -76,42 +72,18 @@ export class ContentFinder {
     return this.#measuring;
   }
 
-  async #listAll(): Promise<Map<string, ListedVersion[]>> {
-    const all = new Map<string, ListedVersion[]>();
-    let continuation: string | undefined;
-    do {
-      const page = await this.#store.list({
-        prefix: 'content/',
-        limit: PAGE,
-        ...(continuation === undefined ? {} : { continuation }),
-      });
-      byKey(page.versions, all);
-      continuation = page.next;
-    } while (continuation !== undefined);
+  async #listAll(): Promise<ListedContent> {
+    const all = new ListedContent();
+    for await (const version of listAll(this.#store, { prefix: 'content/' })) this.#take([version], all);
     return all;
   }
-}
 
-function byKey(versions: readonly ListedVersion[], into = new Map<string, ListedVersion[]>()) {
-  for (const version of versions) {
-    const hex = version.key.slice('content/'.length);
-    const same = into.get(hex);
-    if (same === undefined) into.set(hex, [version]);
-    else same.push(version);
+  #take(versions: readonly ListedVersion[], into = new ListedContent()): ListedContent {
+    for (const version of versions) {
+      const { storageClass } = version;
+      const isOwn = storageClass === undefined || storageClass === this.#storageClass;
+      if (isOwn || !isFrozen(storageClass)) into.add(version);
+    }
+    return into;
   }
-  return into;
-}
-
-const MD5_ETAG = /^[0-9a-f]{32}$/;
-
-function matches(version: ListedVersion, wanted: Wanted, ownClass: string | undefined): boolean {
-  const { storageClass } = version;
-  return (
-    !version.deleteMarker &&
-    (storageClass === undefined || storageClass === ownClass || !isFrozen(storageClass)) &&
-    version.size === wanted.bytes.length &&
-    version.etag !== undefined &&
-    MD5_ETAG.test(version.etag) &&
-    version.etag === wanted.md5
-  );
 }

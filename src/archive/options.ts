@@ -22,6 +22,8 @@ export interface ArchiveOptions {
   signal?: AbortSignal;
   /** Only look: nothing is read, stored or remembered. */
   dryRun?: boolean;
+  /** Bytes that one PUT takes: longer snapshots are stored as blocks. Default 5 GiB, the limit of S3. */
+  putLimit?: number;
   /** Worker threads that read and compress. Default: one per processor. 0: none. */
   workers?: number;
 }

@@ -4,7 +4,7 @@ import { hashFile } from '../content/hash-file.js';
 import { throwIfAborted } from '../errors.js';
 import { pathFromText } from '../files/byte-path.js';
 import { snapshotKey } from '../manifest/keys.js';
-import type { DataRef, ObjectRef, SnapshotEntry } from '../manifest/types.js';
+import type { ObjectRef, SnapshotEntry } from '../manifest/types.js';
 import { findExecutables } from '../sources/executables.js';
 import { snapshotKeySegment } from '../sources/snapshot-key.js';
 import { runSnapshotter, type SnapshotTaken } from '../sources/snapshotters.js';
@@ -16,9 +16,9 @@ import type { Workshop } from './workshop.js';
 const PUT_LIMIT = 5 * 2 ** 30;
 
 /** Takes and stores one snapshot after the other: each may need all the room there is for its spool. */
-export async function takeSnapshots(workshop: Workshop, putLimit = PUT_LIMIT): Promise<SnapshotEntry[]> {
+export async function takeSnapshots(workshop: Workshop): Promise<SnapshotEntry[]> {
   const { options, state, recalled, problems, onEvent } = workshop.start;
-  const { settings, env, uid, signal } = options;
+  const { settings, env, uid, signal, putLimit = PUT_LIMIT } = options;
   const { timeout } = settings.programs;
   const { executables } = await findExecutables(join(settings.confDir, 'snapshots.d'), { uid });
   const entries: SnapshotEntry[] = [];
@@ -46,13 +46,13 @@ export async function takeSnapshots(workshop: Workshop, putLimit = PUT_LIMIT): P
 async function store(taken: SnapshotTaken, workshop: Workshop, putLimit: number): Promise<SnapshotEntry> {
   const hashes = await hashFile(taken.path, workshop.start.options.signal);
   const { name, description, restoreThrough } = taken;
-  const dat = await (hashes.size > putLimit
+  const stored = await (hashes.size > putLimit
     ? storeAsBlocks(taken, hashes.sha, workshop)
     : storeWhole(taken, hashes, workshop));
   return {
     typ: 's',
     name,
-    dat,
+    ...stored,
     sha: Buffer.from(hashes.sha).toString('hex'),
     size: hashes.size,
     ...(description === undefined ? {} : { description }),
@@ -64,23 +64,27 @@ async function storeWhole(
   taken: SnapshotTaken,
   { sha, md5, size }: { sha: Uint8Array; md5: string; size: number },
   workshop: Workshop,
-): Promise<DataRef> {
+): Promise<Pick<SnapshotEntry, 'dat' | 'index'>> {
   const pieces = [{ path: taken.path, start: 0, end: size }];
-  return await putSnapshot(taken, sha, { pieces, md5, size }, workshop);
+  return { dat: await putSnapshot(taken, sha, { pieces, md5, size }, workshop) };
 }
 
 /** Above the limit of one PUT: content blocks, and under the snapshot's key a small JSON that names them. */
-async function storeAsBlocks(taken: SnapshotTaken, sha: Uint8Array, workshop: Workshop): Promise<DataRef> {
+async function storeAsBlocks(
+  taken: SnapshotTaken,
+  sha: Uint8Array,
+  workshop: Workshop,
+): Promise<Pick<SnapshotEntry, 'dat' | 'index'>> {
   const blocks = workshop.rows.collect();
   await workshop.pool.read(pathFromText(taken.path), {
     block: (block) => blocks.add(block),
     restart: () => blocks.clear(),
   });
   const { dat } = await blocks.settle();
-  const index = Buffer.from(`${JSON.stringify({ format: 2, sha: Buffer.from(sha).toString('hex'), dat })}\n`);
-  const md5 = createHash('md5').update(index).digest('hex');
-  await putSnapshot(taken, sha, { bytes: index, md5, size: index.length }, workshop);
-  return dat;
+  const json = Buffer.from(`${JSON.stringify({ format: 2, sha: Buffer.from(sha).toString('hex'), dat })}\n`);
+  const md5 = createHash('md5').update(json).digest('hex');
+  const index = await putSnapshot(taken, sha, { bytes: json, md5, size: json.length }, workshop);
+  return { dat, index };
 }
 
 async function putSnapshot(

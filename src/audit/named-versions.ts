@@ -8,6 +8,8 @@ const BUNDLES = 'bundles/';
 export interface Reference {
   version: NamedVersion;
   size: number;
+  /** Where it begins, of a part of a bundle. */
+  off?: number;
 }
 
 /**
@@ -17,13 +19,18 @@ export interface Reference {
 export function referencesOf(line: ManifestLine): Reference[] {
   if ((line.typ !== 'f' && line.typ !== 's') || line.dat === null) return [];
   const { dat, sha, size } = line;
-  if (Array.isArray(dat)) return dat.map((block) => referenceOf(block, block.size, undefined));
+  if (Array.isArray(dat)) {
+    const blocks = dat.map((block) => referenceOf(block, block.size, undefined));
+    if (line.typ === 'f' || line.index === undefined) return blocks;
+    return [...blocks, referenceOf(line.index, 0, undefined)];
+  }
   return [referenceOf(dat, size, sha)];
 }
 
 function referenceOf(ref: ObjectRef | BlockRef, size: number, sha: string | undefined): Reference {
   const { key, ver, enc } = ref;
-  if (ref.off !== undefined || key.startsWith(BUNDLES)) return { version: { key, ver }, size: 0 };
+  if (ref.off !== undefined) return { version: { key, ver }, size: 0, off: ref.off };
+  if (key.startsWith(BUNDLES)) return { version: { key, ver }, size: 0 };
   if (key.startsWith(CONTENT)) return { version: { key, ver, enc }, size };
   return { version: { key, ver, enc, sha }, size };
 }

@@ -30,6 +30,8 @@ const LOCKS_AT_ONCE = 16;
 const READS_AT_ONCE = 8;
 const PROGRESS_ROWS = 500;
 const MAX_SECONDS = 0xffff_ffff;
+const STORE_FAILS: ReadonlySet<string> = new Set(['ACCESS_DENIED', 'STORE_FAILED']);
+const ONE_RUN_FAILS: ReadonlySet<string> = new Set(['DAMAGED', 'NOT_FOUND', ...STORE_FAILS]);
 
 /**
  * Whether runs are still what was stored: their manifests are read and checked, every version they name is looked
@@ -96,6 +98,8 @@ class Verification {
   readonly #runs: { received: number; verified: VerifiedRun }[] = [];
   readonly #checked: VerifyResult['checked'] = { existence: 0, locks: 0, data: 0, bytes: 0 };
   #total = { rows: 0, bytes: 0 };
+  /** The first failure of the store to give a manifest: one run's own as long as others can be read. */
+  #failure: SysbackupError | undefined;
   #done = 0;
   #said = 0;
 
@@ -110,6 +114,8 @@ class Verification {
       const number = this.#shortest.add(backup);
       for (const run of runs) if (run.backup === backup) await this.#readManifest(run, number, now);
     }
+    if (this.#failure && this.#runs.every(({ verified }) => verified.state === 'damaged'))
+      throw this.#failure;
   }
 
   async #readManifest(stored: StoredRun, backup: number, now: number): Promise<void> {
@@ -144,7 +150,8 @@ class Verification {
         }
       }
     } catch (error) {
-      if (!(error instanceof SysbackupError) || !['DAMAGED', 'NOT_FOUND'].includes(error.code)) throw error;
+      if (!(error instanceof SysbackupError) || !ONE_RUN_FAILS.has(error.code)) throw error;
+      if (STORE_FAILS.has(error.code)) this.#failure ??= error;
       verified.state = 'damaged';
       const message = error.message;
       this.#findings.add({ kind: 'manifest', key, version, message, paths: [], pathCount: 0 });
@@ -202,7 +209,7 @@ class Verification {
       signal,
     });
     this.#checked.existence = table.count;
-    const failures = new FailureStreak(['STORE_FAILED']);
+    const failures = new FailureStreak([...STORE_FAILS]);
     await sideBySide(this.#rows(chooseLocks, true), concurrency, (row) => this.#askLock(row, failures));
     await sideBySide(this.#rows(chooseData, false), readsAtOnce, (row) => this.#read(row, failures));
     this.#tell();

@@ -11,7 +11,7 @@ export function nearest(text: string, candidates: Iterable<string>): string[] {
 }
 
 /** Levenshtein's: insertions, deletions and replacements. */
-function distance(a: string, b: string): number {
+export function distance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i += 1) {
     const row = [i];

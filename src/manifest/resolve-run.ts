@@ -1,6 +1,7 @@
 import { SysbackupError } from '../errors.js';
 import type { EventListener } from '../events.js';
 import type { ObjectStore } from '../store/port.js';
+import { StoreError } from '../store/store-error.js';
 import { readFooter } from './footer.js';
 import { parseRunId } from './keys.js';
 import { nearest } from './nearest.js';
@@ -103,6 +104,12 @@ async function newest(
   });
 }
 
+/** Whether it is this one manifest that is wrong, and not the store that fails. */
+function isItsOwn(error: SysbackupError): boolean {
+  if (error.code === 'DAMAGED' || error.code === 'NOT_FOUND') return true;
+  return error instanceof StoreError && error.code === 'STORE_FAILED' && !error.retryable;
+}
+
 async function reasonToPassOver(store: ReadableStore, run: StoredRun): Promise<string | undefined> {
   if (isDatedInTheFuture(run))
     return `it is dated after ${new Date(run.received).toISOString()}, when the store received it`;
@@ -110,7 +117,8 @@ async function reasonToPassOver(store: ReadableStore, run: StoredRun): Promise<s
     const { counts } = await readFooter(store, run.key, run.version, run.size);
     return counts.d + counts.l + counts.f + counts.s === 0 ? 'it holds nothing' : undefined;
   } catch (error) {
-    if (error instanceof SysbackupError && error.code === 'DAMAGED') return error.message;
+    // One that cannot be had may have been stored so on purpose: in a class that must be thawed, under a foreign key.
+    if (error instanceof SysbackupError && isItsOwn(error)) return error.message;
     throw error;
   }
 }

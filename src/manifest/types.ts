@@ -91,6 +91,8 @@ export interface SnapshotEntry {
   dat: DataRef;
   sha: string;
   size: number;
+  /** Of a snapshot in blocks: the object under the snapshot's key, JSON that names them. */
+  index?: ObjectRef;
   description?: string;
   /** Shell command that restores the snapshot from its standard input. */
   restore_through?: string;

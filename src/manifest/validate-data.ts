@@ -26,8 +26,9 @@ function lengthOfBlock(block: unknown): number {
   return size * n;
 }
 
-function validateRef(ref: unknown): Record<string, unknown> {
-  if (!isRecord(ref)) throw new LineFault('has a `dat` that is no object');
+/** Checks a reference to an object. */
+export function validateRef(ref: unknown): Record<string, unknown> {
+  if (!isRecord(ref)) throw new LineFault('has a `dat` or `index` that is no object');
   const { key, ver, enc, off, len } = ref;
   if (typeof key !== 'string' || !isKey(key)) throw new LineFault(`names the key ${shown(key)}`);
   if (typeof ver !== 'string') throw new LineFault(`names the version ${shown(ver)}`);

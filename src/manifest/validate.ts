@@ -13,7 +13,7 @@ import {
 } from './fields.js';
 import { LineFault } from './line-fault.js';
 import { MANIFEST_FORMAT, type ManifestLine } from './types.js';
-import { validateData } from './validate-data.js';
+import { validateData, validateRef } from './validate-data.js';
 
 /**
  * Checks one parsed line against the types of format 2 and returns it, or throws a {@link LineFault}. Written by
@@ -52,6 +52,7 @@ export function validateLine(value: unknown): ManifestLine {
     case 's':
       text(value, 'name');
       validateData(value);
+      if (value['index'] !== undefined) validateRef(value['index']);
       optionalText(value, 'description');
       optionalText(value, 'restore_through');
       break;

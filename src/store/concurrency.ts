@@ -5,6 +5,7 @@ export class Budget {
   readonly #total: number;
   #taken = 0;
   #waiting: { weight: number; go: () => void }[] = [];
+  #head = 0;
 
   constructor(total: number) {
     this.#total = total;
@@ -12,7 +13,7 @@ export class Budget {
 
   /** Runs `work` when there is room for its weight. What is heavier than the whole budget runs alone. */
   async run<T>(weight: number, work: () => Promise<T>): Promise<T> {
-    if (!this.#fits(weight) || this.#waiting.length > 0) {
+    if (!this.#fits(weight) || this.#waiting.length > this.#head) {
       await new Promise<void>((go) => this.#waiting.push({ weight, go }));
     } else {
       this.#taken += weight;
@@ -30,14 +31,17 @@ export class Budget {
   }
 
   #admit(): void {
-    let admitted = 0;
-    for (const { weight, go } of this.#waiting) {
-      if (!this.#fits(weight)) break;
-      this.#taken += weight;
-      admitted++;
-      go();
+    for (let next = this.#waiting[this.#head]; next !== undefined && this.#fits(next.weight); ) {
+      this.#taken += next.weight;
+      this.#head++;
+      next.go();
+      next = this.#waiting[this.#head];
     }
-    if (admitted > 0) this.#waiting = this.#waiting.slice(admitted);
+    // What was let through is cut off now and then: each time would be a copy of all that waits.
+    if (this.#head > 1024 && this.#head * 2 > this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#head);
+      this.#head = 0;
+    }
   }
 }
 

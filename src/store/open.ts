@@ -44,7 +44,7 @@ export async function openStore(
 ): Promise<OpenedStore> {
   const counting = new CountingStore(await openPlain(destination, options), options);
   return {
-    store: retryRequests(counting, options),
+    store: retryRequests(counting, { ...options, resumeReads: destination.kind === 's3' }),
     requests: () => counting.requests,
     useReserve: () => counting.useReserve(),
   };

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { messageOf, throwIfAborted } from '../errors.js';
 import type { EventListener, RequestKind } from '../events.js';
 import { pauseBefore, pauseFor, type BackoffOptions } from './backoff.js';
+import { resumedStream } from './resumed-stream.js';
 import { StoreError } from './store-error.js';
 import type {
   ByteRange,
@@ -26,13 +27,17 @@ export interface RetryOptions extends BackoffOptions {
   signal?: AbortSignal | undefined;
   /** Milliseconds from anywhere. Default `performance.now`. */
   monotonic?: () => number;
+  /** Whether streams can break off, as connections do and files do not. Default true. */
+  resumeReads?: boolean | undefined;
 }
+
+/** Behind every object's end: a range that reaches further is one to the end (RFC 9110, 14.1.2). */
+const FAR = Number.MAX_SAFE_INTEGER;
 
 /**
  * Repeats requests that failed in a way that passes, as the store says ({@link StoreError.retryable}). A repeated
  * PUT whose first attempt was stored after all leaves a second version of the same bytes, locked as well; all
- * other requests may be repeated without any trace. A stream that breaks after its first byte is the reader's: see
- * read-fully.ts.
+ * other requests may be repeated without any trace. A stream that breaks goes on from where it broke.
  */
 export function retryRequests(inner: ObjectStore, options: RetryOptions = {}): ObjectStore {
   return new RetryingStore(inner, options);
@@ -55,8 +60,17 @@ class RetryingStore implements ObjectStore {
     return this.#repeat('put', request.key, () => this.#inner.put(request));
   }
 
-  get(key: string, version: string, range?: ByteRange): Promise<Readable> {
-    return this.#repeat('get', key, () => this.#inner.get(key, version, range));
+  async get(key: string, version: string, range?: ByteRange): Promise<Readable> {
+    const stream = await this.#repeat('get', key, () => this.#inner.get(key, version, range));
+    if (this.#options.resumeReads === false) return stream;
+    const { start, end } = range ?? { start: 0, end: FAR };
+    const again = (received: number): Promise<Readable> =>
+      this.#repeat('get', key, () => this.#inner.get(key, version, { start: start + received, end }));
+    return resumedStream(
+      stream,
+      { key, doing: `reading ${key} in ${this.description}`, again },
+      this.#options,
+    );
   }
 
   head(key: string, version: string): Promise<VersionHead> {

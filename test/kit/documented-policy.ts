@@ -25,12 +25,17 @@ export function documentedPolicy(bucket: string, backupName: string): BucketPoli
   ) as BucketPolicy;
 }
 
-/** The same policy without one of the rights that it allows. */
+/**
+ * The same policy without one of the rights that it allows the machine. On objects it is denied, since on Ceph the
+ * machine owns what it has uploaded.
+ */
 export function withoutRight(policy: BucketPolicy, action: string): BucketPolicy {
-  const Statement = policy.Statement.map((statement) =>
-    statement.Effect === 'Deny'
-      ? statement
-      : { ...statement, Action: statement.Action.filter((allowed) => allowed !== action) },
-  ).filter((statement) => statement.Action.length > 0);
+  const isOfBucket = /^s3:(List|GetBucket)/.test(action);
+  const Statement = policy.Statement.flatMap((statement) => {
+    if (statement.Effect === 'Deny')
+      return [isOfBucket ? statement : { ...statement, Action: [...statement.Action, action] }];
+    const Action = statement.Action.filter((allowed) => allowed !== action);
+    return Action.length === 0 ? [] : [{ ...statement, Action }];
+  });
   return { ...policy, Statement };
 }

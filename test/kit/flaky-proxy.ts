@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import {
   createServer,
   request as forward,
+  type IncomingHttpHeaders,
   type IncomingMessage,
   type Server,
   type ServerResponse,
@@ -34,6 +36,11 @@ export interface ProxiedRequest {
   count: number;
   method: string;
   url: string;
+  headers: IncomingHttpHeaders;
+  /** Of the body as it came, in base64; undefined where it did not come whole. */
+  md5?: string;
+  /** The fields of a body that is a form, as STS and CloudFormation take them. */
+  form?: URLSearchParams;
 }
 
 const S3_CODES = { 429: 'TooManyRequests', 500: 'InternalError', 503: 'SlowDown' };
@@ -75,7 +82,8 @@ export class FlakyProxy {
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const seen = { count: this.requests.length + 1, method: request.method ?? '', url: request.url ?? '' };
+    const { method = '', url = '', headers } = request;
+    const seen: ProxiedRequest = { count: this.requests.length + 1, method, url, headers };
     this.requests.push(seen);
     const fault = this.#decide(seen);
     const { socket } = request;
@@ -95,6 +103,9 @@ export class FlakyProxy {
       return;
     }
     const body = await collect(request);
+    seen.md5 = createHash('md5').update(body).digest('base64');
+    if (headers['content-type']?.startsWith('application/x-www-form-urlencoded') === true)
+      seen.form = new URLSearchParams(body.toString());
     if (typeof fault === 'number' || fault === 'page') {
       refuse(response, fault);
       return;

@@ -39,6 +39,7 @@ describeWithCeph('the shell lines of docs/format.md (need aws or PyPI, jq, setfa
     const store = await openS3Store({ bucket: Bucket, prefix, client: ceph().clientConfig() });
     const machine = new BackupMachine();
     machine.store = store;
+    machine.settings.content.bundleBelow = 100;
     const noise = randomBody(3 * BLOCK + 7).bytes;
     const files = [
       machine.write('text', 'a line, and again\n'.repeat(1000)),
@@ -101,6 +102,7 @@ describeWithCeph('the shell lines of docs/format.md (need aws or PyPI, jq, setfa
     // That the files were of the kinds that the lines tell apart.
     const entries = await machine.entries(summary);
     expect(entries.get('text')).toMatchObject({ dat: { enc: 'gzip' } });
+    expect(entries.get('listed')).toMatchObject({ dat: { len: 11 } });
     const block = expect.objectContaining({ n: 3 });
     expect(entries.get('long')).toMatchObject({ dat: expect.arrayContaining([block]) });
     expect(blocks).toHaveLength(7);

@@ -72,12 +72,14 @@ describeWithCeph('under the policy of docs/permissions.md', {}, (ceph) => {
   it("the machine's credentials back up, and the server refuses all else", async () => {
     const { Bucket, machine, thief, restorer } = await setUp(ceph());
     const path = machine.write('file', 'worth keeping');
+    machine.write('long enough', 'for an object of its own '.repeat(100));
+    machine.settings.content.bundleBelow = 100;
     machine.snapshotter('dump', 'echo dumped >&$1');
     expect((await machine.archive()).summary.outcome).toBe('complete');
     machine.write('other', 'new');
     machine.settings.content.daysRetained = 60;
     const second = await machine.archive();
-    expect(second.summary).toMatchObject({ outcome: 'complete', renewed: 1 });
+    expect(second.summary).toMatchObject({ outcome: 'complete', renewed: 2 });
 
     const { key: Key = '', version: VersionId = '' } = second.summary.manifest ?? {};
     const id = { Bucket, Key, VersionId };

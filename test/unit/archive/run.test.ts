@@ -447,3 +447,28 @@ describe('an interrupted run', () => {
     expect(await second).toMatchObject({ code: 'RUN_LOCKED', exitCode: 11 });
   });
 });
+
+describe('a snapshot that is too long for one PUT', () => {
+  it('is stored as blocks and a list of them, which the manifest names as well', async () => {
+    const machine = new BackupMachine();
+    const content = randomBytes(150_000);
+    writeFileSync(join(machine.folder, 'dump'), content);
+    machine.snapshotter('long', `cat '${join(machine.folder, 'dump')}' >&$1; echo described`);
+    const { summary } = await machine.archive({ putLimit: 100_000 });
+    const entry = (await machine.lines(summary)).find((line) => line.typ === 's');
+    if (entry?.typ !== 's' || !Array.isArray(entry.dat) || entry.index === undefined)
+      throw new Error('no blocks');
+    const parts: Buffer[] = [];
+    for (const { key, ver } of entry.dat) {
+      for await (const chunk of await machine.memory.get(key, ver)) parts.push(chunk as Buffer);
+    }
+    expect(Buffer.concat(parts).equals(content)).toBe(true);
+    const chunks: Buffer[] = [];
+    for await (const chunk of await machine.memory.get(entry.index.key, entry.index.ver))
+      chunks.push(chunk as Buffer);
+    expect(JSON.parse(Buffer.concat(chunks).toString())).toMatchObject({ sha: entry.sha, dat: entry.dat });
+    expect((await machine.memory.head(entry.index.key, entry.index.ver)).metadata).toMatchObject({
+      'backup-output': 'described',
+    });
+  });
+});

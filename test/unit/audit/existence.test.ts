@@ -3,7 +3,7 @@ import { findVersions } from '#src/audit/existence.js';
 import { VersionTable } from '#src/audit/version-table.js';
 import { MemoryStore } from '#src/store/memory.js';
 import type { ListRequest, ObjectStore } from '#src/store/port.js';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 const bytes = Buffer.from('x');

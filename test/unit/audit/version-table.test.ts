@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type NamedVersion, VersionTable } from '#src/audit/version-table.js';
 import { compareKeys } from '#src/store/key-order.js';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 const hex = fc

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { jsonLines, Machine, MAIN, run } from './command.js';
 
-const COMMANDS = ['archive', 'list', 'restore', 'check-config'];
+const COMMANDS = ['archive', 'list', 'ls', 'diff', 'cat', 'restore', 'check-config'];
 
 describe('help', () => {
   it('lists commands and exit codes on standard output', async () => {
@@ -135,5 +135,18 @@ describe('check-config', () => {
     expect(stderr).toMatch(/^warning: .*\[contnet\].*\[content\]/);
     expect(stdout).toContain('days_retained');
     expect(stdout).not.toContain('contnet');
+  });
+
+  it('warns of a storage class that is charged for longer than its content may be kept', async () => {
+    const machine = new Machine();
+    const s3 = '[s3]\nbucket = some-bucket\nstorage_class = STANDARD_IA\n';
+    machine.writeConf(`${s3}[content]\ndays_retained = 14\n`);
+    const short = await run(['check-config', '--conf-dir', machine.confDir]);
+    expect(short.code).toBe(0);
+    expect(short.stderr).toMatch(
+      /^warning: .*STANDARD_IA is charged for 30 days at least, .*days_retained = 14/,
+    );
+    machine.writeConf(`${s3}[content]\ndays_retained = 30\n`);
+    expect((await run(['check-config', '--conf-dir', machine.confDir])).stderr).toBe('');
   });
 });

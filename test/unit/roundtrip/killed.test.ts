@@ -1,120 +1,12 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readManifest } from '#src/manifest/reader.js';
-import { openDirectoryStore } from '#src/store/directory.js';
-import { listAll } from '#src/store/port.js';
-import { noise } from '../../kit/awkward-contents.js';
-import { eventsIn, runProgram, summaryIn } from '../../kit/built-program.js';
-import { ConfFolder } from '../../kit/conf-folder.js';
+import { bundledTwice, KilledMachine, moments } from '../../kit/killed-machine.js';
 import { treeFacts } from '../../kit/tree-facts.js';
-
-const BLOCK = 16 * 1024;
-
-/** When to kill: after so many events of a type, and so many milliseconds more. */
-interface Moment {
-  type: 'phase' | 'stored';
-  count: number;
-  laterMs: number;
-}
-
-/** Moments all over a run: in every phase, after each of its objects, and in between. */
-function moments(count: number): Moment[] {
-  const moment = fc.oneof(
-    fc.record({
-      type: fc.constant('phase' as const),
-      count: fc.integer({ min: 1, max: 5 }),
-      laterMs: fc.integer({ min: 0, max: 25 }),
-    }),
-    fc.record({
-      type: fc.constant('stored' as const),
-      count: fc.integer({ min: 1, max: 12 }),
-      laterMs: fc.integer({ min: 0, max: 6 }),
-    }),
-  );
-  // Each phase is met once for certain; the last is when the manifest goes out and the catalog is replaced.
-  const sure = [1, 2, 3, 4, 5, 5, 5].map(
-    (at, index): Moment => ({ type: 'phase', count: at, laterMs: index * 3 }),
-  );
-  return [...sure, ...fc.sample(moment, count - sure.length)];
-}
-
-class KilledMachine {
-  readonly backup = ConfFolder.make();
-  readonly tree = this.backup.at('tree');
-  readonly confirmed = new Set<string>();
-  #round = 0;
-
-  constructor() {
-    mkdirSync(this.tree);
-    for (let index = 0; index < 10; index++)
-      writeFileSync(join(this.tree, `file ${index}`), noise(300, `${index}`));
-    this.backup.conf(undefined, `[content]\nblock_size = ${BLOCK}\nshare = no\n`);
-    this.backup.picker('tree', `find '${this.tree}' -print0`);
-    this.backup.snapshotter('dump', 'date +%N >&$1');
-  }
-
-  /** New files, a changed one, and one fewer. */
-  change(): void {
-    const round = this.#round++;
-    const folder = join(this.tree, `round ${round}`);
-    mkdirSync(folder);
-    for (let index = 0; index < 8; index++)
-      writeFileSync(join(folder, `${index}`), noise(2000, `${round} ${index}`));
-    writeFileSync(join(folder, 'long'), noise(BLOCK * 3 + 1, `long ${round}`));
-    writeFileSync(join(this.tree, 'file 0'), noise(300, `changed ${round}`));
-    rmSync(join(this.tree, `round ${round - 3}`), { recursive: true, force: true });
-  }
-
-  /** One run; what it says to have stored must be new. Returns whether it was killed. */
-  async run(moment?: Moment): Promise<boolean> {
-    let left = moment?.count ?? Infinity;
-    const ended = await runProgram(
-      ['archive', '--conf-dir', this.backup.confDir, '--json', '--log-level', 'debug'],
-      {
-        onLine: (line, child) => {
-          if (moment === undefined || !line.startsWith(`{"type":"${moment.type}"`)) return;
-          left--;
-          if (left === 0) setTimeout(() => child.kill('SIGKILL'), moment.laterMs);
-        },
-      },
-    );
-    const stored = eventsIn(wholeLines(ended.stdout), 'stored').map(({ key }) => String(key));
-    const again = stored.filter((key) => this.confirmed.has(key));
-    expect(again, 'sent again although its PUT was confirmed').toEqual([]);
-    for (const key of stored) if (key.startsWith('content/')) this.confirmed.add(key);
-    if (ended.signal === 'SIGKILL') return true;
-    expect(ended).toMatchObject({ code: 0, signal: null });
-    expect(summaryIn(ended.stdout)).toMatchObject({ outcome: 'complete', counts: { s: 1 } });
-    return false;
-  }
-
-  /** What was confirmed is there, in one version each, and every manifest can be read to its end. */
-  async checkStore(): Promise<void> {
-    const store = await openDirectoryStore({ path: this.backup.store, create: false });
-    const versions = new Map<string, number>();
-    for await (const { key, version } of listAll(store, { prefix: '' })) {
-      versions.set(key, (versions.get(key) ?? 0) + 1);
-      if (!key.startsWith('manifests/')) continue;
-      let last = '';
-      for await (const lines of readManifest(store, key, version)) last = lines.at(-1)?.typ ?? last;
-      expect(last).toBe('end');
-    }
-    for (const key of this.confirmed) expect(versions.get(key), key).toBe(1);
-    expect([...versions.values()].every((count) => count === 1)).toBe(true);
-    await store.close();
-  }
-}
-
-/** A killed process may leave half a line. */
-function wholeLines(text: string): string {
-  return text.slice(0, text.lastIndexOf('\n') + 1);
-}
 
 describe('SIGKILL', () => {
   it('at 30 moments: the next run works, sends nothing again that was confirmed, and all comes back', async () => {
-    const machine = new KilledMachine();
+    const machine = new KilledMachine({ share: 'no' });
     let kills = 0;
     for (const [index, moment] of moments(30).entries()) {
       // Sometimes killed twice over the same work, sometimes right after a run that went through.
@@ -129,25 +21,33 @@ describe('SIGKILL', () => {
     await machine.run();
     await machine.checkStore();
     const { backup, tree } = machine;
-    const ended = await runProgram([
-      'restore',
-      '--conf-dir',
-      backup.confDir,
-      '--target',
-      backup.at('target'),
-    ]);
+    const ended = await machine.command(['restore', '--target', backup.at('target')]);
     expect(ended.code).toBe(0);
     expect(treeFacts(join(backup.at('target'), tree))).toEqual(treeFacts(tree));
     // Nothing of the killed runs is left beside the catalog: no spool, no journal, no half generation.
-    const { state } = backup;
-    const own = readdirSync(state)
-      .map((name) => join(state, name))
-      .find((path) => statSync(path).isDirectory());
+    const own = readdirSync(backup.state)
+      .map((name) => join(backup.state, name))
+      .find((path) => existsSync(join(path, 'current')));
     const current = readFileSync(join(own ?? '', 'current'), 'utf8').trim();
     expect(
       readdirSync(own ?? '')
         .filter((name) => name !== 'lock')
         .sort(),
     ).toEqual([current, 'current'].sort());
+  }, 120_000);
+
+  it('with bundles: no content of a confirmed bundle is sent in another', async () => {
+    const machine = new KilledMachine({ share: 'no', bundleBelow: 10_000 });
+    for (const [index, moment] of moments(12).entries()) {
+      if (index % 3 !== 2) machine.change();
+      await machine.run(moment);
+    }
+    await machine.run();
+    await machine.checkStore();
+    const { backup, tree, confirmed } = machine;
+    expect([...confirmed].filter((key) => key.startsWith('bundles/')).length).toBeGreaterThan(3);
+    expect(bundledTwice(backup.store, confirmed)).toEqual([]);
+    expect(await machine.command(['restore', '--target', backup.at('target')])).toMatchObject({ code: 0 });
+    expect(treeFacts(join(backup.at('target'), tree))).toEqual(treeFacts(tree));
   }, 120_000);
 });

@@ -6,11 +6,9 @@ import { pauseBefore } from '#src/store/backoff.js';
 import { CountingStore } from '#src/store/counting.js';
 import { MemoryStore } from '#src/store/memory.js';
 import { openStore } from '#src/store/open.js';
-import { readFully } from '#src/store/read-fully.js';
 import { retryRequests, type RetryOptions } from '#src/store/retry.js';
 import { StoreError } from '#src/store/store-error.js';
-import type { ObjectStore } from '#src/store/port.js';
-import { bodyOf, randomBody } from '../../kit/bodies.js';
+import { bodyOf, randomBody, readAll } from '../../kit/bodies.js';
 import { FaultyStore, type Fault } from '../../kit/faulty-store.js';
 
 const retention = undefined;
@@ -172,57 +170,54 @@ describe('counting requests', () => {
   });
 });
 
-describe('reading to the end', () => {
-  async function read(
-    store: ObjectStore,
-    version: string,
-    size: number,
-    range?: { start: number; end: number },
-  ): Promise<Buffer> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of readFully(store, 'k', version, range, size, { pause: noPause }))
-      chunks.push(chunk);
-    return Buffer.concat(chunks);
-  }
+describe('a stream that breaks', () => {
+  const breakingAfter = (bytes: number, nth?: number): Fault => ({
+    request: 'get',
+    when: 'breaking',
+    bytes,
+    ...(nth === undefined ? {} : { nth }),
+  });
 
   it('goes on where it broke off', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(400), { maxLength: 5 }), fc.nat(300), async (breaks, start) => {
-        const faults = breaks.map(
-          (bytes, index): Fault => ({ request: 'get', nth: index + 1, when: 'breaking', bytes }),
-        );
-        const inner = new FaultyStore(new MemoryStore(), faults);
+        const { store } = faulty(breaks.map((bytes, index) => breakingAfter(bytes, index + 1)));
         const body = randomBody(1000);
-        const { version } = await inner.put({ key: 'k', body, retention });
-        expect((await read(inner, version, 1000)).equals(body.bytes)).toBe(true);
-        const part = { start, end: 900 };
-        expect((await read(inner, version, 900 - start, part)).equals(body.bytes.subarray(start, 900))).toBe(
-          true,
-        );
+        const { version } = await store.put({ key: 'k', body, retention });
+        expect((await readAll(await store.get('k', version))).equals(body.bytes)).toBe(true);
+        const part = await readAll(await store.get('k', version, { start, end: 900 }));
+        expect(part.equals(body.bytes.subarray(start, 900))).toBe(true);
       }),
       { numRuns: 40 },
     );
   });
 
-  it('gives up where nothing more comes, and says how far it was', async () => {
-    const inner = new FaultyStore(new MemoryStore(), [
-      { request: 'get', nth: 1, when: 'breaking', bytes: 10 },
-      { request: 'get', when: 'breaking', bytes: 0 },
-    ]);
-    const { version } = await inner.put({ key: 'k', body: randomBody(100), retention });
-    await expect(read(inner, version, 100)).rejects.toMatchObject({
+  it('is given up where nothing more comes, and says how far it was', async () => {
+    const { store, inner, events } = faulty([breakingAfter(10, 1), breakingAfter(0)]);
+    const { version } = await store.put({ key: 'k', body: randomBody(100), retention });
+    await expect(readAll(await store.get('k', version))).rejects.toMatchObject({
       code: 'STORE_FAILED',
       message: expect.stringContaining('after 10 bytes'),
     });
     expect(inner.seen.filter(({ request }) => request === 'get')).toHaveLength(7);
+    expect(events).toHaveLength(6);
   });
 
-  it('says DAMAGED where the length is another one', async () => {
-    const store = new MemoryStore();
+  it('goes on although going on is refused for a while', async () => {
+    const { store } = faulty([breakingAfter(10, 1), { request: 'get', nth: 2, when: 'before' }]);
+    const body = randomBody(100);
+    const { version } = await store.put({ key: 'k', body, retention });
+    expect((await readAll(await store.get('k', version))).equals(body.bytes)).toBe(true);
+  });
+
+  it('is not gone on with once its reader was told to stop', async () => {
+    const stop = new AbortController();
+    const { store, inner } = faulty([breakingAfter(10)], { signal: stop.signal });
     const { version } = await store.put({ key: 'k', body: randomBody(100), retention });
-    await expect(read(store, version, 99)).rejects.toMatchObject({ code: 'DAMAGED' });
-    await expect(read(store, version, 101)).rejects.toMatchObject({ code: 'DAMAGED' });
-    await expect(read(store, 'other', 100)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    const stream = await store.get('k', version);
+    stop.abort();
+    await expect(readAll(stream)).rejects.toMatchObject({ code: 'ABORTED' });
+    expect(inner.seen.filter(({ request }) => request === 'get')).toHaveLength(1);
   });
 });
 

@@ -1,0 +1,45 @@
+import type { Command } from 'commander';
+import { openContent, resolveRun, SysbackupError } from '../../src/index.js';
+import { eventLogger } from '../presentation/event-lines.js';
+import { tellRun } from '../presentation/which-run.js';
+import type { Session } from '../session.js';
+import { type StoreFlags, addStoreOptions } from '../store-flags.js';
+import { chooseStore, withStore } from '../store.js';
+
+const AFTER_HELP = `
+RUN is a run id, a backup name (its newest run that is not broken), or "latest". PATH is a file's absolute path, or the
+name of a snapshot. The bytes are checked while they are printed: where the exit code is not 0, they are not what was
+backed up, or not all of it. Symlinks are not followed.
+
+Examples:
+  s3-sysbackup cat latest /etc/fstab
+  s3-sysbackup cat web1-backup inventory --bucket my-backups
+  s3-sysbackup cat 20261120T121033Z-1f2e3d4c /var/lib/dump.sql.gz | zcat | less
+`;
+
+export function define(command: Command): void {
+  command.argument('<run>', 'which run').argument('<path>', "a file's path, or the name of a snapshot");
+  addStoreOptions(command);
+  command.addHelpText('after', AFTER_HELP);
+}
+
+export async function run(command: Command, session: Session): Promise<number> {
+  const [text, path] = command.processedArgs as [string, string];
+  if (session.globals.json === true)
+    throw new SysbackupError('USAGE', '--json has no meaning for cat, which prints content as it is', {
+      hint: '`s3-sysbackup ls --json` tells all about the file.',
+    });
+  const onEvent = eventLogger(session.log);
+  const { destination, backup } = await chooseStore(session, command.opts<StoreFlags>(), onEvent);
+  return await withStore(session, destination, { onEvent }, async ({ store }) => {
+    const { output, signal } = session;
+    const chosen = await resolveRun(store, text, { backup, onEvent });
+    tellRun(chosen, onEvent);
+    const { bytes } = await openContent({ store, run: chosen, path, signal });
+    for await (const piece of bytes) {
+      await output.send(piece);
+      if (output.closed) break;
+    }
+    return 0;
+  });
+}

@@ -1,0 +1,51 @@
+import type { Command } from 'commander';
+import { type Change, diffRuns, resolveRun } from '../../src/index.js';
+import { changeLine } from '../presentation/change-lines.js';
+import { eventLogger } from '../presentation/event-lines.js';
+import { formatCount } from '../presentation/quantities.js';
+import { tellRun } from '../presentation/which-run.js';
+import type { Session } from '../session.js';
+import { type StoreFlags, addStoreOptions } from '../store-flags.js';
+import { chooseStore, withStore } from '../store.js';
+
+const AFTER_HELP = `
+A RUN is a run id, a backup name (its newest run that is not broken), or "latest". What the second has and the first
+has not is "+", what only the first has is "-", and "~" is in both, followed by what changed of it: content, kind,
+symlink's target, mode, owner, group, ACL, extended attributes, modification time. Times are UTC.
+
+With --json each change is a line {"change": "added" | "removed" | "changed", "before", "after", "parts"}, with entries
+as they stand in the manifests (docs/format.md).
+
+Examples:
+  s3-sysbackup diff 20261119T121033Z-1f2e0815 latest
+  s3-sysbackup diff web1-backup web2-backup --bucket my-backups
+`;
+
+export function define(command: Command): void {
+  command.argument('<run>', 'the earlier run').argument('<other>', 'the later one');
+  addStoreOptions(command);
+  command.addHelpText('after', AFTER_HELP);
+}
+
+export async function run(command: Command, session: Session): Promise<number> {
+  const [first, second] = command.processedArgs as [string, string];
+  const onEvent = eventLogger(session.log);
+  const { destination, backup } = await chooseStore(session, command.opts<StoreFlags>(), onEvent);
+  return await withStore(session, destination, { onEvent }, async ({ store }) => {
+    const { output, signal, log } = session;
+    const before = await resolveRun(store, first, { backup, onEvent });
+    tellRun(before, onEvent);
+    const after = await resolveRun(store, second, { backup, onEvent });
+    tellRun(after, onEvent);
+    const counts: Record<Change['change'], number> = { added: 0, removed: 0, changed: 0 };
+    const present = session.globals.json === true ? JSON.stringify : changeLine;
+    for await (const changes of diffRuns({ store, before, after, signal })) {
+      for (const { change } of changes) counts[change] += 1;
+      await output.send(`${changes.map((change) => present(change)).join('\n')}\n`);
+      if (output.closed) return 0;
+    }
+    const [added, removed, changed] = [counts.added, counts.removed, counts.changed].map(formatCount);
+    log.write('info', `${added} added, ${removed} removed, ${changed} changed`);
+    return 0;
+  });
+}

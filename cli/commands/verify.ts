@@ -1,0 +1,80 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { failureOfVerification, resolveRun, verify } from '../../src/index.js';
+import { eventLogger } from '../presentation/event-lines.js';
+import { EventPresenter } from '../presentation/event-presenter.js';
+import { jsonOfVerification, verificationLines } from '../presentation/verification.js';
+import type { Session } from '../session.js';
+import { type StoreFlags, addStoreOptions } from '../store-flags.js';
+import { chooseStore, withStore } from '../store.js';
+
+interface Flags extends StoreFlags {
+  name?: string;
+  readData?: number | true;
+  sample?: number;
+}
+
+const DAY_MS = 86_400_000;
+
+const AFTER_HELP = `
+Without RUN all runs are verified that are not broken. Listings show that everything is there; locks are asked for one
+by one, of all objects or a sample; --read-data reads objects and compares their hashes. A sample is another one each
+day, and in 100 / PERCENT days it has been everything.
+
+Exit code 1: something is missing or damaged; 13: all is there, but a lock is shorter than promised.
+
+Examples:
+  s3-sysbackup verify
+  s3-sysbackup verify latest --read-data
+  s3-sysbackup verify --bucket my-backups --sample 10 --read-data=2
+`;
+
+export function define(command: Command): void {
+  command
+    .argument('[run]', 'run id, backup name, or latest')
+    .option('--name <name>', 'only the backups of this name')
+    .option('--read-data [percent]', 'read and hash so much of it (default: all)', percent)
+    .option('--sample <percent>', 'ask for the locks of so many objects (default: 100)', percent);
+  addStoreOptions(command);
+  command.addHelpText('after', AFTER_HELP);
+}
+
+export async function run(command: Command, session: Session): Promise<number> {
+  const flags = command.opts<Flags>();
+  const presenter = new EventPresenter(session, 'auto');
+  // With --json the result is one document, and standard output holds nothing else.
+  const onEvent = session.globals.json === true ? eventLogger(session.log) : presenter.listener;
+  const spoolFolder = await mkdtemp(join(tmpdir(), 's3-sysbackup-verify-'));
+  try {
+    const { destination, backup } = await chooseStore(session, flags, onEvent);
+    return await withStore(session, destination, { onEvent }, async ({ store }) => {
+      const wanted = command.processedArgs[0] as string | undefined;
+      const result = await verify({
+        store,
+        run: wanted === undefined ? undefined : await resolveRun(store, wanted, { backup, onEvent }),
+        backup: flags.name,
+        sample: flags.sample,
+        readData: flags.readData === true ? 100 : flags.readData,
+        seed: Math.floor(Date.now() / DAY_MS),
+        spoolFolder,
+        onEvent,
+        signal: session.signal,
+      });
+      presenter.finish();
+      if (session.globals.json === true) session.output.json(jsonOfVerification(result));
+      else for (const line of verificationLines(result)) session.output.line(line);
+      return (await failureOfVerification(result))?.exitCode ?? 0;
+    });
+  } finally {
+    presenter.finish();
+    await rm(spoolFolder, { recursive: true, force: true });
+  }
+}
+
+function percent(text: string): number {
+  const value = Number(text);
+  if (/^\d+(?:\.\d+)?$/.test(text) && value > 0 && value <= 100) return value;
+  throw new InvalidArgumentError('It must be a number above 0, and 100 at most.');
+}

@@ -1,0 +1,120 @@
+import { type BytePath } from '../files/byte-path.js';
+import { entryPath } from '../manifest/paths.js';
+import { readManifest } from '../manifest/reader.js';
+import type { FileSystemEntry, ManifestEntry, ManifestLine, SnapshotEntry } from '../manifest/types.js';
+import type { ObjectStore } from '../store/port.js';
+import { type ChangedPart, changedParts } from './changed-parts.js';
+
+export interface DiffRunsOptions {
+  store: Pick<ObjectStore, 'get'>;
+  /** The runs' manifests: see `resolveRun`. */
+  before: { key: string; version: string };
+  after: { key: string; version: string };
+  signal?: AbortSignal | undefined;
+}
+
+/** What became of one path, or of one snapshotter's output. */
+export type Change =
+  | { change: 'added'; after: ManifestEntry }
+  | { change: 'removed'; before: ManifestEntry }
+  | { change: 'changed'; before: ManifestEntry; after: ManifestEntry; parts: ChangedPart[] };
+
+const BATCH = 1000;
+
+/**
+ * What one run has and the other has not, or has differently: paths in their order, then snapshots, in batches. Both
+ * manifests are read side by side, to their ends, in memory that does not grow with them. A manifest's end proves the
+ * rest: what was given before an error is not sure.
+ *
+ * Throws DAMAGED, and what the store throws.
+ */
+export async function* diffRuns(options: DiffRunsOptions): AsyncGenerator<Change[], void> {
+  const { store, before, after, signal } = options;
+  const old = new RunCursor(readManifest(store, before.key, before.version, { signal }));
+  const young = new RunCursor(readManifest(store, after.key, after.version, { signal }));
+  let changes: Change[] = [];
+  try {
+    for (;;) {
+      // Only at a batch's end: a promise for each entry would cost more than the entry.
+      if (old.isUsedUp) await old.refill();
+      if (young.isUsedUp) await young.refill();
+      const [was, is] = [old.current, young.current];
+      if (!was && !is) break;
+      const order = !was ? 1 : !is ? -1 : was.path < is.path ? -1 : was.path > is.path ? 1 : 0;
+      const change = changeOf(order > 0 ? undefined : was?.entry, order < 0 ? undefined : is?.entry);
+      if (order <= 0) old.advance();
+      if (order >= 0) young.advance();
+      if (change) changes.push(change);
+      if (changes.length < BATCH) continue;
+      yield changes;
+      changes = [];
+    }
+    changes.push(...snapshotChanges(old.snapshots, young.snapshots));
+    if (changes.length > 0) yield changes;
+  } finally {
+    await Promise.all([old.close(), young.close()]);
+  }
+}
+
+function changeOf(before: ManifestEntry | undefined, after: ManifestEntry | undefined): Change | undefined {
+  if (!before) return after && { change: 'added', after };
+  if (!after) return { change: 'removed', before };
+  const parts = changedParts(before, after);
+  return parts.length === 0 ? undefined : { change: 'changed', before, after, parts };
+}
+
+function snapshotChanges(
+  old: ReadonlyMap<string, SnapshotEntry>,
+  young: ReadonlyMap<string, SnapshotEntry>,
+): Change[] {
+  const names = [...new Set([...old.keys(), ...young.keys()])].sort();
+  return names.flatMap((name) => changeOf(old.get(name), young.get(name)) ?? []);
+}
+
+/** Goes through the paths of one run. */
+class RunCursor {
+  /** Whole when there is no more path. */
+  readonly snapshots = new Map<string, SnapshotEntry>();
+  /** Undefined when the batch is used up, and at the end. */
+  current: { path: BytePath; entry: FileSystemEntry } | undefined;
+  readonly #batches: AsyncGenerator<ManifestLine[], void>;
+  #lines: ManifestLine[] = [];
+  #next = 0;
+  #isDone = false;
+
+  constructor(batches: AsyncGenerator<ManifestLine[], void>) {
+    this.#batches = batches;
+  }
+
+  get isUsedUp(): boolean {
+    return this.current === undefined && !this.#isDone;
+  }
+
+  advance(): void {
+    this.current = undefined;
+    while (this.#next < this.#lines.length) {
+      const line = this.#lines[this.#next++];
+      if (line?.typ === 's') this.snapshots.set(line.name, line);
+      if (line?.typ !== 'd' && line?.typ !== 'f' && line?.typ !== 'l') continue;
+      this.current = { path: entryPath(line), entry: line };
+      return;
+    }
+  }
+
+  async refill(): Promise<void> {
+    while (this.isUsedUp) {
+      const batch = await this.#batches.next();
+      if (batch.done === true) {
+        this.#isDone = true;
+        return;
+      }
+      this.#lines = batch.value;
+      this.#next = 0;
+      this.advance();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#batches.return();
+  }
+}

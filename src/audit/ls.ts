@@ -1,0 +1,110 @@
+import { SysbackupError } from '../errors.js';
+import type { BytePath } from '../files/byte-path.js';
+import { entryPath } from '../manifest/paths.js';
+import { readManifest } from '../manifest/reader.js';
+import type { ManifestEntry, ManifestLine } from '../manifest/types.js';
+import type { ObjectStore } from '../store/port.js';
+import { NearPaths, noSnapshot, prefixBelow, wantedPath } from './wanted-path.js';
+
+export interface ListEntriesOptions {
+  store: Pick<ObjectStore, 'get'>;
+  /** The run's manifest: see `resolveRun`. */
+  run: { key: string; version: string; run: string };
+  /**
+   * A path, for its entry and those of all below it, or the name of a snapshotter, which does not begin with a
+   * slash. Absent: all entries of the run. No symlink is followed.
+   */
+  path?: string | undefined;
+  /** How many levels below `path` (without it: below `/`). 0: only itself. Default: all. */
+  depth?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * The entries of one run in path order, and then its snapshots, in batches. The manifest is read to its end even
+ * where what is wanted comes early, since only its end proves the rest: what was given before an error is not sure.
+ *
+ * Throws NOT_FOUND with the nearest paths where nothing has that path, DAMAGED, and what the store throws.
+ */
+export async function* listEntries(options: ListEntriesOptions): AsyncGenerator<ManifestEntry[], void> {
+  const { store, run, path, signal } = options;
+  const wanted =
+    path === undefined || path.startsWith('/')
+      ? new PathsWanted(wantedPath(path ?? '/'), options.depth ?? Infinity, path === undefined)
+      : new SnapshotWanted(path);
+  for await (const lines of readManifest(store, run.key, run.version, { signal })) {
+    const chosen = lines.filter((line) => wanted.takes(line));
+    if (chosen.length > 0) yield chosen;
+  }
+  const missing = wanted.missing(run.run);
+  if (missing) throw missing;
+}
+
+interface Wanted {
+  takes(line: ManifestLine): line is ManifestEntry;
+  /** Where nothing was taken that should have been. */
+  missing(run: string): SysbackupError | undefined;
+}
+
+class PathsWanted implements Wanted {
+  readonly #path: BytePath;
+  readonly #below: string;
+  readonly #depth: number;
+  readonly #isAll: boolean;
+  readonly #near: NearPaths;
+  #isFound = false;
+
+  /** `isAll`: snapshots too, and nothing is missing where there is nothing. */
+  constructor(path: BytePath, depth: number, isAll: boolean) {
+    this.#path = path;
+    this.#below = prefixBelow(path);
+    this.#depth = depth;
+    this.#isAll = isAll;
+    this.#near = new NearPaths(path);
+    this.#isFound = isAll;
+  }
+
+  takes(line: ManifestLine): line is ManifestEntry {
+    if (line.typ === 's') return this.#isAll;
+    if (line.typ !== 'f' && line.typ !== 'd' && line.typ !== 'l') return false;
+    if (this.#isAll && this.#depth === Infinity) return true;
+    const path = entryPath(line);
+    if (path === this.#path || (path.startsWith(this.#below) && this.#isNearEnough(path))) {
+      this.#isFound = true;
+      return true;
+    }
+    if (!this.#isFound) this.#near.see(path, line);
+    return false;
+  }
+
+  #isNearEnough(path: BytePath): boolean {
+    if (this.#depth === Infinity) return true;
+    let levels = 1;
+    for (let at = path.indexOf('/', this.#below.length); at !== -1; at = path.indexOf('/', at + 1))
+      levels += 1;
+    return levels <= this.#depth;
+  }
+
+  missing(run: string): SysbackupError | undefined {
+    return this.#isFound ? undefined : this.#near.notFound(run);
+  }
+}
+
+class SnapshotWanted implements Wanted {
+  readonly #name: string;
+  readonly #names: string[] = [];
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  takes(line: ManifestLine): line is ManifestEntry {
+    if (line.typ !== 's') return false;
+    this.#names.push(line.name);
+    return line.name === this.#name;
+  }
+
+  missing(run: string): SysbackupError | undefined {
+    return this.#names.includes(this.#name) ? undefined : noSnapshot(this.#name, this.#names, run);
+  }
+}

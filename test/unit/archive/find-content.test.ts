@@ -1,0 +1,56 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { ContentFinder } from '#src/archive/find-content.js';
+import { MemoryStore } from '#src/store/memory.js';
+import { describe, expect, it } from 'vitest';
+import { recorded } from '../../kit/backup-machine.js';
+
+const sha = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+const md5 = (bytes: Uint8Array) => createHash('md5').update(bytes).digest('hex');
+
+/** A store with so many contents, as another machine stored them. */
+function filled(count: number) {
+  const memory = new MemoryStore();
+  const contents = Array.from({ length: count }, (_, index) => Buffer.from(`content ${index}`));
+  for (const bytes of contents) memory.putForeign({ key: `content/${sha(bytes)}`, bytes });
+  return { memory, contents, ...recorded(memory) };
+}
+
+describe('ContentFinder', () => {
+  it('finds each content that is there, and none that is not', async () => {
+    const { store, memory, contents } = filled(2500);
+    const finder = new ContentFinder(store, true);
+    for (const bytes of contents) {
+      const version = await finder.find(sha(bytes), { bytes, md5: md5(bytes) });
+      expect((await memory.head(`content/${sha(bytes)}`, version ?? '')).size).toBe(bytes.length);
+      const other = randomBytes(10);
+      expect(await finder.find(sha(other), { bytes: other, md5: md5(other) })).toBeUndefined();
+    }
+  });
+
+  it.each([3, 40, 900, 2500])(
+    'asks no more than about twice as often as was needed for %i questions',
+    async (count) => {
+      const { store, contents, asked } = filled(4000);
+      const finder = new ContentFinder(store, true);
+      for (const bytes of contents.slice(0, count)) await finder.find(sha(bytes), { bytes, md5: md5(bytes) });
+      const least = Math.min(count, 4);
+      expect(asked.length).toBeLessThanOrEqual(2 * least + 6);
+    },
+  );
+
+  it('takes the oldest of several identical versions, and none of another size or MD5', async () => {
+    const memory = new MemoryStore();
+    const bytes = Buffer.from('right');
+    const key = `content/${sha(bytes)}`;
+    memory.putForeign({ key, bytes: Buffer.from('wrong') });
+    const { version } = memory.putForeign({ key, bytes });
+    memory.putForeign({ key, bytes });
+    memory.putForeign({ key, bytes, etag: `${md5(bytes)}-2` });
+    memory.putForeign({ key, bytes: Buffer.from('longer') });
+    memory.addDeleteMarker(key);
+    expect(await new ContentFinder(memory, true).find(sha(bytes), { bytes, md5: md5(bytes) })).toBe(version);
+    expect(
+      await new ContentFinder(memory, false).find(sha(bytes), { bytes, md5: md5(bytes) }),
+    ).toBeUndefined();
+  });
+});
