@@ -17,12 +17,14 @@ import type { OpenDestinationOptions, OpenedDestination } from './aws/open-desti
 import type { UpdateResourcesOptions } from './aws/update-resources.js';
 import type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
 import type { Settings } from './config/settings.js';
+import type { Problem } from './events.js';
 import type { ResolveRunOptions } from './manifest/resolve-run.js';
 import type { ReadManifestOptions } from './manifest/reader.js';
 import type { StoredRun } from './manifest/runs.js';
 import type { ManifestEntry, ManifestLine } from './manifest/types.js';
 import type { RestoreOptions, RestoreSummary, RestoreToTarOptions } from './restore/options.js';
 import type { RestoreSnapshotsOptions, RestoreSnapshotsSummary } from './restore/snapshots.js';
+import type { RunRestoreThroughOptions } from './restore/run-through.js';
 import type { FindExecutablesOptions, FoundExecutables } from './sources/executables.js';
 import type { ObjectStore } from './store/port.js';
 import type { CarryOutOptions } from './system/carry-out.js';
@@ -84,6 +86,7 @@ export type {
   RestoreSummary,
   RestoreToTarOptions,
 } from './restore/options.js';
+export type { RunRestoreThroughOptions } from './restore/run-through.js';
 export type {
   RestoredSnapshot,
   RestoreSnapshotsOptions,
@@ -180,6 +183,11 @@ export async function restoreToTar(options: RestoreToTarOptions): Promise<Restor
 /** Fetches a run's snapshots into a folder. */
 export async function restoreSnapshots(options: RestoreSnapshotsOptions): Promise<RestoreSnapshotsSummary> {
   return (await import('./restore/snapshots.js')).restoreSnapshots(options);
+}
+
+/** Runs the command that a restored snapshot asks for: for a person who has seen it and asked for it. */
+export async function runRestoreThrough(options: RunRestoreThroughOptions): Promise<Problem | undefined> {
+  return (await import('./restore/run-through.js')).runRestoreThrough(options);
 }
 
 /** The pickers or snapshotters in a folder that would run, and what would be passed over and why. */

@@ -22,6 +22,7 @@ import {
 import { tellRun } from '../presentation/which-run.js';
 import { mayRestoreInPlace } from '../restore/ask-in-place.js';
 import { addRestoreOptions, checkFlags, filesTo, type RestoreFlags } from '../restore/flags.js';
+import { restoreThrough } from '../restore/through.js';
 import { withTarFile } from '../restore/tar-file.js';
 import type { Session } from '../session.js';
 import { spoolFolder } from '../spool-folder.js';
@@ -41,6 +42,7 @@ Examples:
   s3-sysbackup restore web1-backup --bucket my-backups --target /tmp/web1 --include /etc --exclude '*.bak'
   s3-sysbackup restore --to-tar - | ssh web1 tar --acls --xattrs --xattrs-include='*' -xpf - -C /
   s3-sysbackup restore 20261120T121033Z-1f2e3d4c --snapshots /tmp/dumps
+  s3-sysbackup restore --snapshots /var/tmp/dumps --run-restore-through
 `;
 
 export function define(command: Command): void {
@@ -104,7 +106,12 @@ async function restoreRun(work: Work): Promise<Restored> {
   }
   if (flags.snapshots !== undefined) {
     const into = resolve(workingFolder, flags.snapshots);
-    restored.snapshots = { ...(await restoreSnapshots({ ...common, into })), into };
+    const fetched = await restoreSnapshots({ ...common, into });
+    const { runRestoreThrough, yes = false } = flags;
+    restored.snapshots =
+      runRestoreThrough === true
+        ? { ...(await restoreThrough(fetched, session, { yes, onEvent })), into }
+        : { ...fetched, through: new Map(), into };
   }
   return restored;
 }

@@ -1,4 +1,5 @@
-import type { RestoreSnapshotsSummary, RestoreSummary } from '../../src/index.js';
+import type { RestoreSummary } from '../../src/index.js';
+import type { Through, ThroughSnapshots } from '../restore/through.js';
 import { printable } from './printable.js';
 import { countOf, formatBytes, formatCount } from './quantities.js';
 
@@ -7,7 +8,7 @@ export interface Restored {
   files?: RestoreSummary & { target: string };
   /** `file` is undefined where it went to standard output. */
   tar?: RestoreSummary & { file: string | undefined };
-  snapshots?: RestoreSnapshotsSummary & { into: string };
+  snapshots?: ThroughSnapshots & { into: string };
 }
 
 export function restoreSummary({ files, tar, snapshots }: Restored): string[] {
@@ -32,7 +33,7 @@ export function jsonOfRestore({ files, tar, snapshots }: Restored): object {
       : {
           snapshots: {
             into: snapshots.into,
-            restored: snapshots.restored,
+            restored: snapshots.restored.map((one) => ({ ...one, through: snapshots.through.get(one.name) })),
             problems: snapshots.problems.length,
           },
         }),
@@ -83,14 +84,22 @@ function snapshotLines({
   run,
   restored,
   problems,
+  through,
   into,
-}: RestoreSnapshotsSummary & { into: string }): string[] {
+}: ThroughSnapshots & { into: string }): string[] {
   const lines = [`${countOf(restored.length, 'snapshot')} of run ${run} restored to ${into}`];
   for (const { name, size, restoreThrough } of restored) {
     lines.push(`  ${name}  ${formatBytes(size)}`);
     if (restoreThrough !== undefined)
-      lines.push(`    it asks to be restored through this command, which was not run: ${restoreThrough}`);
+      lines.push(`    ${THROUGH[through.get(name) ?? 'not-run']}: ${restoreThrough}`);
   }
   if (problems.length > 0) lines.push(`  ${countOf(problems.length, 'problem')}, each on a line above`);
   return lines;
 }
+
+const THROUGH: Record<Through | 'not-run', string> = {
+  done: 'restored through its command',
+  failed: 'its command FAILED',
+  declined: 'its command was not run',
+  'not-run': 'it asks to be restored through this command, which was not run',
+};

@@ -8,6 +8,7 @@ export interface RestoreFlags extends StoreFlags {
   target?: string;
   toTar?: string;
   snapshots?: string;
+  runRestoreThrough?: true;
   include?: string[];
   exclude?: string[];
   overwrite: Overwrite;
@@ -29,6 +30,7 @@ export function addRestoreOptions(command: Command): void {
     )
     .option('--to-tar <file>', 'write the files as a tar instead (- is standard output)')
     .option('--snapshots <dir>', 'folder to write the snapshots to')
+    .option('--run-restore-through', 'pipe each snapshot into the command it names, after asking')
     .option('--include <glob>', 'restore these paths only (repeatable)', collect)
     .option('--exclude <glob>', 'leave these paths out (repeatable)', collect)
     .addOption(
@@ -64,6 +66,7 @@ export function checkFlags(flags: RestoreFlags, session: Session): void {
   const { include, exclude, snapshots, dryRun, checksum, overwrite, yes } = flags;
   const to = filesTo(flags);
   checkTar(flags, session);
+  checkThrough(flags, session);
   if (to === undefined && (include !== undefined || exclude !== undefined))
     throw new SysbackupError(
       'USAGE',
@@ -87,6 +90,20 @@ export function checkFlags(flags: RestoreFlags, session: Session): void {
       {
         hint: 'Give --target DIR to restore below another folder, or --yes to overwrite without being asked.',
       },
+    );
+}
+
+function checkThrough({ runRestoreThrough, snapshots, yes }: RestoreFlags, { question }: Session): void {
+  if (runRestoreThrough !== true) return;
+  if (snapshots === undefined)
+    throw new SysbackupError('USAGE', '--run-restore-through is for snapshots, and none are asked for', {
+      hint: 'Give --snapshots DIR too, for what a command fails to take.',
+    });
+  if (yes !== true && question === undefined)
+    throw new SysbackupError(
+      'USAGE',
+      '--run-restore-through runs commands that stand in the bucket, and there is no terminal to show them on first',
+      { hint: 'Look at them with --snapshots DIR alone; then give --yes to run them without being asked.' },
     );
 }
 
