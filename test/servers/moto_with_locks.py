@@ -18,7 +18,9 @@ from moto.core.common_models import CloudFormationModel
 from moto.iam import access_control
 from moto.iam.responses import IamResponse
 from moto.iam.models import Group, ManagedPolicy, Role, iam_backends
-from moto.s3.models import FakeBucket, PublicAccessBlock, s3_backends
+from moto.s3.exceptions import S3AccessDeniedError
+from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend, s3_backends
+from moto.s3.responses import S3Response
 
 PARTITION = "aws"
 
@@ -133,6 +135,36 @@ def update_policy(cls, original_resource, new_resource_name, cloudformation_json
 Role.create_from_cloudformation_json = classmethod(create_role)
 ManagedPolicy.update_from_cloudformation_json = classmethod(update_policy)
 
+# -- Object Lock: moto shows no lock, and lets one be shortened --------------------------------------------------------
+
+plain_get_object = S3Response.get_object
+plain_put_retention = S3Backend.put_object_retention
+
+
+def get_object(self):
+    if "retention" not in self.querystring:
+        return plain_get_object(self)
+    key, _ = self._get_key(validate_storage_class=False)
+    if not key.lock_mode:
+        return 404, {}, "<Error><Code>NoSuchObjectLockConfiguration</Code><Message>no lock</Message></Error>"
+    lock = f"<Mode>{key.lock_mode}</Mode><RetainUntilDate>{key.lock_until}</RetainUntilDate>"
+    return 200, {}, f'<Retention xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{lock}</Retention>'
+
+
+def put_object_retention(self, bucket_name, key_name, version_id, retention):
+    key = self.get_object(bucket_name, key_name, version_id=version_id)
+    if key.lock_until and moment(retention[1]) < moment(key.lock_until):
+        raise S3AccessDeniedError()
+    return plain_put_retention(self, bucket_name, key_name, version_id, retention)
+
+
+def moment(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+S3Response.get_object = get_object
+S3Backend.put_object_retention = put_object_retention
+
 # -- IAM --------------------------------------------------------------------------------------------------------------
 
 
@@ -239,8 +271,7 @@ def s3_request(request):
     if mode is not None:
         context["s3:object-lock-mode"] = mode
     if until is not None:
-        end = datetime.datetime.fromisoformat(until.replace("Z", "+00:00"))
-        left = end - datetime.datetime.now(datetime.timezone.utc)
+        left = moment(until) - datetime.datetime.now(datetime.timezone.utc)
         context["s3:object-lock-remaining-retention-days"] = str(left.total_seconds() / 86400)
     resource = f"arn:{PARTITION}:s3:::{bucket}" + (f"/{key}" if key else "")
     return [f"s3:{action}" for action in actions], resource, context, bucket
@@ -266,7 +297,7 @@ def principal(request):
     role_name = getattr(key, "_owner_role_name", None)
     if role_name is None:
         user = backend.get_user(key._owner_user_name)
-        boundary, tags = getattr(user, "permissions_boundary_arn", None), backend.list_user_tags(user.name)[0]
+        boundary, tags = getattr(user, "permissions_boundary_arn", None), backend.list_user_tags(user.name)
     else:
         role = backend.get_role(role_name)
         boundary, tags = role.permissions_boundary_arn, list((role.tags or {}).values())
