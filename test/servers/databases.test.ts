@@ -13,6 +13,7 @@ import {
   readdirSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,7 +34,7 @@ const canPostgres = asRoot && postgresFolder() !== undefined && findProgram('pg_
 const canSqlite = findProgram('sqlite3') !== undefined;
 const canMariadb =
   asRoot && findProgram('mariadbd') !== undefined && findProgram('mariadb-dump') !== undefined;
-const isWanted = (isHere: boolean): boolean => isHere || process.env['CI'] !== undefined;
+const isWanted = (isHere: boolean): boolean => isHere || Boolean(process.env['CI']);
 
 type Env = Record<string, string>;
 
@@ -262,7 +263,9 @@ async function startMariadb(): Promise<Env> {
     { stdio: 'ignore' },
   );
   stopAtEnd(server, 'SIGTERM');
-  const env = { MYSQL_UNIX_PORT: socket };
+  // What Debian sets for all clients comes before MYSQL_UNIX_PORT, and after this.
+  writeFileSync(join(folder, '.my.cnf'), `[client]\nsocket = ${socket}\n`);
+  const env = { HOME: folder };
   await ready(server, () => spawnSync('mariadb', ['-e', 'select 1'], { env: { PATH, ...env } }).status === 0);
   return env;
 }
