@@ -51,7 +51,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
     for (const line of lines) {
       if (!isPathEntry(line) || !select(entryPath(line))) continue;
       total.entries += 1;
-      if (line.typ === 'f') total.bytes += line.size;
+      if (line.typ === 'f') total.bytes += line.size ?? 0;
     }
   };
   try {
@@ -190,7 +190,7 @@ class Restoration {
   async #restoreEntry(path: BytePath, entry: FileSystemEntry): Promise<void> {
     const report = this.#report;
     report.selected[entry.typ] += 1;
-    const bytes = entry.typ === 'f' ? entry.size : 0;
+    const bytes = entry.typ === 'f' ? (entry.size ?? 0) : 0;
     if (!isSafe(path) || (path === '/' && entry.typ !== 'd')) {
       report.failure('unsafe-path', path, 'is no path that could have been backed up, and is not restored');
       report.passed(bytes);
