@@ -8,6 +8,7 @@ import { failureOf, jsonOfFailure, stackLines } from './presentation/failure.js'
 import { Log, type LogSink, journalSink, plainSink, timedSink } from './presentation/log.js';
 import { Screen } from './presentation/screen.js';
 import { buildProgram, type Invocation } from './program.js';
+import { questionOn } from './question.js';
 import type { Session } from './session.js';
 import { StandardOutput } from './standard-output.js';
 import { usageError } from './usage-error.js';
@@ -80,6 +81,10 @@ class CommandLine {
       fileLog: new Log(globals.logLevel, toFile),
       screen: this.#screen,
       terminal: this.#terminal,
+      question:
+        process.stdin.isTTY === true && process.stderr.isTTY === true
+          ? questionOn({ input: process.stdin, output: process.stderr, signal: this.#interrupts.signal })
+          : undefined,
       signal: this.#interrupts.signal,
     };
     try {

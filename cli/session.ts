@@ -1,6 +1,7 @@
 import type { LogLevel } from '../src/index.js';
 import type { Log } from './presentation/log.js';
 import type { Screen } from './presentation/screen.js';
+import type { Question } from './question.js';
 import type { StandardOutput } from './standard-output.js';
 
 /** Options that every command takes, before or after its name. */
@@ -32,5 +33,7 @@ export interface Session {
   screen: Screen;
   /** Whether the screen is a terminal that can draw a line anew. */
   terminal: boolean;
+  /** Asks the person at the terminal; undefined where nobody is there to ask. */
+  question: Question | undefined;
   signal: AbortSignal;
 }

@@ -14,6 +14,8 @@ export interface ChosenStore {
   destination: Settings['destination'];
   /** The configured backup name, which `latest` means; undefined where there is no conf. */
   backup: string | undefined;
+  /** The configured state directory; undefined where there is no conf. */
+  statePath: string | undefined;
 }
 
 /** The store that a command is to read: the one its options name, else the conf's. Throws USAGE and CONFIG. */
@@ -28,11 +30,11 @@ export async function chooseStore(
       throw new SysbackupError('USAGE', '--conf-dir and the options beside it name several stores', {
         hint: 'Leave out one or the other.',
       });
-    return { destination, backup: undefined };
+    return { destination, backup: undefined, statePath: undefined };
   }
   requireConf(session);
   const { settings } = await configured(session, onEvent);
-  return { destination: settings.destination, backup: settings.backupName };
+  return { destination: settings.destination, backup: settings.backupName, statePath: settings.statePath };
 }
 
 /** Opens a store for as long as `use` takes. */

@@ -9,20 +9,26 @@ import type { SysbackupError } from './errors.js';
 import type { ListBackupsOptions, ListedBackup } from './audit/list.js';
 import type { RenewOptions, RenewResult } from './audit/renew-options.js';
 import type { VerifyOptions, VerifyResult } from './audit/verify-options.js';
+import type { CreateResourcesOptions, PlannedResources, ResourcesSummary } from './aws/create-resources.js';
 import type { OpenContentOptions, OpenedContent } from './audit/cat.js';
 import type { Change, DiffRunsOptions } from './audit/diff.js';
 import type { ListEntriesOptions } from './audit/ls.js';
 import type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
+import type { UpdateResourcesOptions } from './aws/update-resources.js';
 import type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
 import type { Settings } from './config/settings.js';
+import type { Problem } from './events.js';
 import type { ResolveRunOptions } from './manifest/resolve-run.js';
 import type { ReadManifestOptions } from './manifest/reader.js';
 import type { StoredRun } from './manifest/runs.js';
 import type { ManifestEntry, ManifestLine } from './manifest/types.js';
-import type { RestoreOptions, RestoreSummary } from './restore/options.js';
+import type { RestoreOptions, RestoreSummary, RestoreToTarOptions } from './restore/options.js';
 import type { RestoreSnapshotsOptions, RestoreSnapshotsSummary } from './restore/snapshots.js';
+import type { RunRestoreThroughOptions } from './restore/run-through.js';
 import type { FindExecutablesOptions, FoundExecutables } from './sources/executables.js';
 import type { ObjectStore } from './store/port.js';
+import type { CarryOutOptions } from './system/carry-out.js';
+import type { WriteConfigOptions, WriteConfigSummary } from './system/write-config-options.js';
 
 export { errnoOf, type ErrorCode, messageOf, SysbackupError, type SysbackupErrorOptions } from './errors.js';
 export type {
@@ -58,8 +64,13 @@ export type {
   VerifyOptions,
   VerifyResult,
 } from './audit/verify-options.js';
+export type { AwsAccess } from './aws/access.js';
+export type { CreateResourcesOptions, PlannedResources, ResourcesSummary } from './aws/create-resources.js';
 export type { ListEntriesOptions } from './audit/ls.js';
 export type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
+export { defaultStatePath } from './config/conf-path.js';
+export type { ResourceParameters } from './aws/resource-parameters.js';
+export type { ResourceChange, UpdateResourcesOptions } from './aws/update-resources.js';
 export type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
 export type { SettingsInForce } from './config/setting-reader.js';
 export type { ContentSettings, S3Settings, Settings } from './config/settings.js';
@@ -68,7 +79,14 @@ export type { ResolveRunOptions } from './manifest/resolve-run.js';
 export type { StoredRun } from './manifest/runs.js';
 export { entryPath, linkTarget } from './manifest/paths.js';
 export type * from './manifest/types.js';
-export type { Overwrite, PathAction, RestoreOptions, RestoreSummary } from './restore/options.js';
+export type {
+  Overwrite,
+  PathAction,
+  RestoreOptions,
+  RestoreSummary,
+  RestoreToTarOptions,
+} from './restore/options.js';
+export type { RunRestoreThroughOptions } from './restore/run-through.js';
 export type {
   RestoredSnapshot,
   RestoreSnapshotsOptions,
@@ -81,10 +99,24 @@ export type {
   SkippedFile,
 } from './sources/executables.js';
 export type * from './store/port.js';
+export type { CarryOutOptions } from './system/carry-out.js';
+export type { PasswordSource } from './system/ccrypt.js';
+export { describeStep, formatSteps, type Step } from './system/steps.js';
+export type {
+  WantedCredentials,
+  WantedUnits,
+  WriteConfigOptions,
+  WriteConfigSummary,
+} from './system/write-config-options.js';
 
 /** Reads and validates `<confDir>/conf`. Throws CONFIG with file, line, setting and what is allowed. */
 export async function loadSettings(options: LoadSettingsOptions): Promise<LoadedSettings> {
   return (await import('./config/load.js')).loadSettings(options);
+}
+
+/** What to know about the storage class that settings choose: charged for longer than it is kept, or not to be read at once. */
+export async function storageClassWarnings(settings: Settings): Promise<string[]> {
+  return (await import('./config/storage-class.js')).storageClassWarnings(settings);
 }
 
 /** Opens the store that settings name, with retrying and counting around it. */
@@ -143,9 +175,19 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
   return (await import('./restore/restore.js')).restore(options);
 }
 
+/** Writes files as a tar in the pax format. */
+export async function restoreToTar(options: RestoreToTarOptions): Promise<RestoreSummary> {
+  return (await import('./restore/tar.js')).restoreToTar(options);
+}
+
 /** Fetches a run's snapshots into a folder. */
 export async function restoreSnapshots(options: RestoreSnapshotsOptions): Promise<RestoreSnapshotsSummary> {
   return (await import('./restore/snapshots.js')).restoreSnapshots(options);
+}
+
+/** Runs the command that a restored snapshot asks for: for a person who has seen it and asked for it. */
+export async function runRestoreThrough(options: RunRestoreThroughOptions): Promise<Problem | undefined> {
+  return (await import('./restore/run-through.js')).runRestoreThrough(options);
 }
 
 /** The pickers or snapshotters in a folder that would run, and what would be passed over and why. */
@@ -174,4 +216,32 @@ export async function renew(options: RenewOptions): Promise<RenewResult> {
 /** The error that a renewal's result amounts to: DAMAGED, RETENTION_SHORT, or undefined. */
 export async function failureOfRenewal(result: RenewResult): Promise<SysbackupError | undefined> {
   return (await import('./audit/renew.js')).failureOfRenewal(result);
+}
+
+/** What {@link createResources} would send: the template and the parameters. Sends nothing. */
+export async function planResources(
+  options: Pick<CreateResourcesOptions, 'stackName' | 'parameters'>,
+): Promise<PlannedResources> {
+  return (await import('./aws/create-resources.js')).planResources(options);
+}
+
+/** Makes a bucket that locks, and roles and groups, in AWS, and waits for them. */
+export async function createResources(options: CreateResourcesOptions): Promise<ResourcesSummary> {
+  return (await import('./aws/create-resources.js')).createResources(options);
+}
+
+/** Brings those to this version's template and to other parameters, after asking. */
+export async function updateResources(options: UpdateResourcesOptions): Promise<ResourcesSummary> {
+  return (await import('./aws/update-resources.js')).updateResources(options);
+}
+
+/** Makes this machine one that backs up: conf, credentials, examples, units, all or nothing. */
+export async function writeConfig(options: WriteConfigOptions): Promise<WriteConfigSummary> {
+  return (await import('./system/write-config.js')).writeConfig(options);
+}
+
+/** Carries out what {@link writeConfig} handed over to a process with more rights, all or nothing. */
+export async function carryOutPlan(plan: string, options: CarryOutOptions): Promise<void> {
+  const { parseSteps } = await import('./system/steps.js');
+  await (await import('./system/carry-out.js')).carryOut(parseSteps(plan), options);
 }

@@ -7,6 +7,7 @@ import {
   type SettingsInForce,
   SysbackupError,
   findExecutables,
+  storageClassWarnings,
 } from '../../src/index.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { formatTable } from '../presentation/table.js';
@@ -43,6 +44,8 @@ export function define(command: Command): void {
 export async function run(command: Command, session: Session): Promise<number> {
   const onEvent = eventLogger(session.log);
   const { settings, values } = await configured(session, onEvent);
+  for (const message of await storageClassWarnings(settings))
+    onEvent({ type: 'log', level: 'warning', message });
   const shown: SettingsInForce = { ...values };
   for (const folder of ['pickers.d', 'snapshots.d']) {
     shown[folder] = await executablesIn(join(settings.confDir, folder), session.user.uid);

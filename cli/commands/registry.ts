@@ -64,4 +64,19 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'show the settings in force, and what would run',
     load: () => import('./check-config.js'),
   },
+  {
+    name: 'create-resources',
+    summary: 'make a bucket that locks, and roles, in AWS',
+    load: () => import('./create-resources.js'),
+  },
+  {
+    name: 'update-resources',
+    summary: 'bring those to this version, or change them',
+    load: () => import('./update-resources.js'),
+  },
+  {
+    name: 'write-config',
+    summary: 'make this machine one that backs up: conf, credentials, timer',
+    load: () => import('./write-config.js'),
+  },
 ];

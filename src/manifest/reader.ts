@@ -57,9 +57,10 @@ export async function* readManifestBytes(
   const splitter = new LineSplitter(options.longestLine ?? LONGEST_LINE);
   const tail = new Tail();
   const gunzip = createGunzip({ chunkSize: CHUNK });
-  if (options.signal) addAbortSignal(options.signal, gunzip);
   // A failure anywhere destroys all three, so that it comes out of the iteration below.
   pipeline(source, tap(tail, options.onBytes), gunzip, () => undefined);
+  // Behind it: on Node 24 a pipeline refuses a stream that is destroyed already, whose error then reaches nobody.
+  if (options.signal) addAbortSignal(options.signal, gunzip);
   try {
     for await (const chunk of gunzip) {
       const lines = splitter.push(chunk);

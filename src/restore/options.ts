@@ -53,6 +53,24 @@ export interface RestoreOptions {
   signal?: AbortSignal | undefined;
 }
 
+export interface RestoreToTarOptions
+  extends Pick<
+    RestoreOptions,
+    | 'store'
+    | 'run'
+    | 'include'
+    | 'exclude'
+    | 'dryRun'
+    | 'concurrency'
+    | 'spoolFolder'
+    | 'onEvent'
+    | 'onPath'
+    | 'signal'
+  > {
+  /** Takes bytes of the tar; resolves when it has no more need of them, and can take more. What it throws ends all. */
+  write: (bytes: Uint8Array) => Promise<void>;
+}
+
 export interface PathAction {
   path: BytePath;
   kind: 'd' | 'l' | 'f';

@@ -86,6 +86,14 @@ export class RestoreReport {
     }
   }
 
+  /** Patterns were given: whoever mistyped them shall know. */
+  tellWhereNothingMatched(): void {
+    const { d, l, f } = this.selected;
+    if (d + l + f > 0) return;
+    const message = 'no path of this run matches what was asked for';
+    this.problem({ severity: 'failure', code: 'nothing-selected', message });
+  }
+
   /** Who is not root cannot give files away, and knows it; for root it means that something is missing. */
   tellWhatWasNotSet(isRoot: boolean): void {
     for (const [kind, { path, reason }] of this.#firstNotSet) {

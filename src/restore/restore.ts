@@ -3,7 +3,6 @@ import { join, resolve } from 'node:path';
 import { messageOf, SysbackupError, throwIfAborted } from '../errors.js';
 import { type BytePath, displayPath, pathFromText } from '../files/byte-path.js';
 import { OwnerIds } from '../files/owners.js';
-import { componentsOf } from '../files/safe-dir.js';
 import { type FetchedManifest, fetchManifest } from '../manifest/fetch.js';
 import { entryPath } from '../manifest/paths.js';
 import type { FileSystemEntry, ManifestLine } from '../manifest/types.js';
@@ -14,16 +13,15 @@ import { Folders } from './folders.js';
 import { MetadataSetter } from './metadata.js';
 import type { RestoreOptions, RestoreSummary } from './options.js';
 import { RestoreReport } from './report.js';
-import { pathSelector } from './select.js';
+import { isPathEntry, isSafePath, pathSelector, Selection } from './select.js';
 import { StopCause } from './stop-cause.js';
 import { restoreSymlink, type SymlinkWork } from './symlinks.js';
+import { summaryOf } from './summary.js';
 import { TargetFolders } from './target-folders.js';
 import { TaskPool } from './task-pool.js';
 import { Unfinished } from './unfinished.js';
 
 const CONCURRENCY = 8;
-/** A longer path than the kernel takes was never backed up. */
-const PATH_MAX = 4096;
 
 /**
  * Brings the files of one run back below a target.
@@ -38,7 +36,7 @@ const PATH_MAX = 4096;
  */
 export async function restore(options: RestoreOptions): Promise<RestoreSummary> {
   const { store, run, spoolFolder, signal, onEvent, dryRun = false } = options;
-  onEvent?.({ type: 'phase', phase: 'restore' });
+  onEvent?.({ type: 'phase', phase: 'prepare' });
   const select = pathSelector(options.include, options.exclude);
   const spool = await mkdtemp(join(spoolFolder, 'restore-')).catch((error: unknown) => {
     throw new SysbackupError('SYSTEM', `cannot make a folder in ${spoolFolder}: ${messageOf(error)}`, {
@@ -46,22 +44,16 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
       cause: error,
     });
   });
-  const total = { entries: 0, bytes: 0 };
-  const count = (lines: readonly ManifestLine[]): void => {
-    for (const line of lines) {
-      if (!isPathEntry(line) || !select(entryPath(line))) continue;
-      total.entries += 1;
-      if (line.typ === 'f') total.bytes += line.size ?? 0;
-    }
-  };
+  const selection = new Selection(select, onEvent);
   try {
-    const manifest = await fetchManifest(store, run, spool, { onLines: count, signal });
+    const manifest = await fetchManifest(store, run, spool, { onLines: selection.count, signal });
+    onEvent?.({ type: 'phase', phase: 'restore' });
     const target = pathFromText(resolve(options.target));
     const tree = TargetFolders.open(target, !dryRun);
     const root = dryRun ? undefined : tree?.hold(pathFromText('/'));
     const unfinished = root && 'dir' in root ? Unfinished.open(root.dir, spoolFolder) : undefined;
     try {
-      const report = new RestoreReport(options, total);
+      const report = new RestoreReport(options, selection);
       const work = new Restoration(options, { tree, target, spool, report, select, unfinished });
       await work.restoreAll(manifest);
       return summaryOf(manifest, report, work.requests, dryRun);
@@ -151,16 +143,9 @@ class Restoration {
     } finally {
       await this.#folderSpool.remove();
     }
-    this.#tellWhereNothingMatched();
+    if (this.#isNarrowed) this.#report.tellWhereNothingMatched();
     this.#report.tellWhatWasNotSet(process.geteuid?.() === 0);
     this.#report.tellProgress();
-  }
-
-  #tellWhereNothingMatched(): void {
-    const { d, l, f } = this.#report.selected;
-    if (!this.#isNarrowed || d + l + f > 0) return;
-    const message = 'no path of this run matches what was asked for';
-    this.#report.problem({ severity: 'failure', code: 'nothing-selected', message });
   }
 
   /** False where nothing after this batch concerns a restore of files, or all must end. */
@@ -182,7 +167,7 @@ class Restoration {
       if (this.#stop.error) return false;
       throwIfAborted(this.#signal);
       if (selected) await this.#restoreEntry(path, entry);
-      else if (entry.typ === 'd' && isSafe(path)) await this.#folders.passBy(path, entry);
+      else if (entry.typ === 'd' && isSafePath(path)) await this.#folders.passBy(path, entry);
     }
     return more;
   }
@@ -191,7 +176,7 @@ class Restoration {
     const report = this.#report;
     report.selected[entry.typ] += 1;
     const bytes = entry.typ === 'f' ? (entry.size ?? 0) : 0;
-    if (!isSafe(path) || (path === '/' && entry.typ !== 'd')) {
+    if (!isSafePath(path) || (path === '/' && entry.typ !== 'd')) {
       report.failure('unsafe-path', path, 'is no path that could have been backed up, and is not restored');
       report.passed(bytes);
       return;
@@ -216,35 +201,4 @@ class Restoration {
     held?.release();
     report.passed(0);
   }
-}
-
-function isPathEntry(line: ManifestLine): line is FileSystemEntry {
-  return line.typ === 'd' || line.typ === 'l' || line.typ === 'f';
-}
-
-function isSafe(path: BytePath): boolean {
-  return path.startsWith('/') && path.length < PATH_MAX && componentsOf(path) !== undefined;
-}
-
-function summaryOf(
-  { header, footer }: FetchedManifest,
-  report: RestoreReport,
-  requests: number,
-  dryRun: boolean,
-): RestoreSummary {
-  const { selected, done, failed, bytes, notSet, problems, problemCounts } = report;
-  return {
-    backup: header.backup,
-    run: header.run,
-    outcome: footer.outcome,
-    dryRun,
-    selected,
-    done,
-    failed,
-    bytes: dryRun ? report.planned.bytes : bytes,
-    requests: dryRun ? report.planned.requests : requests,
-    notSet,
-    problems,
-    problemCounts,
-  };
 }

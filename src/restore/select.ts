@@ -1,6 +1,15 @@
 import picomatch from 'picomatch';
 import { SysbackupError } from '../errors.js';
+import type { EventListener } from '../events.js';
 import { type BytePath, pathFromText, textOfPath } from '../files/byte-path.js';
+import { componentsOf } from '../files/safe-dir.js';
+import { entryPath } from '../manifest/paths.js';
+import type { FileSystemEntry, ManifestLine } from '../manifest/types.js';
+
+/** A longer path than the kernel takes was never backed up. */
+const PATH_MAX = 4096;
+/** Lines of a manifest between two reports of progress. */
+const PROGRESS_LINES = 20_000;
 
 /**
  * Whether a path is wanted. Patterns are globs (`*`, `?`, `[a-z]`, `{a,b}`, and `**` for any number of folders),
@@ -43,4 +52,41 @@ function globsFor(pattern: string): string[] {
 function compile(globs: readonly string[]): (text: string) => boolean {
   // `s`, or a newline in a name would end what `**` matches. `!` at the beginning of a glob has no meaning here.
   return picomatch([...globs], { dot: true, flags: 's', nonegate: true, strictSlashes: false });
+}
+
+export function isPathEntry(line: ManifestLine): line is FileSystemEntry {
+  return line.typ === 'd' || line.typ === 'l' || line.typ === 'f';
+}
+
+/** Whether this could have been backed up: absolute, without `..` and the like. */
+export function isSafePath(path: BytePath): boolean {
+  return path.startsWith('/') && path.length < PATH_MAX && componentsOf(path) !== undefined;
+}
+
+/** Counts what is selected while a manifest is read, and tells how far that is. */
+export class Selection {
+  entries = 0;
+  bytes = 0;
+  readonly #select: (path: BytePath) => boolean;
+  readonly #onEvent: EventListener | undefined;
+  #lines = 0;
+  #said = 0;
+
+  constructor(select: (path: BytePath) => boolean, onEvent: EventListener | undefined) {
+    this.#select = select;
+    this.#onEvent = onEvent;
+  }
+
+  /** For {@link FetchManifestOptions.onLines}. */
+  readonly count = (lines: readonly ManifestLine[]): void => {
+    for (const line of lines) {
+      if (!isPathEntry(line) || !this.#select(entryPath(line))) continue;
+      this.entries += 1;
+      if (line.typ === 'f') this.bytes += line.size ?? 0;
+    }
+    this.#lines += lines.length;
+    if (this.#lines - this.#said < PROGRESS_LINES) return;
+    this.#said = this.#lines;
+    this.#onEvent?.({ type: 'progress', phase: 'prepare', entries: this.#lines, bytes: 0 });
+  };
 }

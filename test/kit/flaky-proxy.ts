@@ -39,6 +39,8 @@ export interface ProxiedRequest {
   headers: IncomingHttpHeaders;
   /** Of the body as it came, in base64; undefined where it did not come whole. */
   md5?: string;
+  /** The fields of a body that is a form, as STS and CloudFormation take them. */
+  form?: URLSearchParams;
 }
 
 const S3_CODES = { 429: 'TooManyRequests', 500: 'InternalError', 503: 'SlowDown' };
@@ -102,6 +104,8 @@ export class FlakyProxy {
     }
     const body = await collect(request);
     seen.md5 = createHash('md5').update(body).digest('base64');
+    if (headers['content-type']?.startsWith('application/x-www-form-urlencoded') === true)
+      seen.form = new URLSearchParams(body.toString());
     if (typeof fault === 'number' || fault === 'page') {
       refuse(response, fault);
       return;

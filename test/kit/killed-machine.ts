@@ -1,4 +1,4 @@
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
@@ -19,6 +19,8 @@ export interface KilledDestination {
   env?: Readonly<Record<string, string>>;
   /** Whether what a listing shows may be used. */
   share: 'yes' | 'no';
+  /** Bytes; smaller files go into bundles. Default 0: none. */
+  bundleBelow?: number;
   openStore?: () => Promise<ObjectStore>;
 }
 
@@ -64,8 +66,11 @@ export class KilledMachine {
     mkdirSync(this.tree);
     for (let index = 0; index < 10; index++)
       writeFileSync(join(this.tree, `file ${index}`), noise(300, `${index}`));
-    const { section, share } = destination;
-    this.backup.conf(section, `[content]\nblock_size = ${BLOCK}\nshare = ${share}\n`);
+    const { section, share, bundleBelow = 0 } = destination;
+    this.backup.conf(
+      section,
+      `[content]\nblock_size = ${BLOCK}\nshare = ${share}\nbundle_below = ${bundleBelow}\n`,
+    );
     this.backup.picker('tree', `find '${this.tree}' -print0`);
     this.backup.snapshotter('dump', 'date +%N >&$1');
   }
@@ -93,7 +98,7 @@ export class KilledMachine {
     const stored = eventsIn(wholeLines(ended.stdout), 'stored').map(({ key }) => String(key));
     const again = stored.filter((key) => this.confirmed.has(key));
     expect(again, 'sent again although its PUT was confirmed').toEqual([]);
-    for (const key of stored) if (key.startsWith('content/')) this.confirmed.add(key);
+    for (const key of stored) if (/^(?:content|bundles)\//.test(key)) this.confirmed.add(key);
     if (ended.signal === 'SIGKILL') return true;
     expect(ended).toMatchObject({ code: 0, signal: null });
     expect(summaryIn(ended.stdout)).toMatchObject({ outcome: 'complete', counts: { s: 1 } });
@@ -123,6 +128,22 @@ export class KilledMachine {
     expect([...versions.values()].every((count) => count === 1)).toBe(true);
     await store.close();
   }
+}
+
+/** SHA-256 of contents that stand in more than one of these bundles of a directory store. */
+export function bundledTwice(store: string, keys: Iterable<string>): string[] {
+  const seen = new Set<string>();
+  const twice: string[] = [];
+  for (const key of keys) {
+    if (!key.startsWith('bundles/')) continue;
+    const members = execFileSync('tar', ['tf', join(store, key)], { encoding: 'utf8' })
+      .trimEnd()
+      .split('\n');
+    for (const sha of members.map((member) => member.replace('.gz', '')))
+      if (seen.has(sha)) twice.push(sha);
+      else seen.add(sha);
+  }
+  return twice;
 }
 
 /** A killed process may leave half a line. */

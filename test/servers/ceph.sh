@@ -66,7 +66,8 @@ write_conf() {
     printf '[mon.a]\nmon data = %s\n' "$dir/mon"
     printf '[osd.0]\nosd data = %s\nosd objectstore = memstore\nmemstore device bytes = 8589934592\n' "$dir/osd"
     printf '[client.rgw.a]\nrgw data = %s\nrgw frontends = beast endpoint=127.0.0.1:%s tcp_nodelay=1\n' "$dir/rgw" "$port"
-    printf 'rgw dns name = 127.0.0.1\nrgw thread pool size = 32\nrgw enable usage log = false\n'
+    # As behind a proxy that ends TLS, SSE-C is allowed on what looks like plain HTTP.
+    printf 'rgw dns name = 127.0.0.1\nrgw thread pool size = 32\nrgw enable usage log = false\nrgw crypt require ssl = false\n'
     [ -z "${CEPH_LC_DAY:-}" ] || printf 'rgw lc debug interval = %s\n' "$CEPH_LC_DAY"
   } >"$dir/ceph.conf"
 }

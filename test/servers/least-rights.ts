@@ -2,29 +2,35 @@ import { PutBucketPolicyCommand, S3Client } from '@aws-sdk/client-s3';
 import { type BucketPolicy, documentedPolicy } from '../kit/documented-policy.js';
 import type { CephServer, S3Keys } from './ceph.js';
 
+/** Who the document's policy knows, beside the bucket's owner. */
+const USERS = ['web1', 'restorer', 'renewer', 'auditor'] as const;
+type User = (typeof USERS)[number];
+
 /** A bucket under the policy of docs/permissions.md, and who comes to it. */
 export interface GuardedBucket {
   bucket: string;
   owner: S3Client;
   /** The backed-up machine's rights, for whoever has taken them. */
   machine: S3Client;
-  machineKeys: S3Keys;
   restorer: S3Client;
-  restorerKeys: S3Keys;
+  renewer: S3Client;
+  keys: Readonly<Record<User, S3Keys>>;
   policy: BucketPolicy;
   /** Puts another policy in its place. */
   setPolicy(policy: BucketPolicy): Promise<void>;
 }
 
 /** Made once for each server, as each takes half a second. */
-const users = new WeakMap<CephServer, Promise<[machine: S3Keys, restorer: S3Keys]>>();
+const made = new WeakMap<CephServer, Promise<Record<User, S3Keys>>>();
 
-function usersOf(ceph: CephServer): Promise<[machine: S3Keys, restorer: S3Keys]> {
-  const made =
-    users.get(ceph) ??
-    (async (): Promise<[S3Keys, S3Keys]> => [await ceph.addUser('web1'), await ceph.addUser('restorer')])();
-  users.set(ceph, made);
-  return made;
+async function addUsers(ceph: CephServer): Promise<Record<User, S3Keys>> {
+  const [web1, restorer, renewer, auditor] = [
+    await ceph.addUser('web1'),
+    await ceph.addUser('restorer'),
+    await ceph.addUser('renewer'),
+    await ceph.addUser('auditor'),
+  ];
+  return { web1, restorer, renewer, auditor };
 }
 
 export async function guardedBucket(ceph: CephServer, backupName: string): Promise<GuardedBucket> {
@@ -35,15 +41,10 @@ export async function guardedBucket(ceph: CephServer, backupName: string): Promi
   };
   const policy = documentedPolicy(bucket, backupName);
   await setPolicy(policy);
-  const [machineKeys, restorerKeys] = await usersOf(ceph);
-  return {
-    bucket,
-    owner,
-    machine: new S3Client(ceph.clientConfig({ keys: machineKeys })),
-    machineKeys,
-    restorer: new S3Client(ceph.clientConfig({ keys: restorerKeys })),
-    restorerKeys,
-    policy,
-    setPolicy,
-  };
+  const users = made.get(ceph) ?? addUsers(ceph);
+  made.set(ceph, users);
+  const keys = await users;
+  const clientOf = (user: User): S3Client => new S3Client(ceph.clientConfig({ keys: keys[user] }));
+  const [machine, restorer, renewer] = [clientOf('web1'), clientOf('restorer'), clientOf('renewer')];
+  return { bucket, owner, machine, restorer, renewer, keys, policy, setPolicy };
 }

@@ -9,6 +9,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
@@ -84,14 +85,21 @@ async function ready(child: ChildProcess): Promise<void> {
   throw new Error(`moto_server ended before it listened: ${said.slice(-5).join('; ')}`);
 }
 
-/** Installs moto where it is missing, and starts it. */
-export async function startMoto(): Promise<Moto> {
+/** As moto itself, and with what our template needs of CloudFormation, IAM and Object Lock: see that file's head. */
+export const WITH_LOCKS = fileURLToPath(new URL('moto_with_locks.py', import.meta.url));
+
+/**
+ * Installs moto where it is missing, and starts it.
+ *
+ * @param script A server made of moto, in Python. Default: moto's own.
+ */
+export async function startMoto(script?: string): Promise<Moto> {
   // Not the script beside it: its first line names the folder that it was made in.
   await install();
   const port = await freePort();
   const child = spawn(
     join(VENV, 'bin', 'python'),
-    ['-m', 'moto.server', '-H', '127.0.0.1', '-p', String(port)],
+    [...(script === undefined ? ['-m', 'moto.server'] : [script]), '-H', '127.0.0.1', '-p', String(port)],
     {
       stdio: ['ignore', 'ignore', 'pipe'],
     },
@@ -121,9 +129,9 @@ export async function startMoto(): Promise<Moto> {
 }
 
 /** As {@link startMoto}; undefined, said loudly, where it cannot be had and `CI` is not set. */
-export async function startMotoOrSkip(): Promise<Moto | undefined> {
+export async function startMotoOrSkip(script?: string): Promise<Moto | undefined> {
   try {
-    return await startMoto();
+    return await startMoto(script);
   } catch (error) {
     if (process.env['CI']) throw error;
     const reason = error instanceof Error ? error.message : String(error);

@@ -10,6 +10,7 @@ import {
   DeleteObjectCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
+  GetObjectRetentionCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
   ListObjectVersionsCommand,
@@ -195,7 +196,7 @@ class Site {
   private constructor(ceph: CephServer, guarded: GuardedBucket) {
     this.guarded = guarded;
     this.#endpoint = ceph.endpoint;
-    const { accessKeyId, secretAccessKey } = guarded.machineKeys;
+    const { accessKeyId, secretAccessKey } = guarded.keys.web1;
     writeFileSync(
       this.#folder.at('credentials'),
       `[default]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`,
@@ -251,10 +252,21 @@ class Site {
   /** Restores the newest run with the restorer's rights: what came back of the tree. */
   async restored(): Promise<Record<string, string>> {
     const target = this.#folder.at(`target-${randomBytes(4).toString('hex')}`);
-    const ended = await this.from(this.guarded.restorerKeys, 'restore', BACKUP, '--target', target);
+    const ended = await this.from(this.guarded.keys.restorer, 'restore', BACKUP, '--target', target);
     expect(ended.stderr).not.toContain('error');
     expect(ended.code).toBe(0);
     return treeOf(`${target}${this.tree}`);
+  }
+
+  async newestRun(): Promise<string> {
+    const { stdout } = await this.from(this.guarded.keys.restorer, 'list', '--json');
+    const runs = JSON.parse(stdout) as { run: string }[];
+    return (
+      runs
+        .map(({ run }) => run)
+        .toSorted()
+        .at(-1) ?? 'none'
+    );
   }
 
   /** All that is stored, as the owner sees it. */
@@ -269,9 +281,11 @@ describeWithCeph('with the rights that docs/permissions.md lists', {}, (ceph) =>
   describe('each command works', () => {
     it('archive, with renewals and one that is refused because the lock is longer; check-config; list; restore', async () => {
       const site = await Site.make(ceph());
-      const { restorerKeys } = site.guarded;
+      const { keys } = site.guarded;
       expect(await site.asMachine('check-config', '--connect')).toMatchObject({ code: 0 });
       expect(await site.asMachine('archive')).toMatchObject({ code: 0 });
+      // Reading takes the other role.
+      expect(await site.asMachine('restore', '--target', `${site.tree}-x`)).toMatchObject({ code: 12 });
 
       site.keepFor(60);
       const renewing = await site.asMachine('archive', '--json');
@@ -288,32 +302,64 @@ describeWithCeph('with the rights that docs/permissions.md lists', {}, (ceph) =>
         requests: { 'get-retention': 2, 'put-retention': 2 },
       });
 
-      const listed = await site.from(restorerKeys, 'list', '--json');
+      const listed = await site.from(keys.restorer, 'list', '--json');
       expect(listed).toMatchObject({ code: 0 });
       expect(JSON.parse(listed.stdout)).toHaveLength(3);
+      expect(await site.restored()).toEqual(treeOf(site.tree));
+    });
+
+    it("ls, cat and diff with the restorer's, verify with the auditor's, renew with the renewer's", async () => {
+      const site = await Site.make(ceph());
+      const { restorer, auditor, renewer } = site.guarded.keys;
+      expect(await site.asMachine('archive')).toMatchObject({ code: 0 });
+      const first = await site.newestRun();
+      writeFileSync(`${site.tree}/three`, 'worth keeping');
+      expect(await site.asMachine('archive')).toMatchObject({ code: 0 });
+      const second = await site.newestRun();
+
+      expect((await site.from(restorer, 'ls', second, `${site.tree}/`)).stdout).toContain('three');
+      expect((await site.from(restorer, 'cat', second, `${site.tree}/three`)).stdout).toBe('worth keeping');
+      expect((await site.from(restorer, 'diff', first, second)).stdout).toContain('three');
+      expect(await site.from(restorer, 'verify', '--read-data')).toMatchObject({ code: 0 });
+      expect(await site.from(auditor, 'verify')).toMatchObject({ code: 0 });
+      const unread = await site.from(auditor, 'verify', '--read-data');
+      expect(unread).toMatchObject({
+        code: 1,
+        stdout: expect.stringContaining('access denied reading content/'),
+      });
+
+      expect(await site.from(renewer, 'renew', '--retain-days', '60')).toMatchObject({ code: 0 });
+      expect(await site.from(auditor, 'verify')).toMatchObject({ code: 0 });
+      const { restorer: client, bucket: Bucket } = site.guarded;
+      const stored = await site.versions();
+      expect(stored.length).toBeGreaterThan(5);
+      for (const version of stored) {
+        const { Retention } = await client.send(new GetObjectRetentionCommand({ Bucket, ...version }));
+        expect(Retention?.RetainUntilDate?.getTime()).toBeGreaterThan(Date.now() + 59 * DAY_MS);
+      }
       expect(await site.restored()).toEqual(treeOf(site.tree));
     });
   });
 
   describe('and not without one of them:', () => {
-    it.each(['s3:PutObject', 's3:ListBucketVersions', 's3:GetBucketObjectLockConfiguration'])(
-      'archive needs %s, and says so',
-      async (right) => {
-        const site = await Site.make(ceph());
-        expect(await site.asMachine('archive')).toMatchObject({ code: 0 });
-        await site.guarded.setPolicy(withoutRight(site.guarded.policy, right));
-        writeFileSync(`${site.tree}/three`, randomBytes(2000));
-        // The catalog remembers that the bucket locks: another name has none.
+    it('archive needs each of its rights, and says which one it lacks', async () => {
+      const site = await Site.make(ceph());
+      const { policy, setPolicy } = site.guarded;
+      expect(await site.asMachine('archive')).toMatchObject({ code: 0 });
+      writeFileSync(`${site.tree}/three`, randomBytes(2000));
+      for (const right of ['s3:PutObject', 's3:ListBucketVersions', 's3:GetBucketObjectLockConfiguration']) {
+        await setPolicy(withoutRight(policy, right));
+        // The catalog remembers that the bucket locks: that of another name does not.
         const args = right === 's3:GetBucketObjectLockConfiguration' ? ['--name', 'another'] : [];
         const { code, stderr } = await site.asMachine('archive', ...args);
         expect(code).toBe(12);
         expect(stderr).toMatch(new RegExp(`hint: The credentials need .*${right}`));
-        await site.guarded.setPolicy(site.guarded.policy);
-        expect(await site.restored()).not.toHaveProperty('three');
-        expect(await site.asMachine('archive')).toMatchObject({ code: 0 });
-        expect(await site.restored()).toEqual(treeOf(site.tree));
-      },
-    );
+      }
+      await setPolicy(policy);
+      expect(await site.restored()).not.toHaveProperty('three');
+      expect(await site.asMachine('archive')).toMatchObject({ code: 0 });
+      expect(await site.restored()).toEqual(treeOf(site.tree));
+    });
 
     // Ceph asks for s3:PutObjectRetention to renew only, AWS for each PUT with a lock too.
     it.each([
@@ -335,12 +381,12 @@ describeWithCeph('with the rights that docs/permissions.md lists', {}, (ceph) =>
 
     it('list and restore need s3:GetObjectVersion and s3:ListBucketVersions, and no more', async () => {
       const site = await Site.make(ceph());
-      const { policy, setPolicy, restorerKeys } = site.guarded;
+      const { policy, setPolicy, keys } = site.guarded;
       await site.asMachine('archive');
       for (const right of ['s3:GetObjectVersion', 's3:ListBucketVersions']) {
         await setPolicy(withoutRight(policy, right));
         const { code, stderr } = await site.from(
-          restorerKeys,
+          keys.restorer,
           'restore',
           BACKUP,
           '--target',
@@ -351,20 +397,14 @@ describeWithCeph('with the rights that docs/permissions.md lists', {}, (ceph) =>
       }
       await setPolicy(withoutRight(policy, 's3:GetObjectRetention'));
       expect(await site.restored()).toEqual(treeOf(site.tree));
-      expect(await site.from(restorerKeys, 'list')).toMatchObject({ code: 0 });
-    });
-
-    it("the machine's rights neither list nor restore", async () => {
-      const site = await Site.make(ceph());
-      await site.asMachine('archive');
-      expect(await site.asMachine('restore', '--target', `${site.tree}-x`)).toMatchObject({ code: 12 });
+      expect(await site.from(keys.restorer, 'list')).toMatchObject({ code: 0 });
     });
   });
 
   /** In this process, which is quicker: a machine that has backed up, and all that it has stored. */
   async function backedUp() {
     const guarded = await guardedBucket(ceph(), 'test-backup');
-    const { bucket, machine: thief, restorer } = guarded;
+    const { bucket, machine: thief, restorer, renewer } = guarded;
     const machine = new BackupMachine();
     machine.store = await openS3Store({ bucket, client: thief });
     for (const name of ['one', 'two']) machine.write(name, randomBytes(2000));
@@ -377,7 +417,7 @@ describeWithCeph('with the rights that docs/permissions.md lists', {}, (ceph) =>
         Key: key,
         VersionId: version,
       }));
-    return { machine, thief, reading, versions };
+    return { machine, thief, renewer, reading, versions };
   }
 
   describe("a thief with the machine's rights is refused by the server", () => {
@@ -407,5 +447,24 @@ describeWithCeph('with the rights that docs/permissions.md lists', {}, (ceph) =>
     // The snapshot.
     expect(summary).toMatchObject({ outcome: 'complete', stored: { objects: 1 } });
     expect((await restoreTree(reading, machine.tree, summary.run)).tree).toEqual(treeOf(machine.tree));
+  });
+
+  it('a thief of the rights to renew moves locks out, reads manifests, and can do nothing else', async () => {
+    const { machine, renewer: thief, reading, versions } = await backedUp();
+    const stored = await versions();
+    for (const id of stored) {
+      await thief.send(lockOf(id, 100));
+      const attempts = [
+        () => thief.send(lockOf(id, 1)),
+        () => thief.send(new PutObjectRetentionCommand({ ...lockOf(id, 1).input, ...BYPASS })),
+        () => thief.send(new DeleteObjectCommand(id)),
+        () => thief.send(new DeleteObjectCommand({ ...id, ...BYPASS })),
+        () => thief.send(new PutObjectCommand({ Bucket: id.Bucket, Key: id.Key, Body: 'x', ...LOCKED })),
+        ...(id.Key.startsWith('manifests/') ? [] : [() => thief.send(new GetObjectCommand(id))]),
+      ];
+      for (const attempt of attempts) expect(await answerTo(attempt)).toBe(403);
+    }
+    expect(await versions()).toEqual(stored);
+    expect((await restoreTree(reading, machine.tree)).tree).toEqual(treeOf(machine.tree));
   });
 });

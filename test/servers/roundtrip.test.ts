@@ -26,8 +26,8 @@ const BLOCK = 64 * 1024;
 const PROGRAMS = ['rsync', 'setfacl', 'setfattr', 'setcap'];
 /** What of this machine is taken there and back: `/etc:/usr/share` takes half a minute or more. */
 const SYSTEM_FOLDERS = (process.env['ROUNDTRIP_FOLDERS'] ?? '/etc:/usr/share').split(':');
-/** Every file is an object of its own in a bucket, so that a part has to do there. */
-const SOME_SYSTEM_FOLDERS = ['/etc', '/usr/share/zoneinfo', '/usr/share/perl5', '/usr/share/terminfo'];
+/** Small files stored together, as one would have it for whole systems. */
+const TOGETHER = '[content]\nbundle_below = 64 KiB\n';
 
 interface Destination {
   section: string;
@@ -70,10 +70,11 @@ function unexpectedProblems(stdout: string, tree: AwkwardTree): string[] {
 async function takeAwkwardTree(
   backup: ConfFolder,
   { section, env }: Destination,
+  more = '',
 ): Promise<{ root: string; back: string }> {
   const tree = makeAwkwardTree(backup.at('tree'), { blockSize: BLOCK });
   expect(tree.left).toEqual([]);
-  backup.conf(section, `[content]\nblock_size = ${BLOCK}\n`);
+  backup.conf(section, `[content]\nblock_size = ${BLOCK}\n${more}`);
   backup.picker('tree', `find '${tree.root}' -print0`);
   const run = await archive(backup, env);
   expect(unexpectedProblems(run.stdout, tree)).toEqual([]);
@@ -92,7 +93,7 @@ async function takeFolders(
   folders: readonly string[],
   { section, env }: Destination,
 ): Promise<void> {
-  backup.conf(section);
+  backup.conf(section, TOGETHER);
   backup.picker('system', `find ${folders.join(' ')} -print0`);
   const run = await archive(backup, env);
   expect(eventsIn(run.stdout, 'problem').filter(({ severity }) => severity !== 'note')).toEqual([]);
@@ -146,9 +147,13 @@ describe.skipIf(!asRoot)('there and back with the built program, rsync finding n
       await takeAwkwardTree(ConfFolder.make(), await destination(ceph()));
     });
 
-    it(SOME_SYSTEM_FOLDERS.join(' and '), async () => {
-      await takeFolders(ConfFolder.make(), SOME_SYSTEM_FOLDERS, await destination(ceph()));
+    it('the same with its small files stored together', async () => {
+      await takeAwkwardTree(ConfFolder.make(), await destination(ceph()), 'bundle_below = 8 KiB\n');
     });
+
+    it(SYSTEM_FOLDERS.join(' and '), async () => {
+      await takeFolders(ConfFolder.make(), SYSTEM_FOLDERS, await destination(ceph()));
+    }, 300_000);
   });
 });
 

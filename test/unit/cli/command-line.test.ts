@@ -50,7 +50,7 @@ describe('a wrong command line', () => {
     { args: ['list', '--bucket', 'b', '--directory', '/d'], says: 'several stores', hint: 'one' },
     { args: ['list', '--conf-dir', '/c', '--directory', '/d'], says: 'several stores', hint: 'one' },
     { args: ['list', '--region', 'r'], says: '--region alone', hint: '--bucket' },
-    { args: ['restore', '--directory', '/d'], says: 'not possible yet', hint: '--target' },
+    { args: ['restore', '--directory', '/d'], says: 'no terminal to ask', hint: '--target' },
     { args: ['list', '--log-to', '/nonexistent/log'], says: '/nonexistent/log', hint: '--log-to' },
   ])('$args: one sentence, a hint, exit code 2', async ({ args, says, hint }) => {
     const { code, stdout, stderr } = await run(args);
@@ -135,5 +135,18 @@ describe('check-config', () => {
     expect(stderr).toMatch(/^warning: .*\[contnet\].*\[content\]/);
     expect(stdout).toContain('days_retained');
     expect(stdout).not.toContain('contnet');
+  });
+
+  it('warns of a storage class that is charged for longer than its content may be kept', async () => {
+    const machine = new Machine();
+    const s3 = '[s3]\nbucket = some-bucket\nstorage_class = STANDARD_IA\n';
+    machine.writeConf(`${s3}[content]\ndays_retained = 14\n`);
+    const short = await run(['check-config', '--conf-dir', machine.confDir]);
+    expect(short.code).toBe(0);
+    expect(short.stderr).toMatch(
+      /^warning: .*STANDARD_IA is charged for 30 days at least, .*days_retained = 14/,
+    );
+    machine.writeConf(`${s3}[content]\ndays_retained = 30\n`);
+    expect((await run(['check-config', '--conf-dir', machine.confDir])).stderr).toBe('');
   });
 });

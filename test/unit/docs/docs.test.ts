@@ -42,14 +42,16 @@ describe.each(documents)('docs/%s', (name) => {
 
 describe('docs/security.md', () => {
   it('names tests that there are', () => {
-    let file = '';
     let count = 0;
     for (const line of read(join(DOCS, 'security.md')).split('\n')) {
-      if (!line.includes('test: ')) continue;
-      file = /test: `([^`]+)`/.exec(line)?.[1] ?? file;
-      const tests = read(join(ROOT, 'test', file));
-      for (const [, name = ''] of line.slice(line.indexOf('test: ')).matchAll(/"([^"]+)"/g)) {
-        expect(tests.includes(name), `${file}: ${name}`).toBe(true);
+      const start = line.indexOf('test: ');
+      if (start < 0) continue;
+      let file = '';
+      // A file in backticks, then names in quotes, which may hold backticks themselves.
+      for (const [, path, name] of line.slice(start).matchAll(/`([^`"]+\.ts)`|"([^"]+)"/g)) {
+        file = path ?? file;
+        if (name === undefined) continue;
+        expect(read(join(ROOT, 'test', file)).includes(name), `${file}: ${name}`).toBe(true);
         count += 1;
       }
     }

@@ -37,31 +37,39 @@ describe('there and back', () => {
     const nodes = fc.array(generatedNode(BLOCK), { maxLength: 25 });
     const edits = fc.array(generatedEdit(BLOCK), { maxLength: 8 });
     await fc.assert(
-      fc.asyncProperty(nodes, edits, nodes, async (first, changes, more) => {
-        const machine = new BackupMachine();
-        machine.settings = {
-          ...machine.settings,
-          content: { ...machine.settings.content, blockSize: BLOCK },
-        };
-        const tree = new GeneratedTree(machine.tree);
-        tree.plant(first);
-        const run = await machine.archive();
-        expect(treeFacts(await restored(machine, run, 'first'))).toEqual(treeFacts(machine.tree));
+      fc.asyncProperty(
+        nodes,
+        edits,
+        nodes,
+        fc.constantFrom(0, 2000),
+        async (first, changes, more, bundleBelow) => {
+          const machine = new BackupMachine();
+          machine.settings = {
+            ...machine.settings,
+            content: { ...machine.settings.content, blockSize: BLOCK, bundleBelow },
+          };
+          const tree = new GeneratedTree(machine.tree);
+          tree.plant(first);
+          const run = await machine.archive();
+          expect(treeFacts(await restored(machine, run, 'first'))).toEqual(treeFacts(machine.tree));
 
-        for (const change of changes) tree.edit(change);
-        tree.plant(more);
-        // The same tree as a run without any memory sees it: what an unchanged file keeps is what it has.
-        const next = await machine.archive();
-        expect(treeFacts(await restored(machine, next, 'second'))).toEqual(treeFacts(machine.tree));
-        // Over what the first left: what has gone from the tree stays, all else is as in the tree. What was a
-        // folder and is none now, or the other way round, is not restored over, so that such trees are left out.
-        const wanted = treeFacts(machine.tree);
-        const before = treeFacts(join(machine.folder, 'first', machine.tree));
-        if ([...wanted].some(([path, { kind }]) => (before.get(path)?.kind ?? kind) !== kind)) return;
-        const facts = treeFacts(await restored(machine, next, 'first', 'always'));
-        for (const [path, fact] of wanted)
-          expect(facts.get(path)).toEqual(fact.kind === 'd' ? fact : { ...fact, sameAs: expect.any(String) });
-      }),
+          for (const change of changes) tree.edit(change);
+          tree.plant(more);
+          // The same tree as a run without any memory sees it: what an unchanged file keeps is what it has.
+          const next = await machine.archive();
+          expect(treeFacts(await restored(machine, next, 'second'))).toEqual(treeFacts(machine.tree));
+          // Over what the first left: what has gone from the tree stays, all else is as in the tree. What was a
+          // folder and is none now, or the other way round, is not restored over, so that such trees are left out.
+          const wanted = treeFacts(machine.tree);
+          const before = treeFacts(join(machine.folder, 'first', machine.tree));
+          if ([...wanted].some(([path, { kind }]) => (before.get(path)?.kind ?? kind) !== kind)) return;
+          const facts = treeFacts(await restored(machine, next, 'first', 'always'));
+          for (const [path, fact] of wanted)
+            expect(facts.get(path)).toEqual(
+              fact.kind === 'd' ? fact : { ...fact, sameAs: expect.any(String) },
+            );
+        },
+      ),
       { numRuns: Number(process.env['ROUNDTRIP_TREES'] ?? 20) },
     );
   }, 600_000);

@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { KilledMachine, moments } from '../../kit/killed-machine.js';
+import { bundledTwice, KilledMachine, moments } from '../../kit/killed-machine.js';
 import { treeFacts } from '../../kit/tree-facts.js';
 
 describe('SIGKILL', () => {
@@ -25,15 +25,29 @@ describe('SIGKILL', () => {
     expect(ended.code).toBe(0);
     expect(treeFacts(join(backup.at('target'), tree))).toEqual(treeFacts(tree));
     // Nothing of the killed runs is left beside the catalog: no spool, no journal, no half generation.
-    const { state } = backup;
-    const own = readdirSync(state)
-      .map((name) => join(state, name))
-      .find((path) => statSync(path).isDirectory());
+    const own = readdirSync(backup.state)
+      .map((name) => join(backup.state, name))
+      .find((path) => existsSync(join(path, 'current')));
     const current = readFileSync(join(own ?? '', 'current'), 'utf8').trim();
     expect(
       readdirSync(own ?? '')
         .filter((name) => name !== 'lock')
         .sort(),
     ).toEqual([current, 'current'].sort());
+  }, 120_000);
+
+  it('with bundles: no content of a confirmed bundle is sent in another', async () => {
+    const machine = new KilledMachine({ share: 'no', bundleBelow: 10_000 });
+    for (const [index, moment] of moments(12).entries()) {
+      if (index % 3 !== 2) machine.change();
+      await machine.run(moment);
+    }
+    await machine.run();
+    await machine.checkStore();
+    const { backup, tree, confirmed } = machine;
+    expect([...confirmed].filter((key) => key.startsWith('bundles/')).length).toBeGreaterThan(3);
+    expect(bundledTwice(backup.store, confirmed)).toEqual([]);
+    expect(await machine.command(['restore', '--target', backup.at('target')])).toMatchObject({ code: 0 });
+    expect(treeFacts(join(backup.at('target'), tree))).toEqual(treeFacts(tree));
   }, 120_000);
 });

@@ -1,0 +1,57 @@
+import {
+  type PathAction,
+  type RestoreOptions,
+  type RestoreSummary,
+  displayPath,
+  restore,
+} from '../../src/index.js';
+import { printable } from '../presentation/printable.js';
+import { countOf, formatBytes, formatCount } from '../presentation/quantities.js';
+import { isYes, type Question } from '../question.js';
+import type { Session } from '../session.js';
+
+const SHOWN = 10;
+
+/**
+ * Looks at what a restore in place would do, shows it, what would be overwritten above all, and asks whether to go on.
+ * Where there is nothing to be done it does not ask.
+ */
+export async function mayRestoreInPlace(
+  options: RestoreOptions,
+  session: Session,
+  question: Question,
+): Promise<boolean> {
+  const overwritten: string[] = [];
+  const onPath = ({ does, path }: PathAction): void => {
+    if (does === 'replace' && overwritten.length < SHOWN) overwritten.push(displayPath(path));
+  };
+  const { onEvent } = options;
+  const plan = await restore({
+    ...options,
+    dryRun: true,
+    onPath,
+    // Its problems are told when it is done.
+    onEvent: (event) => {
+      if (event.type !== 'problem' && event.type !== 'log') onEvent?.(event);
+    },
+  });
+  if (session.terminal) session.screen.status('');
+  const { done } = plan;
+  if (done.create + done.replace + done.link + done['set-metadata'] === 0) return true;
+  for (const line of planLines(plan, overwritten)) session.screen.line(printable(line));
+  return isYes(await question('Go on? [y/N] '));
+}
+
+function planLines({ backup, run, done, bytes }: RestoreSummary, overwritten: readonly string[]): string[] {
+  const more = done.replace - overwritten.length;
+  return [
+    `Restoring run ${run} of ${backup} to where it came from`,
+    `  overwrites       ${countOf(done.replace, 'path')}${done.replace > 0 ? ':' : ''}`,
+    ...overwritten.map((path) => `                     ${path}`),
+    ...(more > 0 ? [`                     and ${formatCount(more)} more (--dry-run lists all)`] : []),
+    `  creates          ${countOf(done.create + done.link, 'path')}`,
+    `  sets mode, owner and time of ${countOf(done['set-metadata'], 'path')} that ${done['set-metadata'] === 1 ? 'has' : 'have'} the right content`,
+    `  leaves as it is  ${countOf(done.keep, 'path')}, and all that the run does not have`,
+    `  fetches          ${formatBytes(bytes)}`,
+  ];
+}
