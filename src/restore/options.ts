@@ -14,7 +14,7 @@ export type Overwrite =
   | 'never';
 
 export interface RestoreOptions {
-  store: Pick<ObjectStore, 'get' | 'description'>;
+  store: Pick<ObjectStore, 'get' | 'head' | 'list' | 'description'>;
   /** The run's manifest: see `resolveRun`. */
   run: { key: string; version: string };
   /**
@@ -78,7 +78,7 @@ export interface PathAction {
   does: 'create' | 'replace' | 'set-metadata' | 'keep' | 'link';
   /** Bytes of content to be written. */
   bytes: number;
-  /** GET requests for them. */
+  /** Requests for them. */
   requests: number;
 }
 
@@ -96,7 +96,7 @@ export interface RestoreSummary {
   failed: number;
   /** Bytes of content written. */
   bytes: number;
-  /** GET requests for content. */
+  /** Requests for content. */
   requests: number;
   /** How often each kind of metadata could not be set. */
   notSet: Partial<Record<MetadataKind, number>>;

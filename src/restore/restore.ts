@@ -175,7 +175,7 @@ class Restoration {
   async #restoreEntry(path: BytePath, entry: FileSystemEntry): Promise<void> {
     const report = this.#report;
     report.selected[entry.typ] += 1;
-    const bytes = entry.typ === 'f' ? entry.size : 0;
+    const bytes = entry.typ === 'f' ? (entry.size ?? 0) : 0;
     if (!isSafePath(path) || (path === '/' && entry.typ !== 'd')) {
       report.failure('unsafe-path', path, 'is no path that could have been backed up, and is not restored');
       report.passed(bytes);

@@ -82,7 +82,7 @@ export class Selection {
     for (const line of lines) {
       if (!isPathEntry(line) || !this.#select(entryPath(line))) continue;
       this.entries += 1;
-      if (line.typ === 'f') this.bytes += line.size;
+      if (line.typ === 'f') this.bytes += line.size ?? 0;
     }
     this.#lines += lines.length;
     if (this.#lines - this.#said < PROGRESS_LINES) return;

@@ -14,7 +14,7 @@ import { TargetFolders } from './target-folders.js';
 import { type FileContent, writeFile } from './write-file.js';
 
 export interface RestoreSnapshotsOptions {
-  store: Pick<ObjectStore, 'get' | 'description'>;
+  store: Pick<ObjectStore, 'get' | 'head' | 'list' | 'description'>;
   /** The run's manifest: see `resolveRun`. */
   run: { key: string; version: string };
   /** Folder to write them into; made, closed to others, where it is not there. */
@@ -132,8 +132,9 @@ class SnapshotWriter {
     if (!isFileName(name) || this.#written.has(name))
       return problem(name, 'unsafe-path', 'is no name that a snapshotter could have, and is not restored');
     this.#written.add(name);
+    let written = 0;
     try {
-      await this.#put(name, { sha, size, pieces: this.#fetcher.pieces(dat, size) });
+      written = await this.#put(name, { sha, size, pieces: this.#fetcher.pieces(dat, size) });
       this.#stop.fetched();
       if (description !== undefined) await this.#describe(`${name}${DESCRIPTION_SUFFIX}`, description);
     } catch (error) {
@@ -143,7 +144,7 @@ class SnapshotWriter {
       const isDamaged = error instanceof SysbackupError && error.code === 'DAMAGED';
       return problem(name, isDamaged ? 'damaged' : 'not-restored', messageOf(error));
     }
-    return { name, path: join(this.#into, name), size, description, restoreThrough };
+    return { name, path: join(this.#into, name), size: written, description, restoreThrough };
   }
 
   async #describe(file: string, description: string): Promise<void> {
@@ -154,16 +155,19 @@ class SnapshotWriter {
     await this.#put(file, { sha, size: bytes.length, pieces: once(bytes) });
   }
 
-  async #put(name: string, content: FileContent): Promise<void> {
+  /** How many bytes it was. */
+  async #put(name: string, content: FileContent): Promise<number> {
     let bytes = 0;
     let said = 0;
+    const total = content.size === undefined ? {} : { bytesTotal: content.size };
     const onBytes = (more: number): void => {
       bytes += more;
-      if (bytes < content.size && bytes - said < PROGRESS_BYTES) return;
+      if (bytes !== content.size && bytes - said < PROGRESS_BYTES) return;
       said = bytes;
-      this.#onEvent?.({ type: 'progress', phase: 'restore', entries: 0, bytes, bytesTotal: content.size });
+      this.#onEvent?.({ type: 'progress', phase: 'restore', entries: 0, bytes, ...total });
     };
     await writeFile(this.#dir, pathFromText(name), content, { onBytes, signal: this.#signal });
+    return bytes;
   }
 }
 

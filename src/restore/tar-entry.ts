@@ -16,11 +16,19 @@ export interface EncodedEntry {
   problems: string[];
 }
 
+/** The ids of "nobody", for who is known by a name alone: who extracts has the name, or else gives no rights away. */
+const NOBODY = 65_534;
+
 /**
  * The header of an entry, `/a/b` being `a/b`, and `/` being `./`. `linkTo` is the path of a member before it that
- * this is another name of.
+ * this is another name of; `mtimeNs` what an entry without a time is given.
  */
-export function encodeEntry(path: BytePath, entry: FileSystemEntry, linkTo?: BytePath): EncodedEntry {
+export function encodeEntry(
+  path: BytePath,
+  entry: FileSystemEntry,
+  linkTo?: BytePath,
+  mtimeNs = 0n,
+): EncodedEntry {
   const problems: string[] = [];
   const records = new Map<string, Buffer>();
   if (linkTo === undefined) {
@@ -31,12 +39,12 @@ export function encodeEntry(path: BytePath, entry: FileSystemEntry, linkTo?: Byt
     name: nameInTar(path, entry.typ),
     type: linkTo === undefined ? TYPES[entry.typ] : 'link',
     mode: entry.typ === 'l' ? 0o777 : entry.mode,
-    uid: entry.uid,
-    gid: entry.gid,
+    uid: entry.uid ?? (entry.o === 'root' ? 0 : NOBODY),
+    gid: entry.gid ?? (entry.g === 'root' ? 0 : NOBODY),
     uname: nameOf(entry.o),
     gname: nameOf(entry.g),
-    size: entry.typ === 'f' && linkTo === undefined ? entry.size : 0,
-    mtimeNs: parseTimeNs(entry.mt) ?? 0n,
+    size: entry.typ === 'f' && linkTo === undefined ? (entry.size ?? 0) : 0,
+    mtimeNs: (entry.mt === undefined ? mtimeNs : parseTimeNs(entry.mt)) ?? 0n,
     linkName:
       linkTo === undefined ? (entry.typ === 'l' ? linkTarget(entry) : NOTHING) : nameInTar(linkTo, 'f'),
     records,

@@ -41,6 +41,8 @@ export class TarWriter {
   /** Paths under which inodes with several names went out first, by {@link linkKey}. */
   readonly #firsts = new Map<string, BytePath>();
   readonly #coming = new Set<string>();
+  /** When the run began, in nanoseconds: for what has no time of its own. */
+  #start = 0n;
 
   constructor(options: RestoreToTarOptions, select: (path: BytePath) => boolean, report: RestoreReport) {
     const { store, concurrency = CONCURRENCY, signal, write, dryRun = false } = options;
@@ -58,6 +60,7 @@ export class TarWriter {
   }
 
   async writeAll(manifest: FetchedManifest): Promise<void> {
+    this.#start = BigInt(Date.parse(manifest.header.start) || 0) * 1_000_000n;
     try {
       for await (const lines of manifest.lines(this.#signal)) if (!(await this.#takeBatch(lines))) break;
       while (this.#waiting.length > 0) await this.#writeNext();
@@ -86,7 +89,7 @@ export class TarWriter {
   async #take(path: BytePath, entry: FileSystemEntry): Promise<void> {
     const report = this.#report;
     report.selected[entry.typ] += 1;
-    const size = entry.typ === 'f' ? entry.size : 0;
+    const size = entry.typ === 'f' ? (entry.size ?? 0) : 0;
     if (!isSafePath(path) || (path === '/' && entry.typ !== 'd')) {
       report.failure('unsafe-path', path, 'is no path that could have been backed up, and is not restored');
       report.passed(size);
@@ -106,7 +109,7 @@ export class TarWriter {
   }
 
   #fetchAhead(entry: FileSystemEntry): Promise<WholeContent> | undefined {
-    if (entry.typ !== 'f' || this.#dryRun || entry.size > FETCHED_WHOLE) return undefined;
+    if (entry.typ !== 'f' || this.#dryRun || isLong(entry)) return undefined;
     const key = linkKey(entry);
     if (key !== undefined) {
       if (this.#coming.has(key)) return undefined;
@@ -131,7 +134,7 @@ export class TarWriter {
     else if (!this.#dryRun) await this.#writeOther(path, entry, first);
     if (came && key !== undefined && first === undefined) this.#firsts.set(key, path);
     if (isSelected && (entry.typ !== 'f' || first !== undefined || this.#dryRun))
-      this.#report.passed(entry.typ === 'f' ? entry.size : 0);
+      this.#report.passed(entry.typ === 'f' ? (entry.size ?? 0) : 0);
   }
 
   #tell(path: BytePath, entry: FileSystemEntry, isLink: boolean): void {
@@ -140,7 +143,7 @@ export class TarWriter {
       path,
       kind: entry.typ,
       does: isLink ? 'link' : 'create',
-      bytes: isContent ? entry.size : 0,
+      bytes: isContent ? (entry.size ?? 0) : 0,
       requests: isContent ? requestsFor(entry.dat) : 0,
     });
   }
@@ -151,7 +154,7 @@ export class TarWriter {
   }
 
   async #writeHeader(path: BytePath, entry: FileSystemEntry, linkTo?: BytePath): Promise<void> {
-    const { header, problems } = encodeEntry(path, entry, linkTo);
+    const { header, problems } = encodeEntry(path, entry, linkTo, this.#start);
     for (const problem of problems)
       this.#report.problem({
         severity: 'failure',
@@ -164,36 +167,38 @@ export class TarWriter {
 
   /** Whether it came through. */
   async #writeFile({ path, content }: Waiting, entry: FileEntry): Promise<boolean> {
-    if (entry.size > FETCHED_WHOLE) return await this.#writeLong(path, entry);
+    if (isLong(entry)) return await this.#writeLong(path, entry, entry.size);
     const { result, release } = await (content ?? this.#ahead.fetchAtOnce(entry));
     try {
       if ('error' in result) {
         this.#failed(path, result.error);
-        this.#report.passed(entry.size);
+        this.#report.passed(entry.size ?? 0);
         return false;
       }
-      await this.#writeHeader(path, entry);
+      if ('size' in result) return await this.#writeLong(path, entry, result.size);
+      const size = result.bytes.length;
+      await this.#writeHeader(path, { ...entry, size });
       await this.#output.write(result.bytes);
-      await this.#output.write(paddingAfter(entry.size));
+      await this.#output.write(paddingAfter(size));
+      this.#report.bytes += size;
+      this.#report.passed(size);
     } finally {
       release();
     }
     if (entry.dat !== null) this.#stop.fetched();
-    this.#report.bytes += entry.size;
-    this.#report.passed(entry.size);
     return true;
   }
 
-  async #writeLong(path: BytePath, entry: FileEntry): Promise<boolean> {
+  async #writeLong(path: BytePath, entry: FileEntry, size: number): Promise<boolean> {
     const hash = createHash('sha256');
-    const pieces = this.#fetcher.pieces(entry.dat, entry.size)[Symbol.asyncIterator]();
+    const pieces = this.#fetcher.pieces(entry.dat, size)[Symbol.asyncIterator]();
     let written = 0;
     let began = false;
     let came = true;
     try {
       // The first piece beforehand: what cannot be had at all shall not be in the tar.
       let piece = await pieces.next();
-      await this.#writeHeader(path, entry);
+      await this.#writeHeader(path, { ...entry, size });
       began = true;
       for (; !piece.done; piece = await pieces.next())
         for (let round = 0; round < piece.value.times; round += 1) {
@@ -205,7 +210,7 @@ export class TarWriter {
         }
       checkSha(hash.digest('hex'), entry.sha);
       this.#stop.fetched();
-      this.#report.bytes += entry.size;
+      this.#report.bytes += size;
     } catch (error) {
       if (this.#output.failure !== undefined) throw this.#output.failure;
       came = false;
@@ -214,10 +219,10 @@ export class TarWriter {
       await pieces.return(undefined);
     }
     if (began) {
-      await this.#output.zeros(entry.size - written);
-      await this.#output.write(paddingAfter(entry.size));
+      await this.#output.zeros(size - written);
+      await this.#output.write(paddingAfter(size));
     }
-    this.#report.passed(entry.size - written);
+    this.#report.passed(size - written);
     return came;
   }
 
@@ -231,6 +236,11 @@ export class TarWriter {
       written === undefined ? '' : `; in the tar it is not right, and zeros from byte ${written} on`;
     this.#report.failure(code, path, messageOf(error) + filled);
   }
+}
+
+/** Whether a file is known to be too long to be fetched before its header goes out. */
+function isLong(entry: FileEntry): entry is FileEntry & { size: number } {
+  return entry.size !== undefined && entry.size > FETCHED_WHOLE;
 }
 
 /** The same for all paths of one inode; undefined where it has one only. */

@@ -212,7 +212,7 @@ describe('a run with bundles', () => {
       const live = new Map<string, number>();
       for (const run of alive) {
         for (const entry of (await machine.entries(run.summary)).values()) {
-          if (entry.typ === 'f') live.set(entry.sha, entry.size);
+          if (entry.typ === 'f') live.set(entry.sha, entry.size ?? 0);
         }
       }
       let stored = 0;
