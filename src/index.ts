@@ -68,6 +68,7 @@ export type {
 export type { AwsAccess } from './aws/access.js';
 export type { CreateResourcesOptions, PlannedResources, ResourcesSummary } from './aws/create-resources.js';
 export type { ListEntriesOptions } from './audit/ls.js';
+export type { AssumeRequest } from './aws/credentials.js';
 export type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
 export { defaultStatePath } from './config/conf-path.js';
 export type { ResourceParameters } from './aws/resource-parameters.js';

@@ -24,6 +24,7 @@ import {
 import { tellRun } from '../presentation/which-run.js';
 import { mayRestoreInPlace } from '../restore/ask-in-place.js';
 import { addRestoreOptions, checkFlags, filesTo, type RestoreFlags } from '../restore/flags.js';
+import { assumeRequest, checkRole } from '../restore/role.js';
 import { restoreThrough } from '../restore/through.js';
 import { withTarFile } from '../restore/tar-file.js';
 import { thawFrozen } from '../restore/thaw-frozen.js';
@@ -59,8 +60,10 @@ export async function run(command: Command, session: Session): Promise<number> {
   const presenter = new EventPresenter(session, flags.dryRun === true ? 'never' : flags.progress);
   const onEvent = presenter.listener;
   try {
+    const assume = assumeRequest(flags, session);
     const { destination, backup, statePath } = await chooseStore(session, flags, onEvent);
-    return await withStore(session, destination, { onEvent }, async ({ store, cold }) => {
+    checkRole(assume, destination);
+    return await withStore(session, destination, { onEvent, assume }, async ({ store, cold }) => {
       const chosen = await resolveRun(store, command.processedArgs[0] as string, { backup, onEvent });
       tellRun(chosen, onEvent);
       const spool = spoolFolder(session, statePath);

@@ -2,9 +2,10 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Overwrite, SysbackupError, type ThawTier } from '../../src/index.js';
 import type { ProgressChoice } from '../presentation/event-presenter.js';
 import type { Session } from '../session.js';
+import type { RoleFlags } from './role.js';
 import { type StoreFlags, addStoreOptions } from '../store-flags.js';
 
-export interface RestoreFlags extends StoreFlags {
+export interface RestoreFlags extends StoreFlags, RoleFlags {
   target?: string;
   toTar?: string;
   snapshots?: string;
@@ -62,6 +63,12 @@ export function addRestoreOptions(command: Command): void {
         .default('auto'),
     );
   addStoreOptions(command);
+  command
+    .optionsGroup('Who may read it:')
+    .option('--role-arn <arn>', 'take this role')
+    .option('--package <name>', 'take the restore role of these resources, as create-resources made them')
+    .option('--mfa-device <serial>', 'prove by this device that it is you; its code is asked for')
+    .option('--mfa <code>', 'that code, instead of being asked');
 }
 
 export function filesTo({ target, toTar, snapshots }: RestoreFlags): FilesTo {
