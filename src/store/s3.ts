@@ -342,9 +342,12 @@ const LOCKLESS_BUCKET = new Set([
   'NotImplemented',
 ]);
 
+/** What servers answer of a version without a lock: the second is Ceph's, also where the bucket locks. */
+const UNLOCKED = new Set(['NoSuchObjectLockConfiguration', 'ObjectLockConfigurationNotFoundError']);
+
 function saysUnlocked(error: unknown): boolean {
   const name = s3ErrorName(error);
-  if (name === 'NoSuchObjectLockConfiguration') return true;
+  if (name !== undefined && UNLOCKED.has(name)) return true;
   return name === 'InvalidRequest' && error instanceof Error && /object lock/i.test(error.message);
 }
 

@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { openContent } from '#src/audit/cat.js';
@@ -12,12 +13,14 @@ import { entryPath } from '#src/manifest/paths.js';
 import type { ManifestEntry } from '#src/manifest/types.js';
 import type { RestoreOptions, RestoreSummary } from '#src/restore/options.js';
 import { restore } from '#src/restore/restore.js';
+import { restoreToTar } from '#src/restore/tar.js';
 import { restoreSnapshots } from '#src/restore/snapshots.js';
 import { MemoryStore } from '#src/store/memory.js';
 import { BackupMachine } from '../../kit/backup-machine.js';
 import { OlderBucket, type OlderEntryJson } from '../../kit/older-bucket.js';
 import { olderFacts } from '../../kit/older-comparison.js';
 import { makeOlderTree } from '../../kit/older-tree.js';
+import { asRoot, findProgram } from '../../kit/programs.js';
 import { temporaryFolder } from '../../kit/temporary.js';
 
 let folder: string;
@@ -190,6 +193,28 @@ describe('a bucket of the older format', () => {
     expect(summary.requests).toBeLessThanOrEqual(2 * summary.done.replace);
     expect(olderFacts(join(target, tree))).toEqual(olderFacts(tree));
   });
+
+  it.skipIf(!asRoot || findProgram('tar') === undefined)(
+    'comes out of a tar like that too (needs tar and root)',
+    async () => {
+      // Longer than is kept in memory, and with its length in no place at all.
+      writeFileSync(join(tree, 'long'), Buffer.alloc(6 * 1024 * 1024, 'long '));
+      await bucket.backUp(tree);
+      const run = await resolveRun(store, 'web1');
+      const tar = join(folder, 'out.tar');
+      const file = openSync(tar, 'w');
+      const write = async (bytes: Uint8Array): Promise<void> => {
+        writeSync(file, bytes);
+      };
+      const summary = await restoreToTar({ store, run, spoolFolder: folder, write });
+      closeSync(file);
+      expect(summary).toMatchObject({ failed: 0, problems: [] });
+      const target = mkdtempSync(join(folder, 'target-'));
+      execFileSync('tar', ['-xpf', tar, '-C', target, '--acls']);
+      expect(olderFacts(join(target, tree))).toEqual(olderFacts(tree));
+      expect(statSync(join(target, tree, 'text')).mtimeMs).toBe(run.time);
+    },
+  );
 
   it('may name one content by several versions', async () => {
     const { entries } = await bucket.backUp(tree);
