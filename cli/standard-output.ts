@@ -1,4 +1,4 @@
-import { errnoOf } from '../src/index.js';
+import { errnoOf, SysbackupError } from '../src/index.js';
 
 /**
  * Standard output, for data. When whoever reads it goes away (`| head`) what is written is dropped without a word:
@@ -44,6 +44,22 @@ export class StandardOutput {
     });
   }
 
+  /** Whether a person would see what is written. */
+  get isTerminal(): boolean {
+    return this.#stream.isTTY === true;
+  }
+
+  /**
+   * Resolves when these bytes have gone out and more can be taken. Unlike text they are no use in part: rejects where
+   * nobody reads them any more.
+   */
+  async bytes(chunk: Uint8Array): Promise<void> {
+    if (this.#closed) throw this.#failure ?? closedByReader();
+    await new Promise<void>((resolve, reject) => {
+      this.#stream.write(chunk, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
   /** One line of JSON. */
   json(value: unknown): void {
     this.line(JSON.stringify(value));
@@ -57,4 +73,8 @@ export class StandardOutput {
       this.#stream.write('', () => resolve());
     });
   }
+}
+
+function closedByReader(): Error {
+  return new SysbackupError('SYSTEM', 'cannot write to standard output: whoever read it has gone');
 }

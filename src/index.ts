@@ -17,12 +17,15 @@ import type { OpenDestinationOptions, OpenedDestination } from './aws/open-desti
 import type { UpdateResourcesOptions } from './aws/update-resources.js';
 import type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
 import type { Settings } from './config/settings.js';
+import type { Problem } from './events.js';
 import type { ResolveRunOptions } from './manifest/resolve-run.js';
 import type { ReadManifestOptions } from './manifest/reader.js';
 import type { StoredRun } from './manifest/runs.js';
 import type { ManifestEntry, ManifestLine } from './manifest/types.js';
-import type { RestoreOptions, RestoreSummary } from './restore/options.js';
+import type { RestoreOptions, RestoreSummary, RestoreToTarOptions } from './restore/options.js';
 import type { RestoreSnapshotsOptions, RestoreSnapshotsSummary } from './restore/snapshots.js';
+import type { RunRestoreThroughOptions } from './restore/run-through.js';
+import type { ThawOptions, ThawSummary } from './restore/thaw.js';
 import type { FindExecutablesOptions, FoundExecutables } from './sources/executables.js';
 import type { ObjectStore } from './store/port.js';
 import type { CarryOutOptions } from './system/carry-out.js';
@@ -65,6 +68,7 @@ export type {
 export type { AwsAccess } from './aws/access.js';
 export type { CreateResourcesOptions, PlannedResources, ResourcesSummary } from './aws/create-resources.js';
 export type { ListEntriesOptions } from './audit/ls.js';
+export type { AssumeRequest } from './aws/credentials.js';
 export type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
 export { defaultStatePath } from './config/conf-path.js';
 export type { ResourceParameters } from './aws/resource-parameters.js';
@@ -77,7 +81,17 @@ export type { ResolveRunOptions } from './manifest/resolve-run.js';
 export type { StoredRun } from './manifest/runs.js';
 export { entryPath, linkTarget } from './manifest/paths.js';
 export type * from './manifest/types.js';
-export type { Overwrite, PathAction, RestoreOptions, RestoreSummary } from './restore/options.js';
+export type {
+  Overwrite,
+  PathAction,
+  RestoreOptions,
+  RestoreSummary,
+  RestoreToTarOptions,
+} from './restore/options.js';
+export { type FrozenCount, type FrozenObject, FrozenObjects } from './restore/frozen.js';
+export type { ThawOptions, ThawSummary } from './restore/thaw.js';
+export type { ColdStorage, Thawed, ThawRequest, ThawTier } from './store/cold.js';
+export type { RunRestoreThroughOptions } from './restore/run-through.js';
 export type {
   RestoredSnapshot,
   RestoreSnapshotsOptions,
@@ -166,9 +180,24 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
   return (await import('./restore/restore.js')).restore(options);
 }
 
+/** Writes files as a tar in the pax format. */
+export async function restoreToTar(options: RestoreToTarOptions): Promise<RestoreSummary> {
+  return (await import('./restore/tar.js')).restoreToTar(options);
+}
+
 /** Fetches a run's snapshots into a folder. */
 export async function restoreSnapshots(options: RestoreSnapshotsOptions): Promise<RestoreSnapshotsSummary> {
   return (await import('./restore/snapshots.js')).restoreSnapshots(options);
+}
+
+/** Asks for frozen objects to be made readable. */
+export async function thaw(options: ThawOptions): Promise<ThawSummary> {
+  return (await import('./restore/thaw.js')).thaw(options);
+}
+
+/** Runs the command that a restored snapshot asks for: for a person who has seen it and asked for it. */
+export async function runRestoreThrough(options: RunRestoreThroughOptions): Promise<Problem | undefined> {
+  return (await import('./restore/run-through.js')).runRestoreThrough(options);
 }
 
 /** The pickers or snapshotters in a folder that would run, and what would be passed over and why. */

@@ -61,13 +61,13 @@ const COLUMNS: readonly Column[] = [
   { title: 'LOCKED UNTIL' },
 ];
 
-function rowOf({ name, run, time, outcome, counts, bytes, lock, problem }: ListedBackup): string[] {
+function rowOf({ name, run, time, outcome, format, counts, bytes, lock, problem }: ListedBackup): string[] {
   const unknown = problem === undefined ? '' : '?';
   return [
     name,
     run,
     formatTime(time),
-    outcome,
+    format === 1 ? 'older format' : outcome,
     counts === undefined ? unknown : formatCount(counts.f),
     bytes === undefined ? unknown : formatBytes(bytes),
     lock === undefined ? unknown || 'not locked' : formatTime(lock.until * 1000),
@@ -76,14 +76,28 @@ function rowOf({ name, run, time, outcome, counts, bytes, lock, problem }: Liste
 
 /** Times as ISO 8601 text; what is not known as null. */
 function jsonOf(backup: ListedBackup): object {
-  const { name, run, time, received, outcome, key, version, counts, bytes, lock, suspicious, problem } =
-    backup;
+  const {
+    name,
+    run,
+    time,
+    received,
+    outcome,
+    format,
+    key,
+    version,
+    counts,
+    bytes,
+    lock,
+    suspicious,
+    problem,
+  } = backup;
   return {
     name,
     run,
     time: new Date(time).toISOString(),
     received: new Date(received).toISOString(),
-    outcome,
+    outcome: format === 1 ? null : outcome,
+    format,
     files: counts?.f ?? null,
     counts: counts ?? null,
     bytes: bytes ?? null,

@@ -1,13 +1,17 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import {
+  type ColdStorage,
   type EventListener,
+  FrozenObjects,
   type ObjectStore,
+  type RestoreSummary,
   type StoredRun,
   SysbackupError,
   resolveRun,
   restore,
   restoreSnapshots,
+  restoreToTar,
 } from '../../src/index.js';
 import { EventPresenter } from '../presentation/event-presenter.js';
 import { PathActionPresenter } from '../presentation/path-actions.js';
@@ -20,6 +24,10 @@ import {
 import { tellRun } from '../presentation/which-run.js';
 import { mayRestoreInPlace } from '../restore/ask-in-place.js';
 import { addRestoreOptions, checkFlags, filesTo, type RestoreFlags } from '../restore/flags.js';
+import { assumeRequest, checkRole } from '../restore/role.js';
+import { restoreThrough } from '../restore/through.js';
+import { withTarFile } from '../restore/tar-file.js';
+import { thawFrozen } from '../restore/thaw-frozen.js';
 import type { Session } from '../session.js';
 import { spoolFolder } from '../spool-folder.js';
 import { chooseStore, withStore } from '../store.js';
@@ -36,7 +44,9 @@ Examples:
   s3-sysbackup restore --target /tmp/back
   s3-sysbackup restore --include /etc/nginx
   s3-sysbackup restore web1-backup --bucket my-backups --target /tmp/web1 --include /etc --exclude '*.bak'
+  s3-sysbackup restore --to-tar - | ssh web1 tar --acls --xattrs --xattrs-include='*' -xpf - -C /
   s3-sysbackup restore 20261120T121033Z-1f2e3d4c --snapshots /tmp/dumps
+  s3-sysbackup restore --snapshots /var/tmp/dumps --run-restore-through
 `;
 
 export function define(command: Command): void {
@@ -50,16 +60,21 @@ export async function run(command: Command, session: Session): Promise<number> {
   const presenter = new EventPresenter(session, flags.dryRun === true ? 'never' : flags.progress);
   const onEvent = presenter.listener;
   try {
+    const assume = assumeRequest(flags, session);
     const { destination, backup, statePath } = await chooseStore(session, flags, onEvent);
-    return await withStore(session, destination, { onEvent }, async ({ store }) => {
+    checkRole(assume, destination);
+    return await withStore(session, destination, { onEvent, assume }, async ({ store, cold }) => {
       const chosen = await resolveRun(store, command.processedArgs[0] as string, { backup, onEvent });
       tellRun(chosen, onEvent);
       const spool = spoolFolder(session, statePath);
-      const restored = await restoreRun({ session, flags, store, chosen, spool, onEvent });
+      const restored = await restoreRun({ session, flags, store, cold, chosen, spool, onEvent });
       presenter.finish();
       const lines = restoreSummary(restored);
       for (const line of lines) session.fileLog.write('info', line);
       if (session.globals.json === true) session.output.json(jsonOfRestore(restored));
+      // Standard output has the tar.
+      else if (flags.toTar === '-' && flags.dryRun !== true)
+        for (const line of lines) session.screen.line(line);
       else for (const line of lines) session.output.line(line);
       return exitCodeOfRestore(restored);
     });
@@ -72,6 +87,7 @@ interface Work {
   session: Session;
   flags: RestoreFlags;
   store: ObjectStore;
+  cold: ColdStorage | undefined;
   chosen: StoredRun;
   spool: string;
   onEvent: EventListener;
@@ -81,10 +97,12 @@ async function restoreRun(work: Work): Promise<Restored> {
   const { session, flags, store, chosen, spool, onEvent } = work;
   const { signal, workingFolder } = session;
   const run = { key: chosen.key, version: chosen.version };
-  const common = { store, run, spoolFolder: spool, onEvent, signal };
+  const frozen = new FrozenObjects();
+  const common = { store, run, spoolFolder: spool, frozen, onEvent, signal };
   const restored: Restored = {};
   const to = filesTo(flags);
-  if (to !== undefined) {
+  if (to === 'tar') restored.tar = await toTar(work, frozen);
+  else if (to !== undefined) {
     const target = to === 'target' ? resolve(workingFolder, flags.target ?? '') : '/';
     const { include, exclude, overwrite, checksum, dryRun } = flags;
     const options = { ...common, target, include, exclude, overwrite, checksum, dryRun };
@@ -96,7 +114,38 @@ async function restoreRun(work: Work): Promise<Restored> {
   }
   if (flags.snapshots !== undefined) {
     const into = resolve(workingFolder, flags.snapshots);
-    restored.snapshots = { ...(await restoreSnapshots({ ...common, into })), into };
+    const fetched = await restoreSnapshots({ ...common, into });
+    const { runRestoreThrough, yes = false } = flags;
+    restored.snapshots =
+      runRestoreThrough === true
+        ? { ...(await restoreThrough(fetched, session, { yes, onEvent })), into }
+        : { ...fetched, through: new Map(), into };
   }
+  const found = await thawFrozen(frozen, flags, session, { cold: work.cold, onEvent });
+  if (found) restored.frozen = found;
   return restored;
+}
+
+async function toTar(work: Work, frozen: FrozenObjects): Promise<NonNullable<Restored['tar']>> {
+  const { session, flags, store, chosen, spool, onEvent } = work;
+  const { include, exclude, dryRun, toTar: name = '-' } = flags;
+  const actions = new PathActionPresenter(session, dryRun === true);
+  const run = { key: chosen.key, version: chosen.version };
+  const common = {
+    store,
+    run,
+    spoolFolder: spool,
+    frozen,
+    onEvent,
+    signal: session.signal,
+    include,
+    exclude,
+    dryRun,
+  };
+  const write = async (write: (bytes: Uint8Array) => Promise<void>): Promise<RestoreSummary> =>
+    await restoreToTar({ ...common, onPath: actions.show, write });
+  if (dryRun === true) return { ...(await write(async () => undefined)), file: name };
+  if (name === '-') return { ...(await write((bytes) => session.output.bytes(bytes))), file: undefined };
+  const path = resolve(session.workingFolder, name);
+  return { ...(await withTarFile(path, write)), file: path };
 }

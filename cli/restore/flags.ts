@@ -1,23 +1,28 @@
-import { type Command, Option } from 'commander';
-import { type Overwrite, SysbackupError } from '../../src/index.js';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Overwrite, SysbackupError, type ThawTier } from '../../src/index.js';
 import type { ProgressChoice } from '../presentation/event-presenter.js';
 import type { Session } from '../session.js';
+import type { RoleFlags } from './role.js';
 import { type StoreFlags, addStoreOptions } from '../store-flags.js';
 
-export interface RestoreFlags extends StoreFlags {
+export interface RestoreFlags extends StoreFlags, RoleFlags {
   target?: string;
+  toTar?: string;
   snapshots?: string;
+  runRestoreThrough?: true;
   include?: string[];
   exclude?: string[];
   overwrite: Overwrite;
   checksum?: true;
+  thaw?: ThawTier;
+  thawDays?: number;
   dryRun?: true;
   yes?: true;
   progress: ProgressChoice;
 }
 
 /** Where the files go; undefined where only snapshots were asked for. */
-export type FilesTo = 'target' | 'in-place' | undefined;
+export type FilesTo = 'target' | 'tar' | 'in-place' | undefined;
 
 export function addRestoreOptions(command: Command): void {
   command
@@ -26,7 +31,9 @@ export function addRestoreOptions(command: Command): void {
       '--target <dir>',
       'folder to restore the files below (default: where they came from, after asking)',
     )
+    .option('--to-tar <file>', 'write the files as a tar instead (- is standard output)')
     .option('--snapshots <dir>', 'folder to write the snapshots to')
+    .option('--run-restore-through', 'pipe each snapshot into the command it names, after asking')
     .option('--include <glob>', 'restore these paths only (repeatable)', collect)
     .option('--exclude <glob>', 'leave these paths out (repeatable)', collect)
     .addOption(
@@ -41,6 +48,13 @@ export function addRestoreOptions(command: Command): void {
       '--checksum',
       'unless its size and content are right: what is there is read, and its time not believed',
     )
+    .addOption(
+      new Option(
+        '--thaw <how>',
+        'ask the store for what it has to thaw first, which is charged; the same command later goes on',
+      ).choices(['bulk', 'standard', 'expedited']),
+    )
+    .option('--thaw-days <n>', 'how long what was thawed is to be there (default: 7)', days)
     .option('--dry-run', 'list what would be done, and do nothing')
     .option('--yes', 'do not ask')
     .addOption(
@@ -49,9 +63,16 @@ export function addRestoreOptions(command: Command): void {
         .default('auto'),
     );
   addStoreOptions(command);
+  command
+    .optionsGroup('Who may read it:')
+    .option('--role-arn <arn>', 'take this role')
+    .option('--package <name>', 'take the restore role of these resources, as create-resources made them')
+    .option('--mfa-device <serial>', 'prove by this device that it is you; its code is asked for')
+    .option('--mfa <code>', 'that code, instead of being asked');
 }
 
-export function filesTo({ target, snapshots }: RestoreFlags): FilesTo {
+export function filesTo({ target, toTar, snapshots }: RestoreFlags): FilesTo {
+  if (toTar !== undefined) return 'tar';
   if (target !== undefined) return 'target';
   return snapshots === undefined ? 'in-place' : undefined;
 }
@@ -60,6 +81,9 @@ export function filesTo({ target, snapshots }: RestoreFlags): FilesTo {
 export function checkFlags(flags: RestoreFlags, session: Session): void {
   const { include, exclude, snapshots, dryRun, checksum, overwrite, yes } = flags;
   const to = filesTo(flags);
+  checkThaw(flags);
+  checkTar(flags, session);
+  checkThrough(flags, session);
   if (to === undefined && (include !== undefined || exclude !== undefined))
     throw new SysbackupError(
       'USAGE',
@@ -72,7 +96,7 @@ export function checkFlags(flags: RestoreFlags, session: Session): void {
     throw new SysbackupError('USAGE', '--dry-run is for files, and --snapshots would write', {
       hint: 'Leave out one or the other.',
     });
-  if (checksum === true && overwrite !== 'if-changed')
+  if (to !== 'tar' && checksum === true && overwrite !== 'if-changed')
     throw new SysbackupError('USAGE', `--checksum has no meaning beside --overwrite ${overwrite}`, {
       hint: 'Leave out one or the other.',
     });
@@ -84,6 +108,54 @@ export function checkFlags(flags: RestoreFlags, session: Session): void {
         hint: 'Give --target DIR to restore below another folder, or --yes to overwrite without being asked.',
       },
     );
+}
+
+function checkThaw({ thaw, thawDays, dryRun }: RestoreFlags): void {
+  if (thawDays !== undefined && thaw === undefined)
+    throw new SysbackupError('USAGE', '--thaw-days says for how long, and --thaw does not say that', {
+      hint: 'Give --thaw bulk, standard or expedited too.',
+    });
+  if (thaw !== undefined && dryRun === true)
+    throw new SysbackupError('USAGE', '--dry-run reads nothing, and so cannot tell what is frozen', {
+      hint: 'Leave out --thaw, or leave out --dry-run: without --thaw nothing is asked for, and what is frozen is told.',
+    });
+}
+
+function days(text: string): number {
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number of days, 1 at least.');
+}
+
+function checkThrough({ runRestoreThrough, snapshots, yes }: RestoreFlags, { question }: Session): void {
+  if (runRestoreThrough !== true) return;
+  if (snapshots === undefined)
+    throw new SysbackupError('USAGE', '--run-restore-through is for snapshots, and none are asked for', {
+      hint: 'Give --snapshots DIR too, for what a command fails to take.',
+    });
+  if (yes !== true && question === undefined)
+    throw new SysbackupError(
+      'USAGE',
+      '--run-restore-through runs commands that stand in the bucket, and there is no terminal to show them on first',
+      { hint: 'Look at them with --snapshots DIR alone; then give --yes to run them without being asked.' },
+    );
+}
+
+function checkTar({ toTar, target, checksum }: RestoreFlags, { globals, output }: Session): void {
+  if (toTar === undefined) return;
+  const other = target === undefined ? (checksum === true ? '--checksum' : undefined) : '--target';
+  if (other !== undefined)
+    throw new SysbackupError('USAGE', `--to-tar has no meaning beside ${other}`, {
+      hint: 'Leave out one or the other.',
+    });
+  if (toTar !== '-') return;
+  if (globals.json === true)
+    throw new SysbackupError('USAGE', '--to-tar - and --json both want standard output', {
+      hint: 'Give --to-tar a file.',
+    });
+  if (output.isTerminal)
+    throw new SysbackupError('USAGE', 'a tar is nothing for a terminal', {
+      hint: 'Redirect standard output, or give --to-tar a file.',
+    });
 }
 
 function collect(value: string, before: string[] | undefined): string[] {

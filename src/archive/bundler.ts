@@ -17,7 +17,7 @@ export interface BundlerOptions {
   storageClass?: string;
   /** Bytes of a bundle: it is sent when it has so many. Default a little under 32 MiB. */
   maxBytes?: number;
-  /** Members at most: entries that wait for their bundle are memory too. Default 8192. */
+  /** Members at most. Default {@link MAX_MEMBERS}. */
   maxMembers?: number;
 }
 
@@ -40,7 +40,8 @@ interface Waiting {
 }
 
 const MAX_BYTES = (32 << 20) - (64 << 10);
-const MAX_MEMBERS = 8192;
+/** Members of a bundle: entries that wait for it are memory too. */
+export const MAX_MEMBERS = 4096;
 const READY = Promise.resolve();
 
 /** Collects small contents and stores them together. One bundle fills while the one before is on its way. */

@@ -52,7 +52,7 @@ interface Content {
 export const EMPTY_SHA = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
 /** What a small file under way costs beside its bytes. */
-const FILE_OVERHEAD = 64 * 1024;
+const FILE_OVERHEAD = 128 * 1024;
 
 /**
  * A file written within the granularity of its clock after being read can have the time it had before. The kernel

@@ -41,7 +41,7 @@ export interface EntrySink {
 }
 
 /** Entries under way at most: what bounds memory when contents come slower than paths. */
-const MAX_PENDING = 10_240;
+const MAX_PENDING = 2048;
 /** Blocks whose members may be in compression or on their way to the file. */
 const MAX_BLOCKS_WRITING = 8;
 
@@ -54,6 +54,7 @@ export class EntryOutput implements EntrySink {
   readonly #catalog: EntryBlockWriter;
   readonly #onEntry: (stats: Buffer, statAt: number, size?: number) => void;
   readonly #onWait: (waiting: boolean) => void;
+  readonly #maxPending: number;
   #pending = 0;
   #room: (() => void) | undefined;
   #last: Promise<void> = Promise.resolve();
@@ -63,13 +64,16 @@ export class EntryOutput implements EntrySink {
   /**
    * @param onEntry called for every entry as it is written
    * @param onWait called with true where no more entries are taken, and with false when they are again
+   * @param collected how many contents may wait to be stored together: so many entries more may be under way
    */
   constructor(
     spool: ManifestSpool,
     catalog: EntryBlockWriter,
     onEntry: (stats: Buffer, statAt: number, size?: number) => void,
     onWait: (waiting: boolean) => void,
+    collected: number,
   ) {
+    this.#maxPending = MAX_PENDING + collected;
     this.#onWait = onWait;
     this.#spool = spool;
     this.#catalog = catalog;
@@ -89,9 +93,9 @@ export class EntryOutput implements EntrySink {
   /** Resolves when few enough entries are under way. Throws what a block before failed with. */
   async room(): Promise<void> {
     this.#throwFailure();
-    if (this.#pending <= MAX_PENDING) return;
+    if (this.#pending <= this.#maxPending) return;
     this.#onWait(true);
-    while (this.#pending > MAX_PENDING) {
+    while (this.#pending > this.#maxPending) {
       await new Promise<void>((resolve) => {
         this.#room = resolve;
       });
@@ -101,7 +105,7 @@ export class EntryOutput implements EntrySink {
   }
 
   get hasRoom(): boolean {
-    return this.#pending <= MAX_PENDING && this.#failure === undefined;
+    return this.#pending <= this.#maxPending && this.#failure === undefined;
   }
 
   async finish(): Promise<void> {

@@ -122,7 +122,7 @@ async function work(workshop: Workshop, watch: Stopwatch): Promise<RunSummary> {
     turn: (head?.turn ?? 0) + 1,
     pickers: picked.printed,
     missing: picked.missing,
-    snapshots: Object.fromEntries(snapshots.map(({ name, size }) => [name, size])),
+    snapshots: Object.fromEntries(snapshots.map(({ name, size = 0 }) => [name, size])),
     classes: {
       ...head?.classes,
       ...(outcome === 'broken' ? {} : Object.fromEntries(classes.map(({ name, period }) => [name, period]))),

@@ -25,5 +25,5 @@ export function totalsOf(
 }
 
 function sizeOf(snapshots: readonly SnapshotEntry[]): number {
-  return snapshots.reduce((sum, { size }) => sum + size, 0);
+  return snapshots.reduce((sum, { size = 0 }) => sum + size, 0);
 }

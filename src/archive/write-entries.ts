@@ -1,6 +1,7 @@
 import { throwIfAborted } from '../errors.js';
 import { OwnerNames } from '../files/owners.js';
 import { Budget } from '../store/concurrency.js';
+import { MAX_MEMBERS } from './bundler.js';
 import { EntryMaker } from './entry-maker.js';
 import { EntryOutput } from './entry-output.js';
 import { Join } from './join.js';
@@ -48,6 +49,7 @@ export async function writeEntries(
     catalog,
     (stats, at, size) => tally.count(stats, at, size),
     (waiting) => maker.drain(waiting),
+    options.settings.content.bundleBelow > 0 ? MAX_MEMBERS : 0,
   );
   tally.total = picked.paths.count;
   const join = new Join(output, recalled.catalog?.entries(), {

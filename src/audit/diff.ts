@@ -1,12 +1,11 @@
 import { type BytePath } from '../files/byte-path.js';
 import { entryPath } from '../manifest/paths.js';
-import { readManifest } from '../manifest/reader.js';
+import { type ManifestStore, readManifest } from '../manifest/reader.js';
 import type { FileSystemEntry, ManifestEntry, ManifestLine, SnapshotEntry } from '../manifest/types.js';
-import type { ObjectStore } from '../store/port.js';
 import { type ChangedPart, changedParts } from './changed-parts.js';
 
 export interface DiffRunsOptions {
-  store: Pick<ObjectStore, 'get'>;
+  store: ManifestStore;
   /** The runs' manifests: see `resolveRun`. */
   before: { key: string; version: string };
   after: { key: string; version: string };

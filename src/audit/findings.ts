@@ -1,8 +1,8 @@
 import { type BytePath, pathFromText } from '../files/byte-path.js';
 import { entryPath } from '../manifest/paths.js';
-import { readManifest } from '../manifest/reader.js';
+import { type ManifestStore, readManifest } from '../manifest/reader.js';
 import type { ManifestLine } from '../manifest/types.js';
-import type { ObjectStore, Retention } from '../store/port.js';
+import type { Retention } from '../store/port.js';
 import { referencesOf } from './named-versions.js';
 import { keeps, lockDate } from './promise.js';
 import type { Finding, FindingKind, VerifiedRun } from './verify-options.js';
@@ -100,7 +100,7 @@ export function lockOf(table: VersionTable, row: number): Retention | undefined 
 
 /** Reads a run's manifest once more, and adds the paths that depend on what was found. */
 export async function addPaths(
-  store: Pick<ObjectStore, 'get'>,
+  store: ManifestStore,
   run: VerifiedRun,
   table: VersionTable,
   byRow: ReadonlyMap<number, Finding>,

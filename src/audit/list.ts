@@ -2,7 +2,7 @@ import { messageOf, SysbackupError } from '../errors.js';
 import type { EventListener, RunOutcome } from '../events.js';
 import { readFooter } from '../manifest/footer.js';
 import { isDatedInTheFuture, listRuns, type StoredRun } from '../manifest/runs.js';
-import type { ManifestFooter } from '../manifest/types.js';
+import { type ManifestFooter, OLDER_FORMAT } from '../manifest/types.js';
 import type { ObjectStore, Retention } from '../store/port.js';
 
 export interface ListBackupsOptions {
@@ -27,6 +27,8 @@ export interface ListedBackup {
   /** Its id is dated after the day of its receipt, which no honest machine does. */
   suspicious: boolean;
   outcome: RunOutcome;
+  /** 1: the older format. Its outcome is not known (`complete` here), nor its counts without reading all of it. */
+  format: StoredRun['format'];
   key: string;
   version: string;
   /** What the footer says; undefined where it was not asked for, or could not be read. */
@@ -71,7 +73,7 @@ export async function listBackups(
 }
 
 function fromListing(run: StoredRun): ListedBackup {
-  const { backup, time, received, outcome, key, version } = run;
+  const { backup, time, received, outcome, format, key, version } = run;
   return {
     name: backup,
     run: run.run,
@@ -79,6 +81,7 @@ function fromListing(run: StoredRun): ListedBackup {
     received,
     suspicious: isDatedInTheFuture(run),
     outcome,
+    format,
     key,
     version,
     counts: undefined,
@@ -96,7 +99,7 @@ async function complete(store: ReadableStore, run: StoredRun, row: ListedBackup)
     return undefined;
   };
   const [footer, lock] = await Promise.all([
-    readFooter(store, run.key, run.version, run.size).catch(told),
+    run.format === OLDER_FORMAT ? undefined : readFooter(store, run.key, run.version, run.size).catch(told),
     store.getRetention(run.key, run.version).catch(told),
   ]);
   row.counts = footer?.counts;

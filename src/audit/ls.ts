@@ -1,13 +1,12 @@
 import { SysbackupError } from '../errors.js';
 import type { BytePath } from '../files/byte-path.js';
 import { entryPath } from '../manifest/paths.js';
-import { readManifest } from '../manifest/reader.js';
+import { type ManifestStore, readManifest } from '../manifest/reader.js';
 import type { ManifestEntry, ManifestLine } from '../manifest/types.js';
-import type { ObjectStore } from '../store/port.js';
 import { NearPaths, noSnapshot, prefixBelow, wantedPath } from './wanted-path.js';
 
 export interface ListEntriesOptions {
-  store: Pick<ObjectStore, 'get'>;
+  store: ManifestStore;
   /** The run's manifest: see `resolveRun`. */
   run: { key: string; version: string; run: string };
   /**

@@ -24,11 +24,12 @@ export function referencesOf(line: ManifestLine): Reference[] {
     if (line.typ === 'f' || line.index === undefined) return blocks;
     return [...blocks, referenceOf(line.index, 0, undefined)];
   }
-  return [referenceOf(dat, size, sha)];
+  return [referenceOf(dat, size ?? 0, sha)];
 }
 
 function referenceOf(ref: ObjectRef | BlockRef, size: number, sha: string | undefined): Reference {
-  const { key, ver, enc } = ref;
+  const { key, ver } = ref;
+  const enc = ref.encIn ?? ref.enc;
   if (ref.off !== undefined) return { version: { key, ver }, size: 0, off: ref.off };
   if (key.startsWith(BUNDLES)) return { version: { key, ver }, size: 0 };
   if (key.startsWith(CONTENT)) return { version: { key, ver, enc }, size };

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { addAbortSignal } from 'node:stream';
 import { decodeStream } from '../content/decode.js';
 import { SysbackupError } from '../errors.js';
+import { headOfOlder } from '../manifest/older-object.js';
 import type { ObjectStore } from '../store/port.js';
 import type { VersionTable } from './version-table.js';
 
@@ -11,7 +12,7 @@ import type { VersionTable } from './version-table.js';
  * manifest says; and what the store throws.
  */
 export async function readObject(
-  store: Pick<ObjectStore, 'get'>,
+  store: Pick<ObjectStore, 'get' | 'head'>,
   table: VersionTable,
   row: number,
   signal: AbortSignal | undefined,
@@ -20,13 +21,16 @@ export async function readObject(
   const version = table.version(row);
   const what = `${key} (version ${version})`;
   const expected = table.sha(row);
-  // A bundle's length is in no manifest; everything else unpacks to what an entry says.
-  const most = table.kind(row) === 'bundle' ? Number.POSITIVE_INFINITY : (table.size[row] ?? 0);
+  const said = table.encoding(row);
+  const isOlder = said === 'metadata';
+  // A bundle's length is in no manifest; everything else unpacks to what an entry says, but in the older format.
+  const most = isOlder || table.kind(row) === 'bundle' ? Number.POSITIVE_INFINITY : (table.size[row] ?? 0);
+  const encoding = isOlder ? (await headOfOlder(store, { key, ver: version })).enc : said;
   const stored = await store.get(key, version);
   if (signal) addAbortSignal(signal, stored);
   const hash = createHash('sha256');
   let bytes = 0;
-  for await (const piece of decodeStream(stored, table.encoding(row), { size: undefined, what })) {
+  for await (const piece of decodeStream(stored, encoding, { size: undefined, what })) {
     bytes += piece.length;
     if (bytes > most)
       throw new SysbackupError('DAMAGED', `${what} unpacks to more than the ${most} bytes recorded`);

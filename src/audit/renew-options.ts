@@ -6,7 +6,7 @@ export interface RenewOptions {
   /** Rights: list versions, GetObjectVersion on `manifests/`, GetObjectRetention, PutObjectRetention. */
   store: Pick<
     ObjectStore,
-    'list' | 'get' | 'getRetention' | 'extendRetention' | 'now' | 'description' | 'identity'
+    'list' | 'get' | 'head' | 'getRetention' | 'extendRetention' | 'now' | 'description' | 'identity'
   >;
   /** Only this backup name. Default: all. */
   backup?: string | undefined;

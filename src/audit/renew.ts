@@ -1,6 +1,7 @@
 import { SysbackupError, throwIfAborted } from '../errors.js';
 import { MANIFESTS, manifestPrefix } from '../manifest/keys.js';
 import { listRuns, type StoredRun, warn } from '../manifest/runs.js';
+import { MANIFEST_FORMAT } from '../manifest/types.js';
 import { MachineRenewal } from './renew-machine.js';
 import { RenewMemory } from './renew-memory.js';
 import type { RenewedMachine, RenewedRun, RenewLimits, RenewOptions, RenewResult } from './renew-options.js';
@@ -32,7 +33,7 @@ export async function renew(options: RenewOptions): Promise<RenewResult> {
     if (days !== undefined && !(days > 0))
       throw new SysbackupError('USAGE', `${days} days are no time`, { hint: 'Give a number above 0.' });
   onEvent?.({ type: 'phase', phase: 'renew' });
-  const runs = (await listRuns(store, { backup, onEvent })).filter(({ outcome }) => outcome !== 'broken');
+  const runs = (await listRuns(store, { backup, onEvent })).filter(isRenewable);
   if (runs.length === 0)
     throw new SysbackupError(
       'NOT_FOUND',
@@ -80,6 +81,11 @@ export async function renew(options: RenewOptions): Promise<RenewResult> {
   result.asked = renewer.asked;
   result.extended = renewer.extended;
   return result;
+}
+
+/** Runs of the older format promise no lock. */
+function isRenewable({ format, outcome }: StoredRun): boolean {
+  return format === MANIFEST_FORMAT && outcome !== 'broken';
 }
 
 /** The error that a result amounts to: DAMAGED, RETENTION_SHORT, or undefined where all is as it should be. */

@@ -5,7 +5,7 @@ import type { ObjectStore, Retention, RetentionMode } from '../store/port.js';
 
 export interface VerifyOptions {
   /** Rights: list versions, GetObjectRetention, and GetObjectVersion on `manifests/` (on all with `readData`). */
-  store: Pick<ObjectStore, 'list' | 'get' | 'getRetention' | 'now' | 'description'>;
+  store: Pick<ObjectStore, 'list' | 'get' | 'head' | 'getRetention' | 'now' | 'description'>;
   /** This run only, whatever its outcome and however old. */
   run?: StoredRun | undefined;
   /** All runs of this backup name that are not broken. Without `run` and `backup`: those of all names. */

@@ -4,12 +4,13 @@ import type { ObjectRef } from '../manifest/types.js';
 
 /** Where a version is named with more than where it is: how its bytes are encoded and what they must hash to. */
 export interface NamedVersion extends Pick<ObjectRef, 'key' | 'ver'> {
-  enc?: Encoding | undefined;
+  /** `metadata`: the object's own say it, and no manifest how long it is unpacked. */
+  enc?: Encoding | 'metadata' | undefined;
   /** SHA-256 of the unencoded bytes in hex, where the key does not say it. */
   sha?: string | undefined;
 }
 
-const ENCODINGS: readonly (Encoding | undefined)[] = [undefined, 'gzip', 'zstd'];
+const ENCODINGS: readonly NamedVersion['enc'][] = [undefined, 'gzip', 'zstd', 'metadata'];
 const KINDS = ['other', 'content', 'bundle'] as const;
 type Kind = (typeof KINDS)[number];
 const HAS_SHA = 0x80;
@@ -84,7 +85,7 @@ export class VersionTable {
     return record.toString('utf8', versionAt(record));
   }
 
-  encoding(row: number): Encoding | undefined {
+  encoding(row: number): NamedVersion['enc'] {
     return ENCODINGS[((this.#record(row)[0] ?? 0) >> 2) & 3];
   }
 

@@ -2,8 +2,10 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, SysbackupError } from '../errors.js';
-import type { ObjectStore } from '../store/port.js';
-import { readManifest, readManifestBytes } from './reader.js';
+import { LineSplitter } from './line-splitter.js';
+import { formatLine } from './lines.js';
+import { isOlderManifest } from './older-runs.js';
+import { type ManifestStore, readManifest, readManifestBytes } from './reader.js';
 import type { ManifestFooter, ManifestHeader, ManifestLine } from './types.js';
 
 /** A whole manifest, found right, in a local file. */
@@ -16,6 +18,8 @@ export interface FetchedManifest {
   remove(): Promise<void>;
 }
 
+const CHUNK = 256 * 1024;
+
 export interface FetchManifestOptions {
   /** Gets each batch while the manifest is checked: for counting only, since nothing is sure yet. */
   onLines?: (lines: readonly ManifestLine[]) => void;
@@ -25,26 +29,29 @@ export interface FetchManifestOptions {
 /**
  * Reads a manifest once from its first to its last line into a file below `spoolFolder`, and gives it only when all
  * of it has been found right: that a manifest was cut short or edited shows at its end only. The file holds the
- * stored, compressed bytes and is readable by this user alone.
+ * stored, compressed bytes (of the older format: lines in the form of format 2) and is readable by this user alone.
  *
  * Throws DAMAGED, SYSTEM where the spool cannot be written, and what the store throws.
  */
 export async function fetchManifest(
-  store: Pick<ObjectStore, 'get'>,
+  store: ManifestStore,
   run: { key: string; version: string },
   spoolFolder: string,
   options: FetchManifestOptions = {},
 ): Promise<FetchedManifest> {
   const { signal, onLines } = options;
   const folder = await mkdtemp(join(spoolFolder, 'manifest-')).catch(spoolFailed(spoolFolder));
-  const path = join(folder, 'manifest.jsonl.gz');
+  const isOlder = isOlderManifest(run.key);
+  const path = join(folder, isOlder ? 'manifest.jsonl' : 'manifest.jsonl.gz');
   let header: ManifestHeader | undefined;
   let footer: ManifestFooter | undefined;
   try {
     const file = await open(path, 'wx', 0o600).catch(spoolFailed(path));
     try {
-      const onBytes = (chunk: Buffer): Promise<void> => writeAll(file, chunk).catch(spoolFailed(path));
+      const keep = (chunk: Buffer): Promise<void> => writeAll(file, chunk).catch(spoolFailed(path));
+      const onBytes = isOlder ? undefined : keep;
       for await (const lines of readManifest(store, run.key, run.version, { onBytes, signal })) {
+        if (isOlder) await keep(Buffer.from(lines.map(formatLine).join('')));
         for (const line of lines) {
           if (line.typ === 'manifest') header = line;
           else if (line.typ === 'end') footer = line;
@@ -62,13 +69,21 @@ export async function fetchManifest(
   return {
     header,
     footer,
-    lines: (signal) =>
-      readManifestBytes(createReadStream(path, { highWaterMark: 256 * 1024 }), run.key, {
-        verifiedBefore: true,
-        signal,
-      }),
+    lines: (signal) => {
+      const bytes = createReadStream(path, { highWaterMark: CHUNK });
+      return isOlder ? ownLines(bytes) : readManifestBytes(bytes, run.key, { verifiedBefore: true, signal });
+    },
     remove: () => rm(folder, { recursive: true, force: true }),
   };
+}
+
+/** Lines that this process has written. */
+async function* ownLines(bytes: AsyncIterable<Buffer>): AsyncGenerator<ManifestLine[], void> {
+  const splitter = new LineSplitter(Infinity);
+  for await (const chunk of bytes) {
+    const lines = splitter.push(chunk) ?? [];
+    yield lines.map((line) => JSON.parse(line.toString('utf8')) as ManifestLine);
+  }
 }
 
 async function writeAll(file: FileHandle, chunk: Buffer): Promise<void> {

@@ -27,7 +27,7 @@ export function snapshotKey(backupName: string, run: string, name: string): stri
 }
 
 /** `YYYYMMDDTHHMMSSZ` of a time in milliseconds. */
-function compactTime(ms: number): string {
+export function compactTime(ms: number): string {
   return new Date(ms).toISOString().replaceAll(/[-:]|\.\d+/g, '');
 }
 

@@ -71,7 +71,7 @@ export class LineCheck {
     if (line.typ === 'manifest') this.header = line;
     else if (line.typ === 'problem') this.counts.problems += 1;
     else if (line.typ !== 'end') this.counts[line.typ] += 1;
-    if (line.typ === 'f' || line.typ === 's') this.bytes += line.size;
+    if (line.typ === 'f' || line.typ === 's') this.bytes += line.size ?? 0;
   }
 
   private total(footer: ManifestFooter): void {

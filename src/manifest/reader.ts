@@ -7,17 +7,22 @@ import { parseManifestKey } from './keys.js';
 import { LineCheck } from './line-check.js';
 import { LineFault } from './line-fault.js';
 import { LineSplitter } from './line-splitter.js';
+import { readOlderManifest } from './older-format.js';
+import { isOlderManifest } from './older-runs.js';
 import type { ManifestLine } from './types.js';
 
 export interface ReadManifestOptions {
   /** Gets each piece of the compressed bytes as they come: to keep a copy. */
-  onBytes?: (chunk: Buffer) => void | Promise<void>;
+  onBytes?: ((chunk: Buffer) => void | Promise<void>) | undefined;
   /** Skip what was found right in the very same bytes before: SHA-256 and the place of the footer. Default false. */
   verifiedBefore?: boolean;
   /** Bytes a line may have. Default 64 MiB, which is a file of about 400,000 blocks. */
   longestLine?: number;
   signal?: AbortSignal | undefined;
 }
+
+/** What reading a manifest takes; `head` and `list` only for the older format. */
+export type ManifestStore = Pick<ObjectStore, 'get' | 'head' | 'list'>;
 
 const LONGEST_LINE = 64 * 1024 * 1024;
 const CHUNK = 256 * 1024;
@@ -28,15 +33,18 @@ const CHUNK = 256 * 1024;
  * iteration has ended without an error is what it gave known to be the manifest that was written. Who acts on
  * lines before that wants {@link fetchManifest}.
  *
+ * A manifest of the older format is given the same form: see {@link readOlderManifest}. `onBytes` gets none of it.
+ *
  * Throws DAMAGED, naming the line, where anything is not as it must be, and what the store throws.
  */
 export async function* readManifest(
-  store: Pick<ObjectStore, 'get'>,
+  store: ManifestStore,
   key: string,
   version: string,
   options: ReadManifestOptions = {},
 ): AsyncGenerator<ManifestLine[], void> {
-  yield* readManifestBytes(await store.get(key, version), key, options);
+  if (isOlderManifest(key)) yield* readOlderManifest(store, key, version, options.signal);
+  else yield* readManifestBytes(await store.get(key, version), key, options);
 }
 
 /** {@link readManifest} for bytes from anywhere; `key` is the key they were stored under. */

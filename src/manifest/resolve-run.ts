@@ -5,7 +5,9 @@ import { StoreError } from '../store/store-error.js';
 import { readFooter } from './footer.js';
 import { parseRunId } from './keys.js';
 import { nearest } from './nearest.js';
+import { isOlderManifestEmpty } from './older-format.js';
 import { isDatedInTheFuture, listRuns, type StoredRun, warn } from './runs.js';
+import { OLDER_FORMAT } from './types.js';
 
 export interface ResolveRunOptions {
   /** The configured backup name, for `latest`; undefined where none is configured. */
@@ -94,7 +96,7 @@ async function newest(
   for (const [index, run] of own.entries()) {
     const reason = await reasonToPassOver(store, run);
     if (reason === undefined) {
-      warnOfOtherMachine(run, own[index + 1], options.onEvent);
+      warnOfOtherMachine(run, own.slice(index + 1), options.onEvent);
       return run;
     }
     warn(options.onEvent, `passed over the run ${backup}/${run.run}: ${reason}`);
@@ -114,8 +116,7 @@ async function reasonToPassOver(store: ReadableStore, run: StoredRun): Promise<s
   if (isDatedInTheFuture(run))
     return `it is dated after ${new Date(run.received).toISOString()}, when the store received it`;
   try {
-    const { counts } = await readFooter(store, run.key, run.version, run.size);
-    return counts.d + counts.l + counts.f + counts.s === 0 ? 'it holds nothing' : undefined;
+    return (await isEmpty(store, run)) ? 'it holds nothing' : undefined;
   } catch (error) {
     // One that cannot be had may have been stored so on purpose: in a class that must be thawed, under a foreign key.
     if (error instanceof SysbackupError && isItsOwn(error)) return error.message;
@@ -123,11 +124,22 @@ async function reasonToPassOver(store: ReadableStore, run: StoredRun): Promise<s
   }
 }
 
+async function isEmpty(store: ReadableStore, { format, key, version, size }: StoredRun): Promise<boolean> {
+  if (format === OLDER_FORMAT) return isOlderManifestEmpty(store, key, version);
+  const { counts } = await readFooter(store, key, version, size);
+  return counts.d + counts.l + counts.f + counts.s === 0;
+}
+
+/**
+ * `earlier`: the newest first. Runs of the older format do not tell their machine, so they are passed over, or
+ * anyone could hide a change of machine behind one; and none is expected after runs of this format.
+ */
 function warnOfOtherMachine(
   run: StoredRun,
-  before: StoredRun | undefined,
+  earlier: readonly StoredRun[],
   onEvent: EventListener | undefined,
 ): void {
+  const before = earlier.find(({ format }) => format !== OLDER_FORMAT);
   if (before === undefined || before.machine === run.machine) return;
   warn(
     onEvent,

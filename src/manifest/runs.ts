@@ -1,11 +1,15 @@
 import type { EventListener } from '../events.js';
 import { isSameObject, listAll, type ListedVersion, type ObjectStore } from '../store/port.js';
-import { type ManifestKey, MANIFESTS, parseManifestKey } from './keys.js';
+import { type ManifestKey, manifestPrefix, MANIFESTS, parseManifestKey } from './keys.js';
+import { olderManifestKey, olderRun } from './older-runs.js';
+import { MANIFEST_FORMAT, OLDER_FORMAT } from './types.js';
 
 /** One run, as a listing alone tells of it. */
 export interface StoredRun extends ManifestKey {
+  /** 1: the older format, which says neither outcome nor machine: `complete` and empty here. */
+  format: typeof MANIFEST_FORMAT | typeof OLDER_FORMAT;
   key: string;
-  /** The version that counts: the oldest of this key. */
+  /** The version that counts: the oldest of this key; in the older format each version is a run. */
   version: string;
   /** Bytes of the stored manifest. */
   size: number;
@@ -28,18 +32,17 @@ export const FUTURE_MS = 24 * 60 * 60 * 1000;
  * Everyone with the right to back up can add versions and keys there, so of each key, and of each run id within
  * one backup name, the oldest version counts; what was added later is reported as a warning, unless it has the same
  * bytes as a PUT sent twice leaves them, and never read. The order is the store's: the time in a run id is whatever
- * the machine wrote.
+ * the machine wrote. In the older format (one key for all runs of a backup name, a version for each) there is no such
+ * protection.
  */
 export async function listRuns(
   store: Pick<ObjectStore, 'list'>,
   options: ListRunsOptions = {},
 ): Promise<StoredRun[]> {
-  const prefix = options.backup === undefined ? MANIFESTS : `${MANIFESTS}${options.backup}/`;
   const oldest = new Map<string, { run: StoredRun; listed: ListedVersion }>();
   const added = new Map<string, number>();
-  for await (const listed of listAll(store, { prefix })) {
-    if (listed.deleteMarker) continue;
-    const run = runOf(listed);
+  for await (const listed of listManifests(store, options.backup)) {
+    const run = listed.deleteMarker ? undefined : runOf(listed);
     if (!run) continue;
     const id = `${run.backup}/${run.run}`;
     const known = oldest.get(id);
@@ -58,6 +61,18 @@ export async function listRuns(
   return runs.sort((a, b) => a.received - b.received || a.time - b.time);
 }
 
+async function* listManifests(
+  store: Pick<ObjectStore, 'list'>,
+  backup: string | undefined,
+): AsyncGenerator<ListedVersion> {
+  if (backup === undefined) {
+    yield* listAll(store, { prefix: MANIFESTS });
+    return;
+  }
+  yield* listAll(store, { prefix: manifestPrefix(backup) });
+  yield* listAll(store, { prefix: olderManifestKey(backup) });
+}
+
 function isSameManifest(a: ListedVersion, b: ListedVersion): boolean {
   return a.key === b.key && isSameObject(a, b);
 }
@@ -68,10 +83,11 @@ export function isDatedInTheFuture(run: Pick<StoredRun, 'time' | 'received'>): b
 }
 
 function runOf(listed: ListedVersion): StoredRun | undefined {
-  const named = parseManifestKey(listed.key);
-  if (!named) return undefined;
   const { key, version, size, received } = listed;
-  return { ...named, key, version, size, received };
+  const named = parseManifestKey(key);
+  if (named) return { ...named, format: MANIFEST_FORMAT, key, version, size, received };
+  const older = olderRun(listed);
+  return older && { ...older, format: OLDER_FORMAT, key, version, size, received };
 }
 
 /** Reports something remarkable about the store's manifests. */

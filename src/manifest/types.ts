@@ -1,8 +1,14 @@
 import type { Encoding } from '../config/compression.js';
 import type { RequestCounts, RunOutcome } from '../events.js';
 
-/** The JSON lines of a manifest, format 2. `docs/format.md` is the reference; field names are its own. */
+/**
+ * The JSON lines of a manifest, format 2. `docs/format.md` is the reference; field names are its own. What is said to
+ * be missing in the older format is always there in format 2: what is read of the older one (see older-format.ts) is
+ * given the same form as far as it is known.
+ */
 export const MANIFEST_FORMAT = 2;
+/** What the header of a run in the older format is given. */
+export const OLDER_FORMAT = 1;
 
 export type { Encoding };
 
@@ -12,6 +18,8 @@ export interface ObjectRef {
   ver: string;
   /** How the bytes are encoded; absent: as they were. */
   enc?: Encoding;
+  /** In the older format only, in place of `enc`: the object's metadata `storage-encoding` says it. */
+  encIn?: 'metadata';
   /** Where the (encoded) bytes begin in a bundle, and how many they are. */
   off?: number;
   len?: number;
@@ -39,8 +47,9 @@ interface OwnerFields {
   /** Owner and group by name, or by number where no name was found. */
   o: string | number;
   g: string | number;
-  uid: number;
-  gid: number;
+  /** Missing in the older format where `o`, `g` are names. */
+  uid?: number;
+  gid?: number;
 }
 
 interface ModeFields {
@@ -53,8 +62,10 @@ interface ModeFields {
 }
 
 interface TimeField {
-  /** Modification time: decimal seconds since the epoch with nine digits after the point. */
-  mt: string;
+  /**
+   * Modification time: decimal seconds since the epoch with nine digits after the point. Missing in the older format.
+   */
+  mt?: string;
 }
 
 export interface DirectoryEntry extends PathFields, OwnerFields, ModeFields, TimeField {
@@ -78,7 +89,8 @@ export interface FileEntry extends PathFields, OwnerFields, ModeFields, TimeFiel
   dat: DataRef;
   /** SHA-256 of the whole content in hex. */
   sha: string;
-  size: number;
+  /** Missing in the older format, but for empty files. */
+  size?: number;
   /** The same for all paths of one inode on one device; only where it has several links. */
   id?: string;
   w?: FileWarning[];
@@ -89,8 +101,10 @@ export interface SnapshotEntry {
   /** The snapshotter's file name. */
   name: string;
   dat: DataRef;
-  sha: string;
-  size: number;
+  /** Missing in the older format. */
+  sha?: string;
+  /** Missing in the older format where the snapshot is stored encoded. */
+  size?: number;
   /** Of a snapshot in blocks: the object under the snapshot's key, JSON that names them. */
   index?: ObjectRef;
   description?: string;
@@ -113,7 +127,7 @@ export type RetentionClass = 'weekly' | 'monthly' | 'yearly';
 
 export interface ManifestHeader {
   typ: 'manifest';
-  format: typeof MANIFEST_FORMAT;
+  format: typeof MANIFEST_FORMAT | typeof OLDER_FORMAT;
   /** The backup name. */
   backup: string;
   /** The run id. */

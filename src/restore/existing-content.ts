@@ -15,7 +15,7 @@ const readAsync = promisify(read);
 export async function hasContent(
   dir: SafeDir,
   name: BytePath,
-  { sha, size }: { sha: string; size: number },
+  { sha, size = Infinity }: { sha: string; size?: number },
   signal?: AbortSignal,
 ): Promise<boolean> {
   const opened = dir.openFile(name);
@@ -32,7 +32,7 @@ export async function hasContent(
       at += bytesRead;
       if (at > size) return false;
     }
-    return at === size && hash.digest('hex') === sha;
+    return (at === size || size === Infinity) && hash.digest('hex') === sha;
   } finally {
     closeSync(opened.fd);
   }

@@ -1,6 +1,7 @@
 import { addAbortSignal, type Readable } from 'node:stream';
 import { decode, decodeStream } from '../content/decode.js';
 import { SysbackupError, throwIfAborted } from '../errors.js';
+import { headOfOlder } from '../manifest/older-object.js';
 import type { BlockRef, DataRef, ObjectRef } from '../manifest/types.js';
 import type { ByteRange, ObjectStore } from '../store/port.js';
 import { BundleReader } from './bundle-reader.js';
@@ -31,16 +32,16 @@ type SizedRef = ObjectRef & { size: number; n?: number };
  * together in bounded memory. Nothing is unpacked beyond its recorded size.
  */
 export class ContentFetcher {
-  /** GET requests so far. */
+  /** Requests so far. */
   requests = 0;
-  readonly #store: Pick<ObjectStore, 'get'>;
+  readonly #store: Pick<ObjectStore, 'get' | 'head'>;
   readonly #signal: AbortSignal | undefined;
   readonly #concurrency: number;
   readonly #memory = new MemoryBudget(MEMORY);
   readonly #slots: MemoryBudget;
   readonly #bundles = new BundleReader((key, ver, range) => this.#range(key, ver, range));
 
-  constructor(store: Pick<ObjectStore, 'get'>, options: ContentFetcherOptions) {
+  constructor(store: Pick<ObjectStore, 'get' | 'head'>, options: ContentFetcherOptions) {
     this.#store = store;
     this.#signal = options.signal;
     this.#concurrency = options.concurrency;
@@ -48,12 +49,16 @@ export class ContentFetcher {
   }
 
   /**
-   * The pieces of one content, `size` bytes in all. Throws DAMAGED where an object has other bytes than recorded,
+   * The pieces of one content, `size` bytes in all (undefined: as many as there are). Throws DAMAGED where an object has other bytes than recorded,
    * and what the store throws.
    */
-  async *pieces(dat: DataRef, size: number): AsyncGenerator<Piece, void> {
+  async *pieces(dat: DataRef, size: number | undefined): AsyncGenerator<Piece, void> {
     if (dat === null) return;
-    const blocks: SizedRef[] = Array.isArray(dat) ? dat : [{ ...dat, size }];
+    if (!Array.isArray(dat) && (size === undefined || dat.encIn !== undefined)) {
+      yield* this.#unmeasured(dat, size);
+      return;
+    }
+    const blocks: SizedRef[] = Array.isArray(dat) ? dat : [{ ...dat, size: size ?? 0 }];
     if (blocks.some((block) => block.size > STREAMED_FROM)) yield* this.#streamed(blocks);
     else yield* this.#ahead(blocks);
   }
@@ -130,6 +135,31 @@ export class ContentFetcher {
     }
   }
 
+  /**
+   * What the older format names: only the object tells how it is encoded, and nothing how long it is unpacked. gzip
+   * cannot make more than about 1,000 bytes of one.
+   */
+  async *#unmeasured(ref: ObjectRef, size: number | undefined): AsyncGenerator<Piece, void> {
+    const slot = await this.#slots.take(1);
+    try {
+      let { enc } = ref;
+      let expected = size;
+      if (ref.encIn !== undefined) {
+        throwIfAborted(this.#signal);
+        this.requests += 1;
+        const head = await headOfOlder(this.#store, ref);
+        enc = head.enc;
+        if (enc === undefined) expected ??= head.size;
+      }
+      const stored = await this.#get(ref);
+      const what = nameOf(ref);
+      for await (const bytes of decodeStream(stored, enc, { size: expected, what }))
+        yield { bytes, times: 1 };
+    } finally {
+      slot();
+    }
+  }
+
   async #range(key: string, ver: string, { start, end }: ByteRange): Promise<Uint8Array> {
     const chunks: Buffer[] = [];
     for await (const chunk of await this.#get({ key, ver, off: start, len: end - start })) {
@@ -147,10 +177,11 @@ export class ContentFetcher {
   }
 }
 
-/** How many GET requests a content takes. */
+/** How many requests a content takes. */
 export function requestsFor(dat: DataRef): number {
   if (dat === null) return 0;
-  return Array.isArray(dat) ? dat.length : 1;
+  if (Array.isArray(dat)) return dat.length;
+  return dat.encIn === undefined ? 1 : 2;
 }
 
 /** Encoded bytes may be a little more than the content: headers, and what would not compress. */

@@ -59,21 +59,21 @@ export class Files {
     const does = decide(existing, entry, overwrite, checksum);
     if (does === undefined) {
       report.failure('in-the-way', path, reasonAgainst(existing));
-      report.passed(entry.size);
+      report.passed(entry.size ?? 0);
       place?.release();
       return;
     }
     const settle = entry.id === undefined ? undefined : this.#links.begin(entry, path);
     const finish = (done: Deed): void => {
       if (done === 'set-metadata' && place && !dryRun) this.#setMetadata(path, entry, place.dir);
-      report.passed(entry.size);
+      report.passed(entry.size ?? 0);
       place?.release();
       // What `never` kept may be anything: its other names must not become links to that.
       const isOther = done === 'keep' && overwrite === 'never';
       settle?.(isOther ? undefined : typeof existing === 'string' ? '' : existing.inodeId);
     };
     const writes = does === 'create' || does === 'replace';
-    const mustRead = checksum && !writes && overwrite === 'if-changed';
+    const mustRead = decidedByContent(entry, checksum) && !writes && overwrite === 'if-changed';
     if (!mustRead) this.#acts(path, entry, does);
     if (!mustRead && (dryRun || !place || !writes)) {
       finish(does);
@@ -108,7 +108,7 @@ export class Files {
     const existing = place ? place.dir.stat(baseOf(path)) : 'ENOENT';
     if (typeof existing !== 'string' && existing.kind === 'directory') {
       report.failure('in-the-way', path, reasonAgainst(existing));
-      report.passed(entry.size);
+      report.passed(entry.size ?? 0);
       place?.release();
       return;
     }
@@ -116,7 +116,7 @@ export class Files {
     const isKept = isLink || (overwrite === 'never' && typeof existing !== 'string');
     if (isKept || dryRun || !place) {
       this.#acts(path, entry, isKept ? 'keep' : 'link');
-      report.passed(entry.size);
+      report.passed(entry.size ?? 0);
       place?.release();
       return;
     }
@@ -124,14 +124,14 @@ export class Files {
       const came = first.coming === undefined || (await first.coming);
       if (came && typeof existing !== 'string' && existing.inodeId === first.inodeId) {
         this.#acts(path, entry, 'keep');
-        report.passed(entry.size);
+        report.passed(entry.size ?? 0);
         place.release();
         return;
       }
       const errno = came ? this.#link(path, place.dir, first) : 'failed';
       if (errno === undefined) {
         this.#acts(path, entry, 'link');
-        report.passed(entry.size);
+        report.passed(entry.size ?? 0);
       } else {
         // The first did not come through, or this file system has no such links: a copy of its own.
         this.#acts(path, entry, typeof existing === 'string' ? 'create' : 'replace');
@@ -144,7 +144,7 @@ export class Files {
   #acts(path: BytePath, entry: FileEntry, does: Deed): void {
     const fetches = does === 'create' || does === 'replace';
     const requests = fetches ? requestsFor(entry.dat) : 0;
-    this.#work.report.acts({ path, kind: 'f', does, bytes: fetches ? entry.size : 0, requests });
+    this.#work.report.acts({ path, kind: 'f', does, bytes: fetches ? (entry.size ?? 0) : 0, requests });
   }
 
   /** The errno where it cannot be linked. */
@@ -191,17 +191,18 @@ export class Files {
       const pieces = fetcher.pieces(entry.dat, entry.size);
       const content = { sha: entry.sha, size: entry.size, pieces };
       const inodeId = await writeFile(dir, baseOf(path), content, { onBytes, complete, signal });
-      report.bytes += entry.size;
+      report.bytes += advanced;
       report.metadataNotSet(path, notSet);
       return inodeId;
     } catch (error) {
+      if (report.isFrozen(error, entry)) return undefined;
       stop.failed(signal?.aborted ? stopped(error) : error);
       // Why all ends is told once; each path under way then has nothing to add.
       if (stop.error === undefined) report.failure(codeOf(error), path, messageOf(error));
       else report.failed += 1;
       return undefined;
     } finally {
-      report.passed(entry.size - advanced);
+      report.passed(Math.max(0, (entry.size ?? 0) - advanced));
     }
   }
 }
@@ -216,7 +217,9 @@ function decide(
   if (typeof existing === 'string') return existing === 'ENOENT' ? 'create' : undefined;
   if (overwrite === 'never') return 'keep';
   if (existing.kind === 'directory') return undefined;
-  const mayBeRight = checksum ? hasSize(existing, entry) : isUnchanged(existing, entry);
+  const mayBeRight = decidedByContent(entry, checksum)
+    ? hasSize(existing, entry)
+    : isUnchanged(existing, entry);
   if (overwrite === 'always' || !mayBeRight) return 'replace';
   // A file that has other names may have them outside the target, where nothing must change. With several names in
   // the backup too they are likely ours; then it stays only if there is nothing to set.
@@ -227,12 +230,17 @@ function decide(
   return entry.id !== undefined && isSame ? 'keep' : 'replace';
 }
 
-function hasSize(existing: FileStat, entry: FileEntry): boolean {
-  return existing.kind === 'file' && existing.size === entry.size;
+/** The older format knows no times. */
+function decidedByContent(entry: FileEntry, checksum: boolean): boolean {
+  return checksum || entry.mt === undefined;
+}
+
+function hasSize(existing: FileStat, { size }: FileEntry): boolean {
+  return existing.kind === 'file' && (size === undefined || existing.size === size);
 }
 
 function isUnchanged(existing: FileStat, entry: FileEntry): boolean {
-  return hasSize(existing, entry) && existing.mtimeNs === parseTimeNs(entry.mt);
+  return hasSize(existing, entry) && entry.mt !== undefined && existing.mtimeNs === parseTimeNs(entry.mt);
 }
 
 function reasonAgainst(existing: FileStat | string): string {

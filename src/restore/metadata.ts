@@ -51,7 +51,7 @@ export class MetadataSetter {
   }
 
   #recorded(entry: FileSystemEntry): RecordedMetadata {
-    return this.#numeric ? { ...entry, o: entry.uid, g: entry.gid } : entry;
+    return this.#numeric ? { ...entry, o: entry.uid ?? entry.o, g: entry.gid ?? entry.g } : entry;
   }
 }
 

@@ -2,6 +2,7 @@ import type { EventListener, Problem, RunOutcome } from '../events.js';
 import type { BytePath } from '../files/byte-path.js';
 import type { OwnerIds } from '../files/owners.js';
 import type { ObjectStore } from '../store/port.js';
+import type { FrozenObjects } from './frozen.js';
 import type { MetadataKind } from './metadata.js';
 
 /** What becomes of a path that is there already. */
@@ -14,7 +15,7 @@ export type Overwrite =
   | 'never';
 
 export interface RestoreOptions {
-  store: Pick<ObjectStore, 'get' | 'description'>;
+  store: Pick<ObjectStore, 'get' | 'head' | 'list' | 'description'>;
   /** The run's manifest: see `resolveRun`. */
   run: { key: string; version: string };
   /**
@@ -43,6 +44,8 @@ export interface RestoreOptions {
    * target goes on from.
    */
   spoolFolder: string;
+  /** Gets the objects that must be thawed before they can be read. */
+  frozen?: FrozenObjects | undefined;
   /** Finds the ids of owners' names. Default: asks this machine. */
   owners?: OwnerIds | undefined;
   /** Take the recorded ids instead of what the names mean on this machine. Default false. */
@@ -53,6 +56,25 @@ export interface RestoreOptions {
   signal?: AbortSignal | undefined;
 }
 
+export interface RestoreToTarOptions
+  extends Pick<
+    RestoreOptions,
+    | 'store'
+    | 'run'
+    | 'include'
+    | 'exclude'
+    | 'dryRun'
+    | 'concurrency'
+    | 'spoolFolder'
+    | 'frozen'
+    | 'onEvent'
+    | 'onPath'
+    | 'signal'
+  > {
+  /** Takes bytes of the tar; resolves when it has no more need of them, and can take more. What it throws ends all. */
+  write: (bytes: Uint8Array) => Promise<void>;
+}
+
 export interface PathAction {
   path: BytePath;
   kind: 'd' | 'l' | 'f';
@@ -60,7 +82,7 @@ export interface PathAction {
   does: 'create' | 'replace' | 'set-metadata' | 'keep' | 'link';
   /** Bytes of content to be written. */
   bytes: number;
-  /** GET requests for them. */
+  /** Requests for them. */
   requests: number;
 }
 
@@ -76,9 +98,11 @@ export interface RestoreSummary {
   done: Record<PathAction['does'], number>;
   /** Paths that were not restored. */
   failed: number;
+  /** How many of those failed only because their content must be thawed first. */
+  frozen: number;
   /** Bytes of content written. */
   bytes: number;
-  /** GET requests for content. */
+  /** Requests for content. */
   requests: number;
   /** How often each kind of metadata could not be set. */
   notSet: Partial<Record<MetadataKind, number>>;

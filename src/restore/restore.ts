@@ -3,7 +3,6 @@ import { join, resolve } from 'node:path';
 import { messageOf, SysbackupError, throwIfAborted } from '../errors.js';
 import { type BytePath, displayPath, pathFromText } from '../files/byte-path.js';
 import { OwnerIds } from '../files/owners.js';
-import { componentsOf } from '../files/safe-dir.js';
 import { type FetchedManifest, fetchManifest } from '../manifest/fetch.js';
 import { entryPath } from '../manifest/paths.js';
 import type { FileSystemEntry, ManifestLine } from '../manifest/types.js';
@@ -14,16 +13,15 @@ import { Folders } from './folders.js';
 import { MetadataSetter } from './metadata.js';
 import type { RestoreOptions, RestoreSummary } from './options.js';
 import { RestoreReport } from './report.js';
-import { isPathEntry, pathSelector, Selection } from './select.js';
+import { isPathEntry, isSafePath, pathSelector, Selection } from './select.js';
 import { StopCause } from './stop-cause.js';
 import { restoreSymlink, type SymlinkWork } from './symlinks.js';
+import { summaryOf } from './summary.js';
 import { TargetFolders } from './target-folders.js';
 import { TaskPool } from './task-pool.js';
 import { Unfinished } from './unfinished.js';
 
 const CONCURRENCY = 8;
-/** A longer path than the kernel takes was never backed up. */
-const PATH_MAX = 4096;
 
 /**
  * Brings the files of one run back below a target.
@@ -145,16 +143,10 @@ class Restoration {
     } finally {
       await this.#folderSpool.remove();
     }
-    this.#tellWhereNothingMatched();
+    if (this.#isNarrowed) this.#report.tellWhereNothingMatched();
+    this.#report.tellWhatIsFrozen();
     this.#report.tellWhatWasNotSet(process.geteuid?.() === 0);
     this.#report.tellProgress();
-  }
-
-  #tellWhereNothingMatched(): void {
-    const { d, l, f } = this.#report.selected;
-    if (!this.#isNarrowed || d + l + f > 0) return;
-    const message = 'no path of this run matches what was asked for';
-    this.#report.problem({ severity: 'failure', code: 'nothing-selected', message });
   }
 
   /** False where nothing after this batch concerns a restore of files, or all must end. */
@@ -176,7 +168,7 @@ class Restoration {
       if (this.#stop.error) return false;
       throwIfAborted(this.#signal);
       if (selected) await this.#restoreEntry(path, entry);
-      else if (entry.typ === 'd' && isSafe(path)) await this.#folders.passBy(path, entry);
+      else if (entry.typ === 'd' && isSafePath(path)) await this.#folders.passBy(path, entry);
     }
     return more;
   }
@@ -184,8 +176,8 @@ class Restoration {
   async #restoreEntry(path: BytePath, entry: FileSystemEntry): Promise<void> {
     const report = this.#report;
     report.selected[entry.typ] += 1;
-    const bytes = entry.typ === 'f' ? entry.size : 0;
-    if (!isSafe(path) || (path === '/' && entry.typ !== 'd')) {
+    const bytes = entry.typ === 'f' ? (entry.size ?? 0) : 0;
+    if (!isSafePath(path) || (path === '/' && entry.typ !== 'd')) {
       report.failure('unsafe-path', path, 'is no path that could have been backed up, and is not restored');
       report.passed(bytes);
       return;
@@ -210,31 +202,4 @@ class Restoration {
     held?.release();
     report.passed(0);
   }
-}
-
-function isSafe(path: BytePath): boolean {
-  return path.startsWith('/') && path.length < PATH_MAX && componentsOf(path) !== undefined;
-}
-
-function summaryOf(
-  { header, footer }: FetchedManifest,
-  report: RestoreReport,
-  requests: number,
-  dryRun: boolean,
-): RestoreSummary {
-  const { selected, done, failed, bytes, notSet, problems, problemCounts } = report;
-  return {
-    backup: header.backup,
-    run: header.run,
-    outcome: footer.outcome,
-    dryRun,
-    selected,
-    done,
-    failed,
-    bytes: dryRun ? report.planned.bytes : bytes,
-    requests: dryRun ? report.planned.requests : requests,
-    notSet,
-    problems,
-    problemCounts,
-  };
 }

@@ -2,9 +2,12 @@ import picomatch from 'picomatch';
 import { SysbackupError } from '../errors.js';
 import type { EventListener } from '../events.js';
 import { type BytePath, pathFromText, textOfPath } from '../files/byte-path.js';
+import { componentsOf } from '../files/safe-dir.js';
 import { entryPath } from '../manifest/paths.js';
 import type { FileSystemEntry, ManifestLine } from '../manifest/types.js';
 
+/** A longer path than the kernel takes was never backed up. */
+const PATH_MAX = 4096;
 /** Lines of a manifest between two reports of progress. */
 const PROGRESS_LINES = 20_000;
 
@@ -55,6 +58,11 @@ export function isPathEntry(line: ManifestLine): line is FileSystemEntry {
   return line.typ === 'd' || line.typ === 'l' || line.typ === 'f';
 }
 
+/** Whether this could have been backed up: absolute, without `..` and the like. */
+export function isSafePath(path: BytePath): boolean {
+  return path.startsWith('/') && path.length < PATH_MAX && componentsOf(path) !== undefined;
+}
+
 /** Counts what is selected while a manifest is read, and tells how far that is. */
 export class Selection {
   entries = 0;
@@ -74,7 +82,7 @@ export class Selection {
     for (const line of lines) {
       if (!isPathEntry(line) || !this.#select(entryPath(line))) continue;
       this.entries += 1;
-      if (line.typ === 'f') this.bytes += line.size;
+      if (line.typ === 'f') this.bytes += line.size ?? 0;
     }
     this.#lines += lines.length;
     if (this.#lines - this.#said < PROGRESS_LINES) return;

@@ -7,14 +7,16 @@ import { componentsOf, type SafeDir } from '../files/safe-dir.js';
 import { fetchManifest } from '../manifest/fetch.js';
 import { nearest } from '../manifest/nearest.js';
 import type { SnapshotEntry } from '../manifest/types.js';
+import { FrozenObjectError } from '../store/cold.js';
 import type { ObjectStore } from '../store/port.js';
 import { ContentFetcher, type Piece } from './fetch-content.js';
+import { FrozenObjects } from './frozen.js';
 import { StopCause } from './stop-cause.js';
 import { TargetFolders } from './target-folders.js';
 import { type FileContent, writeFile } from './write-file.js';
 
 export interface RestoreSnapshotsOptions {
-  store: Pick<ObjectStore, 'get' | 'description'>;
+  store: Pick<ObjectStore, 'get' | 'head' | 'list' | 'description'>;
   /** The run's manifest: see `resolveRun`. */
   run: { key: string; version: string };
   /** Folder to write them into; made, closed to others, where it is not there. */
@@ -23,6 +25,8 @@ export interface RestoreSnapshotsOptions {
   names?: readonly string[] | undefined;
   /** Folder for temporary files. */
   spoolFolder: string;
+  /** Gets the objects that must be thawed before they can be read. */
+  frozen?: FrozenObjects | undefined;
   /** Objects fetched at a time. Default 4. */
   concurrency?: number | undefined;
   onEvent?: EventListener | undefined;
@@ -113,6 +117,7 @@ class SnapshotWriter {
   readonly #stop: StopCause;
   readonly #signal: AbortSignal | undefined;
   readonly #onEvent: EventListener | undefined;
+  readonly #frozen: FrozenObjects;
   readonly #written = new Set<string>();
 
   /** `names`: of all snapshots of the run. */
@@ -125,6 +130,7 @@ class SnapshotWriter {
     this.#stop = new StopCause(into);
     this.#signal = signal;
     this.#onEvent = options.onEvent;
+    this.#frozen = options.frozen ?? new FrozenObjects();
   }
 
   async write(snapshot: SnapshotEntry): Promise<RestoredSnapshot | Problem> {
@@ -132,18 +138,23 @@ class SnapshotWriter {
     if (!isFileName(name) || this.#written.has(name))
       return problem(name, 'unsafe-path', 'is no name that a snapshotter could have, and is not restored');
     this.#written.add(name);
+    let written = 0;
     try {
-      await this.#put(name, { sha, size, pieces: this.#fetcher.pieces(dat, size) });
+      written = await this.#put(name, { sha, size, pieces: this.#fetcher.pieces(dat, size) });
       this.#stop.fetched();
       if (description !== undefined) await this.#describe(`${name}${DESCRIPTION_SUFFIX}`, description);
     } catch (error) {
       throwIfAborted(this.#signal);
+      if (error instanceof FrozenObjectError) {
+        this.#frozen.add(dat, size, error.storageClass);
+        return problem(name, 'frozen', messageOf(error));
+      }
       this.#stop.failed(error);
       if (this.#stop.error) throw this.#stop.error;
       const isDamaged = error instanceof SysbackupError && error.code === 'DAMAGED';
       return problem(name, isDamaged ? 'damaged' : 'not-restored', messageOf(error));
     }
-    return { name, path: join(this.#into, name), size, description, restoreThrough };
+    return { name, path: join(this.#into, name), size: written, description, restoreThrough };
   }
 
   async #describe(file: string, description: string): Promise<void> {
@@ -154,16 +165,19 @@ class SnapshotWriter {
     await this.#put(file, { sha, size: bytes.length, pieces: once(bytes) });
   }
 
-  async #put(name: string, content: FileContent): Promise<void> {
+  /** How many bytes it was. */
+  async #put(name: string, content: FileContent): Promise<number> {
     let bytes = 0;
     let said = 0;
+    const total = content.size === undefined ? {} : { bytesTotal: content.size };
     const onBytes = (more: number): void => {
       bytes += more;
-      if (bytes < content.size && bytes - said < PROGRESS_BYTES) return;
+      if (bytes !== content.size && bytes - said < PROGRESS_BYTES) return;
       said = bytes;
-      this.#onEvent?.({ type: 'progress', phase: 'restore', entries: 0, bytes, bytesTotal: content.size });
+      this.#onEvent?.({ type: 'progress', phase: 'restore', entries: 0, bytes, ...total });
     };
     await writeFile(this.#dir, pathFromText(name), content, { onBytes, signal: this.#signal });
+    return bytes;
   }
 }
 

@@ -22,18 +22,18 @@ export interface WriteContentOptions {
 }
 
 /**
- * Writes a content of `size` bytes into an empty file and returns its SHA-256 in hex. Pages of zeros are not
- * written: where they were, the file has holes. Throws what reading the pieces or writing the file throws.
+ * Writes a content of `size` bytes (undefined: not known) into an empty file and returns its SHA-256 in hex. Pages of
+ * zeros are not written: where they were, the file has holes. Throws what reading the pieces or writing the file throws.
  */
 export async function writeContent(
   fd: number,
-  size: number,
+  size: number | undefined,
   pieces: AsyncIterable<Piece>,
   options: WriteContentOptions = {},
 ): Promise<string> {
   const hash = createHash('sha256');
   // Beforehand, so that a file that is too long for the file system fails before it is fetched.
-  if (size >= PAGE) ftruncateSync(fd, size);
+  if (size !== undefined && size >= PAGE) ftruncateSync(fd, size);
   let at = 0;
   let turn = 0;
   for await (const { bytes, times } of pieces) {
@@ -51,6 +51,8 @@ export async function writeContent(
       }
     }
   }
+  // A hole at the end makes no file longer by itself.
+  if (size === undefined) ftruncateSync(fd, at);
   return hash.digest('hex');
 }
 

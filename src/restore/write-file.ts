@@ -7,8 +7,10 @@ import type { Piece } from './fetch-content.js';
 import { type WriteContentOptions, writeContent } from './write-content.js';
 
 export interface FileContent {
-  sha: string;
-  size: number;
+  /** Undefined: not recorded, any will do. */
+  sha: string | undefined;
+  /** Undefined: not known. */
+  size: number | undefined;
   pieces: AsyncIterable<Piece>;
 }
 
@@ -31,7 +33,7 @@ export async function writeFile(
   let isInPlace = false;
   try {
     const sha = await writeContent(temporary.fd, content.size, content.pieces, options);
-    if (sha !== content.sha)
+    if (content.sha !== undefined && sha !== content.sha)
       throw new SysbackupError(
         'DAMAGED',
         `its content has the SHA-256 ${sha} where ${content.sha} is recorded`,

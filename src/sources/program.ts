@@ -40,6 +40,8 @@ export interface ProgramOptions extends ProgramLimits {
   /** Its whole environment. */
   env: Readonly<Record<string, string>>;
   drainMs: number;
+  /** Its standard input. Default: nothing to read. */
+  stdin?: number;
   /** Given to it as descriptor 3. */
   descriptor3?: number;
   /** Reading goes on when it resolves. What it throws stops the program and is thrown on. */
@@ -52,7 +54,7 @@ const DEFAULT_GRACE_MS = 5000;
 const AFTER_STOP_MS = 200;
 
 /**
- * Runs an executable in `/`, in a session (thus process group) of its own, with nothing on standard input, and
+ * Runs an executable in `/`, in a session (thus process group) of its own, and
  * waits for its end and for all it printed. Throws ABORTED if stopped by the signal.
  */
 export async function runProgram(options: ProgramOptions): Promise<ProgramResult> {
@@ -138,7 +140,7 @@ async function launch(
     child = spawn(file, args, {
       cwd: '/',
       env: options.env,
-      stdio: ['ignore', stdout, stderr, ...descriptors],
+      stdio: [options.stdin ?? 'ignore', stdout, stderr, ...descriptors],
       detached: true,
     });
   } catch (error) {

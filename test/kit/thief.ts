@@ -47,7 +47,7 @@ export class Thief {
       typ: 'end',
       outcome: 'complete',
       counts: { d: entries.length - files.length, l: 0, f: files.length, s: 0, problems: 0 },
-      bytes: files.reduce((sum, { size }) => sum + size, 0),
+      bytes: files.reduce((sum, { size = 0 }) => sum + size, 0),
       stored: { objects: 0, bytes: 0 },
       requests: {},
       sha256: createHash('sha256').update(text).digest('hex'),

@@ -54,7 +54,7 @@ export function footerOf(lines: readonly ManifestLine[], more: Partial<ManifestF
   for (const line of lines) {
     if (line.typ === 'problem') counts.problems += 1;
     else if (line.typ !== 'manifest' && line.typ !== 'end') counts[line.typ] += 1;
-    if (line.typ === 'f' || line.typ === 's') bytes += line.size;
+    if (line.typ === 'f' || line.typ === 's') bytes += line.size ?? 0;
   }
   return {
     typ: 'end',

@@ -1,6 +1,13 @@
 import { Readable } from 'node:stream';
 import { SysbackupError } from '#src/errors.js';
-import type { ByteRange, ListedVersion, ListPage, ObjectStore, Retention } from '#src/store/port.js';
+import type {
+  ByteRange,
+  ListedVersion,
+  ListPage,
+  ObjectStore,
+  Retention,
+  VersionHead,
+} from '#src/store/port.js';
 
 interface Held {
   key: string;
@@ -11,7 +18,7 @@ interface Held {
   retention: Retention | undefined;
 }
 
-type Readings = Pick<ObjectStore, 'description' | 'get' | 'list' | 'getRetention'>;
+type Readings = Pick<ObjectStore, 'description' | 'get' | 'head' | 'list' | 'getRetention'>;
 
 /** What a reader sees of a store: versions in memory, and every request for one kept in `gets`. */
 export class FakeStore implements Readings {
@@ -49,6 +56,18 @@ export class FakeStore implements Readings {
     const pieces: Buffer[] = [];
     for (let at = 0; at < wanted.length; at += 1000) pieces.push(wanted.subarray(at, at + 1000));
     return Readable.from(pieces, { objectMode: false });
+  }
+
+  async head(key: string, version: string): Promise<VersionHead> {
+    const { bytes, received, retention } = this.find(key, version);
+    return {
+      size: bytes.length,
+      etag: undefined,
+      metadata: {},
+      retention,
+      received,
+      storageClass: undefined,
+    };
   }
 
   async getRetention(key: string, version: string): Promise<Retention | undefined> {

@@ -61,7 +61,7 @@ describe('parseManifestKey', () => {
 describe('listRuns', () => {
   it('gives the runs in the order of their receipt, over all pages', async () => {
     const store = new FakeStore();
-    store.add('manifests/old.json', Buffer.from('{}'));
+    store.add('manifests/other.txt', Buffer.from('{}'));
     for (const run of [THIRD, FIRST, SECOND]) addRun(store, run);
     addRun(store, FIRST, { backup: 'another', received: 0 });
     expect((await listRuns(store)).map(({ backup, run }) => [backup, run])).toEqual([

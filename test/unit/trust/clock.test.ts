@@ -21,7 +21,7 @@ describe("a machine's clock", () => {
       const { summary, warnings } = await machine.archive();
       vi.useRealTimers();
       expect(summary.outcome).toBe('complete');
-      expect(warnings.some((warning) => warning.includes("this machine's clock"))).toBe(clock !== undefined);
+      if (clock !== undefined) expect(warnings.join()).toContain("this machine's clock");
       machine.now += 4 * DAY_MS;
     }
     expect((await restoreTree(machine.memory, machine.tree)).tree).toEqual(treeOf(machine.tree));
