@@ -7,6 +7,7 @@
 import type { ArchiveOptions, RunSummary } from './archive/options.js';
 import type { SysbackupError } from './errors.js';
 import type { ListBackupsOptions, ListedBackup } from './audit/list.js';
+import type { ExpireOptions, ExpireResult } from './audit/expire.js';
 import type { RenewOptions, RenewResult } from './audit/renew-options.js';
 import type { VerifyOptions, VerifyResult } from './audit/verify-options.js';
 import type { CreateResourcesOptions, PlannedResources, ResourcesSummary } from './aws/create-resources.js';
@@ -65,6 +66,7 @@ export type {
   VerifyOptions,
   VerifyResult,
 } from './audit/verify-options.js';
+export type { ExpireOptions, ExpireResult } from './audit/expire.js';
 export type { AwsAccess } from './aws/access.js';
 export type { CreateResourcesOptions, PlannedResources, ResourcesSummary } from './aws/create-resources.js';
 export type { ListEntriesOptions } from './audit/ls.js';
@@ -254,4 +256,9 @@ export async function writeConfig(options: WriteConfigOptions): Promise<WriteCon
 export async function carryOutPlan(plan: string, options: CarryOutOptions): Promise<void> {
   const { parseSteps } = await import('./system/steps.js');
   await (await import('./system/carry-out.js')).carryOut(parseSteps(plan), options);
+}
+
+/** Removes from a directory store what no lock holds any more and no living manifest names. */
+export async function expire(options: ExpireOptions): Promise<ExpireResult> {
+  return (await import('./audit/expire.js')).expire(options);
 }

@@ -79,4 +79,9 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'make this machine one that backs up: conf, credentials, timer',
     load: () => import('./write-config.js'),
   },
+  {
+    name: 'expire',
+    summary: 'remove from a directory store what has lapsed',
+    load: () => import('./expire.js'),
+  },
 ];
