@@ -121,7 +121,7 @@ class Performer {
     const run = this.#options.run ?? runProgram;
     const shown = [program, ...args].join(' ');
     const result = await wrapped(`run ${shown}`, () =>
-      run(program, args, { env: this.#options.env, timeoutMs: COMMAND_MS }),
+      run(program, args, { env: withSystemPrograms(this.#options.env), timeoutMs: COMMAND_MS }),
     );
     if (result.status === 0) return;
     const said = result.stderr.toString().trim().split('\n').at(-1) ?? '';
@@ -143,6 +143,12 @@ class Performer {
     const what = database === 'passwd' ? 'user' : 'group';
     throw new SysbackupError('SYSTEM', `there is no ${what} ${name} on this machine`);
   }
+}
+
+/** root's PATH is not always the one that has `useradd`. */
+function withSystemPrograms(env: Readonly<Record<string, string>>): Record<string, string> {
+  const { PATH = '/usr/bin:/bin' } = env;
+  return { ...env, PATH: `${PATH}:/usr/sbin:/sbin` };
 }
 
 async function wrapped<T>(doing: string, work: () => Promise<T>): Promise<T> {

@@ -88,6 +88,21 @@ async function ready(child: ChildProcess): Promise<void> {
 /** As moto itself, and with what our template needs of CloudFormation, IAM and Object Lock: see that file's head. */
 export const WITH_LOCKS = fileURLToPath(new URL('moto_with_locks.py', import.meta.url));
 
+/** What cfn-lint, on which moto stands, finds in a template. Empty where all is well. */
+export async function lintTemplate(path: string): Promise<string> {
+  await install();
+  return await new Promise((resolve, reject) => {
+    execFile(
+      join(VENV, 'bin', 'python'),
+      ['-c', 'import sys; from cfnlint.runner import main; sys.exit(main())', '--template', path],
+      (error, stdout, stderr) => {
+        if (error !== null && stdout === '') reject(error);
+        else resolve(stdout + stderr);
+      },
+    );
+  });
+}
+
 /**
  * Installs moto where it is missing, and starts it.
  *

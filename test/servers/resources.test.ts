@@ -1,6 +1,7 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { CloudFormationClient, ListExportsCommand } from '@aws-sdk/client-cloudformation';
 import {
   DeleteBucketCommand,
@@ -18,7 +19,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Ended, run } from '../unit/cli/command.js';
 import { administrator, credentialsOf, type Identity, REGION, underRole } from './admin.js';
-import { startMotoOrSkip, WITH_LOCKS } from './moto.js';
+import { lintTemplate, startMotoOrSkip, WITH_LOCKS } from './moto.js';
 
 const moto = await startMotoOrSkip(WITH_LOCKS);
 const DAY = 86_400_000;
@@ -83,6 +84,17 @@ describe.skipIf(moto === undefined)('resources in AWS, against moto (needs pytho
     const { Key = '', VersionId = '' } = Versions?.[0] ?? {};
     return { Bucket: 'locked-away', Key, VersionId };
   }
+
+  it('cfn-lint finds nothing in the template, and is not blind', async () => {
+    const template = fileURLToPath(new URL('../../templates/cloudformation.yaml', import.meta.url));
+    expect(await lintTemplate(template)).toBe('');
+    const spoiled = join(folder, 'spoiled.yaml');
+    writeFileSync(
+      spoiled,
+      readFileSync(template, 'utf8').replace('NoncurrentDays: 1', 'NoncurrentDays: soon'),
+    );
+    expect(await lintTemplate(spoiled)).toContain('NoncurrentDays');
+  });
 
   it('the bucket locks, is closed to the public, and has its name exported', async () => {
     const client = s3(admin);
