@@ -142,13 +142,11 @@ describe('MFA', () => {
   });
 
   it('with a wrong code says so in a sentence, and what a code is good for', async () => {
-    sts
-      .on(GetSessionTokenCommand)
-      .rejects(
-        Object.assign(new Error('MultiFactorAuthentication failed with invalid MFA one time pass code.'), {
-          name: 'AccessDenied',
-        }),
-      );
+    sts.on(GetSessionTokenCommand).rejects(
+      Object.assign(new Error('MultiFactorAuthentication failed with invalid MFA one time pass code.'), {
+        name: 'AccessDenied',
+      }),
+    );
     await expect(credentialsFor({}, with_({ mfa: codes().mfa }))()).rejects.toMatchObject({
       code: 'ACCESS_DENIED',
       message: expect.stringContaining(DEVICE),

@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { jsonLines, Machine, run } from './command.js';
@@ -142,7 +151,8 @@ describe('temporary files', () => {
   it('that killed commands left there go after a month', async () => {
     const { machine, args } = await damaged();
     const spool = join(machine.folder, 'state/restore');
-    for (const name of ['restore-aBc123', 'restore-new', 'mine']) mkdirSync(join(spool, name), { recursive: true });
+    for (const name of ['restore-aBc123', 'restore-new', 'mine'])
+      mkdirSync(join(spool, name), { recursive: true });
     for (const name of ['restore-aBc123', 'mine']) utimesSync(join(spool, name), 1, 1);
     await run([...args, '--yes']);
     expect(readdirSync(spool).sort()).toEqual(['mine', 'restore-new']);
