@@ -26,7 +26,7 @@ export default defineConfig({
         test: {
           name: 'servers',
           include: ['test/servers/**/*.test.ts'],
-          testTimeout: 120_000,
+          testTimeout: 300_000,
           hookTimeout: 120_000,
           // Each starts servers of its own, on a machine that may have two processors.
           fileParallelism: false,

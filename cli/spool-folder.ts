@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defaultStatePath } from '../src/index.js';
@@ -6,6 +6,9 @@ import type { Session } from './session.js';
 
 /** On a disk, and there after a restart, on every system that keeps to the Filesystem Hierarchy Standard. */
 const ON_DISK = '/var/tmp';
+/** Folders that the library makes in it. */
+const LEFT = /^(?:restore|manifest)-\w+$/;
+const LEFT_AFTER_MS = 30 * 24 * 3600 * 1000;
 
 /**
  * Where a command that reads backups puts its temporary files. A manifest of a million files takes 100 MB, and `/tmp`
@@ -22,6 +25,15 @@ export function spoolFolder(session: Session, statePath: string | undefined): st
   return isWritable(ON_DISK) ? ON_DISK : tmpdir();
 }
 
+/** Removes what commands that were killed left there. Nothing that still runs is that old. */
+function removeOld(folder: string): void {
+  const before = Date.now() - LEFT_AFTER_MS;
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name);
+    if (LEFT.test(name) && statSync(path).mtimeMs < before) rmSync(path, { recursive: true, force: true });
+  }
+}
+
 function inState(statePath: string): string {
   return join(statePath, 'restore');
 }
@@ -29,7 +41,9 @@ function inState(statePath: string): string {
 function makeable(statePath: string): boolean {
   try {
     mkdirSync(inState(statePath), { recursive: true, mode: 0o700 });
-    return isWritable(inState(statePath));
+    if (!isWritable(inState(statePath))) return false;
+    removeOld(inState(statePath));
+    return true;
   } catch {
     return false;
   }

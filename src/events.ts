@@ -10,7 +10,8 @@ export type RequestKind =
   | 'list'
   | 'put-retention'
   | 'get-retention'
-  | 'get-bucket-configuration';
+  | 'get-bucket-configuration'
+  | 'thaw';
 
 export type RequestCounts = Partial<Record<RequestKind, number>>;
 

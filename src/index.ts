@@ -25,6 +25,7 @@ import type { ManifestEntry, ManifestLine } from './manifest/types.js';
 import type { RestoreOptions, RestoreSummary, RestoreToTarOptions } from './restore/options.js';
 import type { RestoreSnapshotsOptions, RestoreSnapshotsSummary } from './restore/snapshots.js';
 import type { RunRestoreThroughOptions } from './restore/run-through.js';
+import type { ThawOptions, ThawSummary } from './restore/thaw.js';
 import type { FindExecutablesOptions, FoundExecutables } from './sources/executables.js';
 import type { ObjectStore } from './store/port.js';
 import type { CarryOutOptions } from './system/carry-out.js';
@@ -67,6 +68,7 @@ export type {
 export type { AwsAccess } from './aws/access.js';
 export type { CreateResourcesOptions, PlannedResources, ResourcesSummary } from './aws/create-resources.js';
 export type { ListEntriesOptions } from './audit/ls.js';
+export type { AssumeRequest } from './aws/credentials.js';
 export type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
 export { defaultStatePath } from './config/conf-path.js';
 export type { ResourceParameters } from './aws/resource-parameters.js';
@@ -86,6 +88,9 @@ export type {
   RestoreSummary,
   RestoreToTarOptions,
 } from './restore/options.js';
+export { type FrozenCount, type FrozenObject, FrozenObjects } from './restore/frozen.js';
+export type { ThawOptions, ThawSummary } from './restore/thaw.js';
+export type { ColdStorage, Thawed, ThawRequest, ThawTier } from './store/cold.js';
 export type { RunRestoreThroughOptions } from './restore/run-through.js';
 export type {
   RestoredSnapshot,
@@ -183,6 +188,11 @@ export async function restoreToTar(options: RestoreToTarOptions): Promise<Restor
 /** Fetches a run's snapshots into a folder. */
 export async function restoreSnapshots(options: RestoreSnapshotsOptions): Promise<RestoreSnapshotsSummary> {
   return (await import('./restore/snapshots.js')).restoreSnapshots(options);
+}
+
+/** Asks for frozen objects to be made readable. */
+export async function thaw(options: ThawOptions): Promise<ThawSummary> {
+  return (await import('./restore/thaw.js')).thaw(options);
 }
 
 /** Runs the command that a restored snapshot asks for: for a person who has seen it and asked for it. */

@@ -1,7 +1,9 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import {
+  type ColdStorage,
   type EventListener,
+  FrozenObjects,
   type ObjectStore,
   type RestoreSummary,
   type StoredRun,
@@ -22,8 +24,10 @@ import {
 import { tellRun } from '../presentation/which-run.js';
 import { mayRestoreInPlace } from '../restore/ask-in-place.js';
 import { addRestoreOptions, checkFlags, filesTo, type RestoreFlags } from '../restore/flags.js';
+import { assumeRequest, checkRole } from '../restore/role.js';
 import { restoreThrough } from '../restore/through.js';
 import { withTarFile } from '../restore/tar-file.js';
+import { thawFrozen } from '../restore/thaw-frozen.js';
 import type { Session } from '../session.js';
 import { spoolFolder } from '../spool-folder.js';
 import { chooseStore, withStore } from '../store.js';
@@ -56,12 +60,14 @@ export async function run(command: Command, session: Session): Promise<number> {
   const presenter = new EventPresenter(session, flags.dryRun === true ? 'never' : flags.progress);
   const onEvent = presenter.listener;
   try {
+    const assume = assumeRequest(flags, session);
     const { destination, backup, statePath } = await chooseStore(session, flags, onEvent);
-    return await withStore(session, destination, { onEvent }, async ({ store }) => {
+    checkRole(assume, destination);
+    return await withStore(session, destination, { onEvent, assume }, async ({ store, cold }) => {
       const chosen = await resolveRun(store, command.processedArgs[0] as string, { backup, onEvent });
       tellRun(chosen, onEvent);
       const spool = spoolFolder(session, statePath);
-      const restored = await restoreRun({ session, flags, store, chosen, spool, onEvent });
+      const restored = await restoreRun({ session, flags, store, cold, chosen, spool, onEvent });
       presenter.finish();
       const lines = restoreSummary(restored);
       for (const line of lines) session.fileLog.write('info', line);
@@ -81,6 +87,7 @@ interface Work {
   session: Session;
   flags: RestoreFlags;
   store: ObjectStore;
+  cold: ColdStorage | undefined;
   chosen: StoredRun;
   spool: string;
   onEvent: EventListener;
@@ -90,10 +97,11 @@ async function restoreRun(work: Work): Promise<Restored> {
   const { session, flags, store, chosen, spool, onEvent } = work;
   const { signal, workingFolder } = session;
   const run = { key: chosen.key, version: chosen.version };
-  const common = { store, run, spoolFolder: spool, onEvent, signal };
+  const frozen = new FrozenObjects();
+  const common = { store, run, spoolFolder: spool, frozen, onEvent, signal };
   const restored: Restored = {};
   const to = filesTo(flags);
-  if (to === 'tar') restored.tar = await toTar(work);
+  if (to === 'tar') restored.tar = await toTar(work, frozen);
   else if (to !== undefined) {
     const target = to === 'target' ? resolve(workingFolder, flags.target ?? '') : '/';
     const { include, exclude, overwrite, checksum, dryRun } = flags;
@@ -113,17 +121,13 @@ async function restoreRun(work: Work): Promise<Restored> {
         ? { ...(await restoreThrough(fetched, session, { yes, onEvent })), into }
         : { ...fetched, through: new Map(), into };
   }
+  const found = await thawFrozen(frozen, flags, session, { cold: work.cold, onEvent });
+  if (found) restored.frozen = found;
   return restored;
 }
 
-async function toTar({
-  session,
-  flags,
-  store,
-  chosen,
-  spool,
-  onEvent,
-}: Work): Promise<NonNullable<Restored['tar']>> {
+async function toTar(work: Work, frozen: FrozenObjects): Promise<NonNullable<Restored['tar']>> {
+  const { session, flags, store, chosen, spool, onEvent } = work;
   const { include, exclude, dryRun, toTar: name = '-' } = flags;
   const actions = new PathActionPresenter(session, dryRun === true);
   const run = { key: chosen.key, version: chosen.version };
@@ -131,6 +135,7 @@ async function toTar({
     store,
     run,
     spoolFolder: spool,
+    frozen,
     onEvent,
     signal: session.signal,
     include,

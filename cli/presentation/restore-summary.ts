@@ -1,28 +1,32 @@
 import type { RestoreSummary } from '../../src/index.js';
+import { type Frozen, frozenLines, jsonOfFrozen } from '../restore/thaw-frozen.js';
 import type { Through, ThroughSnapshots } from '../restore/through.js';
 import { printable } from './printable.js';
 import { countOf, formatBytes, formatCount } from './quantities.js';
 
 /** What a restore did: files, snapshots or both, each with the folder they went to. */
 export interface Restored {
+  /** What has to be thawed before it can be restored. */
+  frozen?: Frozen;
   files?: RestoreSummary & { target: string };
   /** `file` is undefined where it went to standard output. */
   tar?: RestoreSummary & { file: string | undefined };
   snapshots?: ThroughSnapshots & { into: string };
 }
 
-export function restoreSummary({ files, tar, snapshots }: Restored): string[] {
+export function restoreSummary({ files, tar, snapshots, frozen }: Restored): string[] {
   const lines: string[] = [];
   if (files !== undefined)
     lines.push(...fileLines(files, files.target === '/' ? 'to where it came from' : `to ${files.target}`));
   if (tar !== undefined)
     lines.push(...fileLines(tar, `as a tar${tar.file === undefined ? '' : ` to ${tar.file}`}`));
   if (snapshots !== undefined) lines.push(...snapshotLines(snapshots));
+  if (frozen !== undefined) lines.push(...frozenLines(frozen));
   return lines.map(printable);
 }
 
 /** The last line of `--json`. */
-export function jsonOfRestore({ files, tar, snapshots }: Restored): object {
+export function jsonOfRestore({ files, tar, snapshots, frozen }: Restored): object {
   return {
     type: 'summary',
     // Each problem was a line of its own, and is not repeated.
@@ -37,6 +41,7 @@ export function jsonOfRestore({ files, tar, snapshots }: Restored): object {
             problems: snapshots.problems.length,
           },
         }),
+    ...(frozen === undefined ? {} : { frozenObjects: jsonOfFrozen(frozen) }),
   };
 }
 
@@ -59,7 +64,7 @@ function restoredPaths(files: RestoreSummary | undefined): number {
 }
 
 function fileLines(files: RestoreSummary, where: string): string[] {
-  const { backup, run, dryRun, selected, done, failed, bytes, requests, problemCounts } = files;
+  const { backup, run, dryRun, selected, done, failed, frozen, bytes, requests, problemCounts } = files;
   const title = dryRun ? 'dry run, nothing was written' : `restored ${where}`;
   const rows: [string, string][] = [
     [
@@ -73,8 +78,9 @@ function fileLines(files: RestoreSummary, where: string): string[] {
     ],
     [dryRun ? 'would fetch' : 'fetched', `${formatBytes(bytes)} of content, ${countOf(requests, 'request')}`],
   ];
-  if (failed > 0) rows.push(['failed', `${countOf(failed, 'path')}, each on a line above`]);
-  const other = problemCounts.failure + problemCounts.broken - failed;
+  if (failed > frozen) rows.push(['failed', `${countOf(failed - frozen, 'path')}, each on a line above`]);
+  if (frozen > 0) rows.push(['frozen', `${countOf(frozen, 'file')}, see below`]);
+  const other = problemCounts.failure + problemCounts.broken - (failed - frozen) - (frozen > 0 ? 1 : 0);
   if (other > 0) rows.push(['incomplete', `${countOf(other, 'more problem')}, each on a line above`]);
   if (selected.d + selected.l + selected.f === 0) rows.push(['nothing', 'of this run was selected']);
   return [`${backup}: run ${run} ${title}`, ...rows.map(([name, text]) => `  ${name.padEnd(11)}  ${text}`)];

@@ -1,10 +1,11 @@
-import { type Command, Option } from 'commander';
-import { type Overwrite, SysbackupError } from '../../src/index.js';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Overwrite, SysbackupError, type ThawTier } from '../../src/index.js';
 import type { ProgressChoice } from '../presentation/event-presenter.js';
 import type { Session } from '../session.js';
+import type { RoleFlags } from './role.js';
 import { type StoreFlags, addStoreOptions } from '../store-flags.js';
 
-export interface RestoreFlags extends StoreFlags {
+export interface RestoreFlags extends StoreFlags, RoleFlags {
   target?: string;
   toTar?: string;
   snapshots?: string;
@@ -13,6 +14,8 @@ export interface RestoreFlags extends StoreFlags {
   exclude?: string[];
   overwrite: Overwrite;
   checksum?: true;
+  thaw?: ThawTier;
+  thawDays?: number;
   dryRun?: true;
   yes?: true;
   progress: ProgressChoice;
@@ -45,6 +48,13 @@ export function addRestoreOptions(command: Command): void {
       '--checksum',
       'unless its size and content are right: what is there is read, and its time not believed',
     )
+    .addOption(
+      new Option(
+        '--thaw <how>',
+        'ask the store for what it has to thaw first, which is charged; the same command later goes on',
+      ).choices(['bulk', 'standard', 'expedited']),
+    )
+    .option('--thaw-days <n>', 'how long what was thawed is to be there (default: 7)', days)
     .option('--dry-run', 'list what would be done, and do nothing')
     .option('--yes', 'do not ask')
     .addOption(
@@ -53,6 +63,12 @@ export function addRestoreOptions(command: Command): void {
         .default('auto'),
     );
   addStoreOptions(command);
+  command
+    .optionsGroup('Who may read it:')
+    .option('--role-arn <arn>', 'take this role')
+    .option('--package <name>', 'take the restore role of these resources, as create-resources made them')
+    .option('--mfa-device <serial>', 'prove by this device that it is you; its code is asked for')
+    .option('--mfa <code>', 'that code, instead of being asked');
 }
 
 export function filesTo({ target, toTar, snapshots }: RestoreFlags): FilesTo {
@@ -65,6 +81,7 @@ export function filesTo({ target, toTar, snapshots }: RestoreFlags): FilesTo {
 export function checkFlags(flags: RestoreFlags, session: Session): void {
   const { include, exclude, snapshots, dryRun, checksum, overwrite, yes } = flags;
   const to = filesTo(flags);
+  checkThaw(flags);
   checkTar(flags, session);
   checkThrough(flags, session);
   if (to === undefined && (include !== undefined || exclude !== undefined))
@@ -91,6 +108,22 @@ export function checkFlags(flags: RestoreFlags, session: Session): void {
         hint: 'Give --target DIR to restore below another folder, or --yes to overwrite without being asked.',
       },
     );
+}
+
+function checkThaw({ thaw, thawDays, dryRun }: RestoreFlags): void {
+  if (thawDays !== undefined && thaw === undefined)
+    throw new SysbackupError('USAGE', '--thaw-days says for how long, and --thaw does not say that', {
+      hint: 'Give --thaw bulk, standard or expedited too.',
+    });
+  if (thaw !== undefined && dryRun === true)
+    throw new SysbackupError('USAGE', '--dry-run reads nothing, and so cannot tell what is frozen', {
+      hint: 'Leave out --thaw, or leave out --dry-run: without --thaw nothing is asked for, and what is frozen is told.',
+    });
+}
+
+function days(text: string): number {
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number of days, 1 at least.');
 }
 
 function checkThrough({ runRestoreThrough, snapshots, yes }: RestoreFlags, { question }: Session): void {

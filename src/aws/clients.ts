@@ -16,7 +16,7 @@ export interface AwsClients {
   iam(): Promise<IAMClient>;
 }
 
-export type AwsClientsOptions = Pick<CredentialsOptions, 'env' | 'userAtHost' | 'now'>;
+export type AwsClientsOptions = Pick<CredentialsOptions, 'env' | 'userAtHost' | 'now' | 'assume'>;
 
 export function awsClients(s3: S3Settings, options: AwsClientsOptions): AwsClients {
   const region = s3.region ?? s3.cloudFormation.region;

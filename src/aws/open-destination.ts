@@ -1,12 +1,15 @@
 import type { Settings } from '../config/settings.js';
 import type { EventListener } from '../events.js';
 import { type OpenedStore, openStore, type StoreDestination } from '../store/open.js';
+import type { AssumeRequest } from './credentials.js';
 
 export interface OpenDestinationOptions {
   /** For credentials and profiles. */
   env: Readonly<Record<string, string | undefined>>;
   /** `user@host`: what a session of an assumed role is called. */
   userAtHost: string;
+  /** A role to take, and MFA. */
+  assume?: AssumeRequest | undefined;
   /** Whether a directory that is not there may be made by the first thing stored. Default false. */
   create?: boolean;
   onEvent?: EventListener | undefined;
@@ -38,13 +41,13 @@ export async function openDestination(
 
 async function placeOf(
   destination: Settings['destination'],
-  { create = false, env, userAtHost }: OpenDestinationOptions,
+  { create = false, env, userAtHost, assume }: OpenDestinationOptions,
 ): Promise<StoreDestination> {
   if (destination.kind === 'directory') return { ...destination, create };
   const { s3 } = destination;
   // Loaded here, since what it stands on takes longer to load than many a command to run.
   const { awsClients, s3ClientOptions } = await import('./clients.js');
-  const clients = awsClients(s3, { env, userAtHost });
+  const clients = awsClients(s3, { env, userAtHost, assume });
   const bucket = s3.bucket ?? (await (await import('./bucket.js')).bucketOf(s3, clients));
   return { kind: 's3', bucket, prefix: s3.prefix, client: s3ClientOptions(s3, clients.credentials) };
 }

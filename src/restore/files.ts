@@ -195,6 +195,7 @@ export class Files {
       report.metadataNotSet(path, notSet);
       return inodeId;
     } catch (error) {
+      if (report.isFrozen(error, entry)) return undefined;
       stop.failed(signal?.aborted ? stopped(error) : error);
       // Why all ends is told once; each path under way then has nothing to add.
       if (stop.error === undefined) report.failure(codeOf(error), path, messageOf(error));

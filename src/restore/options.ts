@@ -2,6 +2,7 @@ import type { EventListener, Problem, RunOutcome } from '../events.js';
 import type { BytePath } from '../files/byte-path.js';
 import type { OwnerIds } from '../files/owners.js';
 import type { ObjectStore } from '../store/port.js';
+import type { FrozenObjects } from './frozen.js';
 import type { MetadataKind } from './metadata.js';
 
 /** What becomes of a path that is there already. */
@@ -43,6 +44,8 @@ export interface RestoreOptions {
    * target goes on from.
    */
   spoolFolder: string;
+  /** Gets the objects that must be thawed before they can be read. */
+  frozen?: FrozenObjects | undefined;
   /** Finds the ids of owners' names. Default: asks this machine. */
   owners?: OwnerIds | undefined;
   /** Take the recorded ids instead of what the names mean on this machine. Default false. */
@@ -63,6 +66,7 @@ export interface RestoreToTarOptions
     | 'dryRun'
     | 'concurrency'
     | 'spoolFolder'
+    | 'frozen'
     | 'onEvent'
     | 'onPath'
     | 'signal'
@@ -94,6 +98,8 @@ export interface RestoreSummary {
   done: Record<PathAction['does'], number>;
   /** Paths that were not restored. */
   failed: number;
+  /** How many of those failed only because their content must be thawed first. */
+  frozen: number;
   /** Bytes of content written. */
   bytes: number;
   /** Requests for content. */

@@ -1,5 +1,8 @@
 import type { EventListener, Problem } from '../events.js';
 import { type BytePath, displayPath } from '../files/byte-path.js';
+import type { FileEntry } from '../manifest/types.js';
+import { FrozenObjectError } from '../store/cold.js';
+import { FrozenObjects, frozenProblem } from './frozen.js';
 import type { MetadataKind, NotSet } from './metadata.js';
 import type { PathAction, RestoreOptions, RestoreSummary } from './options.js';
 
@@ -29,6 +32,8 @@ export class RestoreReport {
     link: 0,
   };
   failed = 0;
+  /** Of those, for want of thawing. */
+  frozen = 0;
   /** Bytes of content written. */
   bytes = 0;
   /** What all actions so far take. */
@@ -38,6 +43,7 @@ export class RestoreReport {
   readonly notSet: Partial<Record<MetadataKind, number>> = {};
   /** What could not be set first, of each kind. */
   readonly #firstNotSet = new Map<MetadataKind, { path: BytePath; reason: string }>();
+  readonly #frozenObjects: FrozenObjects;
   readonly #onEvent: EventListener | undefined;
   readonly #onPath: RestoreOptions['onPath'];
   readonly #total: { entries: number; bytes: number };
@@ -46,9 +52,10 @@ export class RestoreReport {
   #said = { entries: 0, bytes: 0 };
 
   constructor(
-    options: Pick<RestoreOptions, 'onEvent' | 'onPath'>,
+    options: Pick<RestoreOptions, 'frozen' | 'onEvent' | 'onPath'>,
     total: { entries: number; bytes: number },
   ) {
+    this.#frozenObjects = options.frozen ?? new FrozenObjects();
     this.#onEvent = options.onEvent;
     this.#onPath = options.onPath;
     this.#total = total;
@@ -58,6 +65,20 @@ export class RestoreReport {
   failure(code: string, path: BytePath, message: string): void {
     this.failed += 1;
     this.problem({ severity: 'failure', code, path, message: `${displayPath(path)}: ${message}` });
+  }
+
+  /** Whether a path was not restored because its content is frozen. That is told at the end, once for all. */
+  isFrozen(error: unknown, { dat, size }: Pick<FileEntry, 'dat' | 'size'>): boolean {
+    if (!(error instanceof FrozenObjectError)) return false;
+    this.failed += 1;
+    this.frozen += 1;
+    this.#frozenObjects.add(dat, size, error.storageClass);
+    return true;
+  }
+
+  tellWhatIsFrozen(): void {
+    const problem = frozenProblem(this.frozen, 'file', this.#frozenObjects);
+    if (problem) this.problem(problem);
   }
 
   problem(problem: Problem): void {

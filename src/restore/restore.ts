@@ -144,6 +144,7 @@ class Restoration {
       await this.#folderSpool.remove();
     }
     if (this.#isNarrowed) this.#report.tellWhereNothingMatched();
+    this.#report.tellWhatIsFrozen();
     this.#report.tellWhatWasNotSet(process.geteuid?.() === 0);
     this.#report.tellProgress();
   }

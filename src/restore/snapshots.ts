@@ -7,8 +7,10 @@ import { componentsOf, type SafeDir } from '../files/safe-dir.js';
 import { fetchManifest } from '../manifest/fetch.js';
 import { nearest } from '../manifest/nearest.js';
 import type { SnapshotEntry } from '../manifest/types.js';
+import { FrozenObjectError } from '../store/cold.js';
 import type { ObjectStore } from '../store/port.js';
 import { ContentFetcher, type Piece } from './fetch-content.js';
+import { FrozenObjects } from './frozen.js';
 import { StopCause } from './stop-cause.js';
 import { TargetFolders } from './target-folders.js';
 import { type FileContent, writeFile } from './write-file.js';
@@ -23,6 +25,8 @@ export interface RestoreSnapshotsOptions {
   names?: readonly string[] | undefined;
   /** Folder for temporary files. */
   spoolFolder: string;
+  /** Gets the objects that must be thawed before they can be read. */
+  frozen?: FrozenObjects | undefined;
   /** Objects fetched at a time. Default 4. */
   concurrency?: number | undefined;
   onEvent?: EventListener | undefined;
@@ -113,6 +117,7 @@ class SnapshotWriter {
   readonly #stop: StopCause;
   readonly #signal: AbortSignal | undefined;
   readonly #onEvent: EventListener | undefined;
+  readonly #frozen: FrozenObjects;
   readonly #written = new Set<string>();
 
   /** `names`: of all snapshots of the run. */
@@ -125,6 +130,7 @@ class SnapshotWriter {
     this.#stop = new StopCause(into);
     this.#signal = signal;
     this.#onEvent = options.onEvent;
+    this.#frozen = options.frozen ?? new FrozenObjects();
   }
 
   async write(snapshot: SnapshotEntry): Promise<RestoredSnapshot | Problem> {
@@ -139,6 +145,10 @@ class SnapshotWriter {
       if (description !== undefined) await this.#describe(`${name}${DESCRIPTION_SUFFIX}`, description);
     } catch (error) {
       throwIfAborted(this.#signal);
+      if (error instanceof FrozenObjectError) {
+        this.#frozen.add(dat, size, error.storageClass);
+        return problem(name, 'frozen', messageOf(error));
+      }
       this.#stop.failed(error);
       if (this.#stop.error) throw this.#stop.error;
       const isDamaged = error instanceof SysbackupError && error.code === 'DAMAGED';

@@ -9,7 +9,7 @@ export function summaryOf(
   requests: number,
   dryRun: boolean,
 ): RestoreSummary {
-  const { selected, done, failed, bytes, notSet, problems, problemCounts } = report;
+  const { selected, done, failed, frozen, bytes, notSet, problems, problemCounts } = report;
   return {
     backup: header.backup,
     run: header.run,
@@ -18,6 +18,7 @@ export function summaryOf(
     selected,
     done,
     failed,
+    frozen,
     bytes: dryRun ? report.planned.bytes : bytes,
     requests: dryRun ? report.planned.requests : requests,
     notSet,

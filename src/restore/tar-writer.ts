@@ -171,7 +171,7 @@ export class TarWriter {
     const { result, release } = await (content ?? this.#ahead.fetchAtOnce(entry));
     try {
       if ('error' in result) {
-        this.#failed(path, result.error);
+        this.#failed(path, entry, result.error);
         this.#report.passed(entry.size ?? 0);
         return false;
       }
@@ -214,7 +214,7 @@ export class TarWriter {
     } catch (error) {
       if (this.#output.failure !== undefined) throw this.#output.failure;
       came = false;
-      this.#failed(path, error, began ? written : undefined);
+      this.#failed(path, entry, error, began ? written : undefined);
     } finally {
       await pieces.return(undefined);
     }
@@ -227,8 +227,10 @@ export class TarWriter {
   }
 
   /** `written`: bytes of it that have gone out after its header, where that has. */
-  #failed(path: BytePath, error: unknown, written?: number): void {
+  #failed(path: BytePath, entry: FileEntry, error: unknown, written?: number): void {
     throwIfAborted(this.#signal);
+    // Once bytes of it are out, it is wrong in the tar, whatever the reason.
+    if (written === undefined && this.#report.isFrozen(error, entry)) return;
     this.#stop.failed(error);
     if (this.#stop.error) throw this.#stop.error;
     const code = error instanceof SysbackupError && error.code === 'DAMAGED' ? 'damaged' : 'not-fetched';

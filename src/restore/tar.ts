@@ -35,6 +35,7 @@ export async function restoreToTar(options: RestoreToTarOptions): Promise<Restor
     const writer = new TarWriter(options, select, report);
     await writer.writeAll(manifest);
     if ((options.include?.length ?? 0) > 0) report.tellWhereNothingMatched();
+    report.tellWhatIsFrozen();
     report.tellProgress();
     return summaryOf(manifest, report, writer.requests, dryRun);
   } finally {

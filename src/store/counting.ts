@@ -53,42 +53,42 @@ export class CountingStore implements ObjectStore {
   }
 
   async put(request: PutRequest): Promise<StoredVersion> {
-    this.#count('put');
+    this.count('put');
     return this.#inner.put(request);
   }
 
   async get(key: string, version: string, range?: ByteRange): Promise<Readable> {
-    this.#count('get');
+    this.count('get');
     return this.#inner.get(key, version, range);
   }
 
   async head(key: string, version: string): Promise<VersionHead> {
-    this.#count('head');
+    this.count('head');
     return this.#inner.head(key, version);
   }
 
   async list(request: ListRequest): Promise<ListPage> {
-    this.#count('list');
+    this.count('list');
     return this.#inner.list(request);
   }
 
   async getRetention(key: string, version: string): Promise<Retention | undefined> {
-    this.#count('get-retention');
+    this.count('get-retention');
     return this.#inner.getRetention(key, version);
   }
 
   async extendRetention(key: string, version: string, retention: Retention): Promise<void> {
-    this.#count('put-retention');
+    this.count('put-retention');
     return this.#inner.extendRetention(key, version, retention);
   }
 
   async capabilities(): Promise<StoreCapabilities> {
-    this.#count('get-bucket-configuration');
+    this.count('get-bucket-configuration');
     return this.#inner.capabilities();
   }
 
   async now(): Promise<number> {
-    if (mustAskForTime(this.#inner)) this.#count('list');
+    if (mustAskForTime(this.#inner)) this.count('list');
     return this.#inner.now();
   }
 
@@ -96,7 +96,8 @@ export class CountingStore implements ObjectStore {
     await this.#inner.close();
   }
 
-  #count(kind: RequestKind): void {
+  /** One request of this kind is about to be sent. */
+  count(kind: RequestKind): void {
     if (this.#total + 1 > this.#maxRequests - this.#reserve)
       throw new SysbackupError(
         'LIMIT',

@@ -1,7 +1,8 @@
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
 import type { RequestCounts } from '../events.js';
+import type { ColdStorage } from './cold.js';
 import { CountingStore, type CountingOptions } from './counting.js';
-import { retryRequests, type RetryOptions } from './retry.js';
+import { repeatRequest, retryRequests, type RetryOptions } from './retry.js';
 import type { ObjectStore } from './port.js';
 
 /** Where objects go, with everything that is needed to get there. */
@@ -29,6 +30,8 @@ export interface OpenStoreOptions extends CountingOptions, RetryOptions {
 export interface OpenedStore {
   /** Repeats what may pass, counts each attempt. */
   store: ObjectStore;
+  /** Undefined where the store has no objects that must be thawed. Repeats and counts as `store` does. */
+  cold: ColdStorage | undefined;
   /** What has been sent so far. */
   requests(): RequestCounts;
   /** Lets the requests be sent that `reserve` kept for the end. */
@@ -42,16 +45,31 @@ export async function openStore(
   destination: StoreDestination,
   options: OpenStoreOptions = {},
 ): Promise<OpenedStore> {
-  const counting = new CountingStore(await openPlain(destination, options), options);
+  const plain = await openPlain(destination, options);
+  const counting = new CountingStore(plain, options);
   return {
+    cold: 'cold' in plain ? coldThrough(plain.cold(), counting, options) : undefined,
     store: retryRequests(counting, { ...options, resumeReads: destination.kind === 's3' }),
     requests: () => counting.requests,
     useReserve: () => counting.useReserve(),
   };
 }
 
+function coldThrough(cold: ColdStorage, counting: CountingStore, options: OpenStoreOptions): ColdStorage {
+  return {
+    thaw: (key, version, request) =>
+      repeatRequest(options, 'thaw', key, () => {
+        counting.count('thaw');
+        return cold.thaw(key, version, request);
+      }),
+  };
+}
+
 /** Either kind is loaded only where it is used: the SDK takes 100 ms, system calls take 12. */
-async function openPlain(destination: StoreDestination, options: OpenStoreOptions): Promise<ObjectStore> {
+async function openPlain(
+  destination: StoreDestination,
+  options: OpenStoreOptions,
+): Promise<ObjectStore | (ObjectStore & { cold(): ColdStorage })> {
   if (destination.kind === 'directory') {
     const { openDirectoryStore } = await import('./directory.js');
     const { path, create = false } = destination;

@@ -102,21 +102,31 @@ class RetryingStore implements ObjectStore {
   }
 
   async #repeat<T>(request: RequestKind, key: string, send: () => Promise<T>): Promise<T> {
-    const { maxAttempts = 12, maxElapsedMs = 300_000, listener, signal } = this.#options;
-    const monotonic = this.#options.monotonic ?? (() => performance.now());
-    const pause = this.#options.pause ?? pauseFor;
-    const begun = monotonic();
-    for (let attempt = 1; ; attempt += 1) {
-      throwIfAborted(signal);
-      try {
-        return await send();
-      } catch (error) {
-        if (!(error instanceof StoreError) || !error.retryable || attempt >= maxAttempts) throw error;
-        const delayMs = pauseBefore(attempt, this.#options, error.retryAfterMs);
-        if (monotonic() - begun + delayMs > maxElapsedMs) throw error;
-        listener?.({ type: 'retry', request, key, attempt, delayMs, reason: messageOf(error) });
-        await pause(delayMs, signal);
-      }
+    return await repeatRequest(this.#options, request, key, send);
+  }
+}
+
+/** Sends one request again and again, as {@link retryRequests} says. */
+export async function repeatRequest<T>(
+  options: RetryOptions,
+  request: RequestKind,
+  key: string,
+  send: () => Promise<T>,
+): Promise<T> {
+  const { maxAttempts = 12, maxElapsedMs = 300_000, listener, signal } = options;
+  const monotonic = options.monotonic ?? (() => performance.now());
+  const pause = options.pause ?? pauseFor;
+  const begun = monotonic();
+  for (let attempt = 1; ; attempt += 1) {
+    throwIfAborted(signal);
+    try {
+      return await send();
+    } catch (error) {
+      if (!(error instanceof StoreError) || !error.retryable || attempt >= maxAttempts) throw error;
+      const delayMs = pauseBefore(attempt, options, error.retryAfterMs);
+      if (monotonic() - begun + delayMs > maxElapsedMs) throw error;
+      listener?.({ type: 'retry', request, key, attempt, delayMs, reason: messageOf(error) });
+      await pause(delayMs, signal);
     }
   }
 }

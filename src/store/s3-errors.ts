@@ -1,4 +1,5 @@
 import { SysbackupError, errnoOf, messageOf } from '../errors.js';
+import { FrozenObjectError } from './cold.js';
 import { noSuchVersion, StoreError } from './store-error.js';
 
 /** What was being done, for messages and hints. */
@@ -109,6 +110,7 @@ export function storeErrorOfS3(thrown: unknown, action: S3Action, context: S3Err
       hint: `The credentials need ${action.rights}; see docs/permissions.md.`,
       retryable: $metadata?.clockSkewCorrected === true,
     });
+  if (name === 'InvalidObjectState') return new FrozenObjectError(what, storageClassIn(thrown), error);
   if (name === 'NoSuchBucket')
     return new StoreError('NOT_FOUND', `there is no bucket at ${context.store}`, {
       cause: error,
@@ -122,6 +124,11 @@ export function storeErrorOfS3(thrown: unknown, action: S3Action, context: S3Err
       hint: `Set [s3] region to the bucket's${regionHint($response?.headers)}.`,
     });
   return otherError(error, isUnreadable(thrown, status), name, status, what, $response?.headers, context);
+}
+
+function storageClassIn(error: unknown): string | undefined {
+  const found = error instanceof Error && 'StorageClass' in error ? error.StorageClass : undefined;
+  return typeof found === 'string' ? found : undefined;
 }
 
 /**

@@ -9,7 +9,9 @@ import type {
 } from '@aws-sdk/client-s3';
 import { throwIfAborted } from '../errors.js';
 import { bodyChunks, verifyBody } from './body.js';
+import type { ColdStorage } from './cold.js';
 import { decodeMetadata, encodeMetadata } from './metadata.js';
+import { S3ColdStorage } from './s3-cold.js';
 import { listenForDates, s3ClientDefaults } from './s3-client.js';
 import { s3ErrorName, storeErrorOfS3, type S3Action } from './s3-errors.js';
 import { pageOfOutput, parseContinuation, unquoted, type S3Position } from './s3-listing.js';
@@ -242,6 +244,16 @@ export class S3Store implements ObjectStore, AsksForTime {
         hint: 'Its answers carry no Date header; is there a proxy that removes it?',
       });
     return now;
+  }
+
+  /** What only a bucket has: objects that must be thawed. */
+  cold(): ColdStorage {
+    return new S3ColdStorage({
+      sdk: this.#sdk,
+      client: this.#client,
+      place: (key, version) => this.#version(key, version),
+      request: (action, work) => this.#request(action, work),
+    });
   }
 
   async close(): Promise<void> {

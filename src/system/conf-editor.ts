@@ -1,7 +1,15 @@
-import { type ConfFile, DEFAULT_SECTION, parseConf, settingName } from '../config/conf-file.js';
-import { strip } from '../config/conf-text.js';
+import {
+  type ConfFile,
+  type ConfSection,
+  DEFAULT_SECTION,
+  parseConf,
+  settingName,
+} from '../config/conf-file.js';
+import { indentOf, strip } from '../config/conf-text.js';
 import { SysbackupError } from '../errors.js';
 
+/** No setting of anybody's. */
+const PROBE = 's3-sysbackup-probe';
 const LINE = /[^\r\n]*(?:\r\n|\r|\n|$)/g;
 
 /**
@@ -45,8 +53,8 @@ export class ConfEditor {
     }
     const setting = found.settings.get(settingName(name));
     if (setting === undefined) {
-      const at = insertionPoint(lines, found.line, this.#endOf(conf, found.line), name);
-      this.#splice(at, 0, [`${name} = ${written}`]);
+      const at = insertionPoint(lines, found, this.#endOf(conf, found.line), name);
+      this.#splice(at, 0, [`${indentOfNext(lines, at)}${name} = ${written}`]);
       return;
     }
     const start = setting.line - 1;
@@ -109,11 +117,16 @@ export class ConfEditor {
       ...(orSetting ? [...section.settings.values()].map((setting) => setting.line) : []),
     ]);
     if (orSetting) starts.push(...[...conf.defaults.values()].map((setting) => setting.line));
-    const header = lines.findIndex(
-      (text, index) => index >= line && strip(text).startsWith(`[${DEFAULT_SECTION}]`),
-    );
+    const header = lines.findIndex((_, index) => index >= line && this.#isDefaultHeader(lines, index));
     const after = starts.filter((start) => start > line).map((start) => start - 1);
     return Math.min(lines.length, ...after, ...(header === -1 ? [] : [header]));
+  }
+
+  /** The reader tells no line of it; and the same text may be a line that continues a value. */
+  #isDefaultHeader(lines: readonly string[], index: number): boolean {
+    if (!strip(lines[index] ?? '').startsWith(`[${DEFAULT_SECTION}]`)) return false;
+    const until = `${lines.slice(0, index + 1).join('')}\n${PROBE} = 1\n`;
+    return parseConf(until, this.#file).defaults.has(PROBE);
   }
 
   #splice(start: number, count: number, replacement: readonly string[]): void {
@@ -127,6 +140,12 @@ export class ConfEditor {
   }
 }
 
+/** A new line must not be less indented than what comes next, which would then continue it. */
+function indentOfNext(lines: readonly string[], at: number): string {
+  const next = lines.slice(at).find(isContinuation) ?? '';
+  return next.slice(0, indentOf(next));
+}
+
 function bare(line: string): string {
   return line.replace(/[\r\n]+$/, '');
 }
@@ -137,15 +156,25 @@ function isContinuation(line: string): boolean {
   return content !== '' && !/^[#;]/.test(content);
 }
 
-/** Behind the last commented-out line of that name, else behind the section's last line that says something. */
-function insertionPoint(lines: readonly string[], header: number, end: number, name: string): number {
+/** Behind the first commented-out line of that name, else behind the section's last line that says something. */
+function insertionPoint(
+  lines: readonly string[],
+  { line: header, settings }: ConfSection,
+  end: number,
+  name: string,
+): number {
+  const starts = new Set([...settings.values()].map(({ line }) => line - 1));
   let behind = header;
   for (let index = header; index < end; index++) {
     const content = strip(bare(lines[index] ?? ''));
     const commented = /^[#;]\s*([^=:\s]+)\s*[=:]/.exec(content)?.[1];
-    if (commented !== undefined && settingName(commented) === settingName(name)) return index + 1;
+    const next = lines.findIndex((line, at) => at > index && at < end && isContinuation(line));
+    // Not amid the lines of a value.
+    const between = next === -1 || starts.has(next);
+    if (commented !== undefined && settingName(commented) === settingName(name) && between) return index + 1;
     // What else is a comment may belong to the next section.
-    if (content !== '' && (!/^[#;]/.test(content) || commented !== undefined)) behind = index + 1;
+    if (content !== '' && (!/^[#;]/.test(content) || (commented !== undefined && between)))
+      behind = index + 1;
   }
   let comments = behind;
   while (comments < end && /^[#;]/.test(strip(bare(lines[comments] ?? '')))) comments++;

@@ -135,9 +135,10 @@ def update_policy(cls, original_resource, new_resource_name, cloudformation_json
 Role.create_from_cloudformation_json = classmethod(create_role)
 ManagedPolicy.update_from_cloudformation_json = classmethod(update_policy)
 
-# -- Object Lock: moto shows no lock, and lets one be shortened --------------------------------------------------------
+# -- S3: moto shows no lock, lets one be shortened, and skips a version ----------------------------------------------
 
 plain_get_object = S3Response.get_object
+plain_list_versions = S3Backend.list_object_versions
 plain_put_retention = S3Backend.put_object_retention
 
 
@@ -158,11 +159,22 @@ def put_object_retention(self, bucket_name, key_name, version_id, retention):
     return plain_put_retention(self, bucket_name, key_name, version_id, retention)
 
 
+def list_object_versions(self, bucket_name, delimiter=None, key_marker=None, max_keys=1000, prefix="", version_id_marker=None):
+    if key_marker is None or version_id_marker:
+        return plain_list_versions(self, bucket_name, delimiter, key_marker, max_keys, prefix, version_id_marker)
+    # moto leaves out the first version behind a marker that is no key.
+    versions, prefixes, markers, *_ = plain_list_versions(self, bucket_name, delimiter, None, None, prefix, None)
+    behind = ([each for each in found if each.name > key_marker] for found in (versions, markers))
+    versions, markers = behind
+    return versions, prefixes, markers, None, None
+
+
 def moment(text):
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 S3Response.get_object = get_object
+S3Backend.list_object_versions = list_object_versions
 S3Backend.put_object_retention = put_object_retention
 
 # -- IAM --------------------------------------------------------------------------------------------------------------

@@ -167,7 +167,7 @@ describe.skipIf(skipped)('write-config against moto (needs root, python3, PyPI)'
         'web1',
         ...server,
         '--user',
-        'fleet',
+        'flotte',
         '--creds-file',
         carried,
         '--password-file',

@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { jsonLines, Machine, run } from './command.js';
@@ -137,6 +146,16 @@ describe('temporary files', () => {
     expect(readFileSync(join(machine.data, 'changed'), 'utf8')).toBe('changed');
     expect(existsSync(join(machine.folder, 'state/restore'))).toBe(true);
     expect(describeTree(join(machine.folder, 'state/restore')).size).toBe(1);
+  });
+
+  it('that killed commands left there go after a month', async () => {
+    const { machine, args } = await damaged();
+    const spool = join(machine.folder, 'state/restore');
+    for (const name of ['restore-aBc123', 'restore-new', 'mine'])
+      mkdirSync(join(spool, name), { recursive: true });
+    for (const name of ['restore-aBc123', 'mine']) utimesSync(join(spool, name), 1, 1);
+    await run([...args, '--yes']);
+    expect(readdirSync(spool).sort()).toEqual(['mine', 'restore-new']);
   });
 
   it('lie where TMPDIR says when there is no conf', async () => {
