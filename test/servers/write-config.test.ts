@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -197,7 +197,7 @@ describe.skipIf(skipped)('write-config against moto (needs root, python3, PyPI)'
         'write-config',
         ...server,
         '--user',
-        'web1',
+        'cora',
         '--conf-dir',
         join(folder, 'web1'),
         '--unit-dir',
@@ -291,10 +291,8 @@ describe.skipIf(skipped)('write-config against moto (needs root, python3, PyPI)'
       const units = readdirSync(join(folder, 'units')).map((name) => join(folder, 'units', name));
       expect(units).toHaveLength(8);
       // Whatever is wrong is said on standard error, which makes it an error here.
-      const verified = execFileSync('systemd-analyze', ['verify', ...units], {
-        stdio: ['ignore', 'pipe', 'pipe'],
-      });
-      expect(verified.toString()).toBe('');
+      const verified = spawnSync('systemd-analyze', ['verify', ...units], { encoding: 'utf8' });
+      expect(verified).toMatchObject({ status: 0, stderr: '', stdout: '' });
       for (const unit of units.filter((name) => name.endsWith('.service'))) {
         const rated = execFileSync('systemd-analyze', ['security', '--offline=true', unit]).toString();
         const level = Number(/exposure level for \S+: ([\d.]+)/.exec(rated)?.[1]);
