@@ -21,7 +21,7 @@ const BATCH = 1000;
  * sense, and snapshots that are no longer there, are problems, and the footer's outcome is `partial` then. That the
  * document is whole is all that can be checked; nothing comes before that.
  *
- * The entries are held in memory, about 500 bytes each, since they need not be in order. Throws DAMAGED where it is
+ * The entries are held in memory, about 700 bytes each, since they need not be in order. Throws DAMAGED where it is
  * no such document to its end, NOT_FOUND, and what the store throws.
  */
 export async function* readOlderManifest(
