@@ -1,0 +1,49 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { execFileSync } from 'node:child_process';
+
+/** The folder that everything is made in, and that nothing is left in. */
+export class Workspace {
+  readonly #root: string;
+  /** Trees that were generated: kept for the next call where the user names the folder and wants it. */
+  readonly trees: string;
+  /** What programs find as their home folder. */
+  readonly home: string;
+  readonly #scratch: string;
+  readonly #isOurs: boolean;
+  #count = 0;
+
+  constructor(work: string | undefined) {
+    this.#isOurs = work === undefined;
+    this.#root = work === undefined ? mkdtempSync(join(tmpdir(), 'sysbackup-bench-')) : resolve(work);
+    this.trees = join(this.#root, 'trees');
+    mkdirSync(this.trees, { recursive: true });
+    // Of this call alone: several may run in one folder.
+    this.#scratch = mkdtempSync(join(this.#root, 'run-'));
+    this.home = this.folder('home');
+  }
+
+  /** A new empty folder. */
+  folder(name: string): string {
+    this.#count += 1;
+    const path = join(this.#scratch, `${this.#count}-${name.replaceAll(/[^\w.-]+/g, '-')}`);
+    mkdirSync(path);
+    return path;
+  }
+
+  /** Removes a folder with all in it, faster than Node does. */
+  remove(path: string): void {
+    execFileSync('rm', ['-rf', path]);
+  }
+
+  clean(keepTrees: boolean): void {
+    this.remove(this.#scratch);
+    if (!keepTrees || this.#isOurs) this.remove(this.trees);
+    try {
+      rmSync(this.#root, { recursive: this.#isOurs, force: true });
+    } catch {
+      // Other things are in it, and it is the user's.
+    }
+  }
+}
