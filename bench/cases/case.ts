@@ -17,6 +17,12 @@ export interface BenchOptions {
   path?: string;
   /** How many files to generate; default: the case's own. */
   files?: number;
+  /** Bytes of the one file of `blocks`. */
+  size?: number;
+  /** Nights that `requests` simulates. Default 365. */
+  nights?: number;
+  /** Lines of `[content]` of ours. */
+  content: readonly string[];
   rounds: number;
   caches: 'warm' | 'cold';
   /** Restore what was stored, and compare. */

@@ -49,6 +49,11 @@ export function sysbackup(build: OwnBuild, settings: OwnSettings): Contender {
           return run(scratch, ['archive', '--name', NAME, '--json'], { env, check: hasAllFiles(tree) });
         },
         restore: (_, target) => run(scratch, ['restore', NAME, '--target', target], { env }),
+        small: {
+          '--help': { argv: [node, main, '--help'] },
+          '--version': { argv: [node, main, '--version'] },
+          list: run(scratch, ['list'], { env }),
+        },
         restored: (tree, target) => join(target, tree.path),
       };
     },

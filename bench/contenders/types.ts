@@ -39,6 +39,8 @@ export interface Repository {
   backup(tree: Tree): Command;
   /** The last backup, whole, into an empty folder. Absent where there is no such thing. */
   restore?: (tree: Tree, target: string) => Command;
+  /** Commands that have little to do, by what they are. */
+  small?: Readonly<Record<string, Command>>;
   /** Where below the target a tree comes back. */
   restored?: (tree: Tree, target: string) => string;
 }

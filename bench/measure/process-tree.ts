@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-const INTERVAL_MS = 20;
+/** Between two looks: short at first, since there are programs that end soon. */
+const SHORTEST_MS = 2;
+const LONGEST_MS = 20;
 
 /**
  * Watches how much memory a process and all its descendants have, by /proc. The peak is the greater of two figures:
@@ -9,21 +11,24 @@ const INTERVAL_MS = 20;
  * `getrusage` would not do: what it tells of a program begins with what its parent had.
  */
 export class MemoryWatch {
+  readonly #pid: number;
   #peak = 0;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(pid: number) {
-    const look = (): void => {
-      this.#peak = Math.max(this.#peak, memoryOfTree(pid));
-    };
-    look();
-    this.#timer = setInterval(look, INTERVAL_MS);
+    this.#pid = pid;
+    this.#look(SHORTEST_MS);
   }
 
   /** Ends the watching. In bytes. */
   stop(): number {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     return this.#peak;
+  }
+
+  #look(pause: number): void {
+    this.#peak = Math.max(this.#peak, memoryOfTree(this.#pid));
+    this.#timer = setTimeout(() => this.#look(Math.min(LONGEST_MS, pause * 1.1)), pause);
   }
 }
 

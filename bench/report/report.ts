@@ -3,7 +3,7 @@ import type { Report } from '../cases/case.js';
 import type { Result } from '../rounds.js';
 import type { Tree } from '../trees/tree.js';
 import { mebibytes } from './quantities.js';
-import { resultsTable } from './results-table.js';
+import { resultsTable, type TableOptions } from './results-table.js';
 
 /** The table, and what its figures say nothing without: the machine, the files, the store, versions and settings. */
 export function reportOf(facts: {
@@ -14,11 +14,12 @@ export function reportOf(facts: {
   results: readonly Result[];
   /** What to know about the table. */
   notes?: readonly string[];
+  table?: TableOptions;
 }): Report {
   const { tree, store, caches, rounds, results, notes = [] } = facts;
   const processor = cpus()[0]?.model ?? 'unknown processor';
   const lines = [
-    resultsTable(results),
+    resultsTable(results, facts.table),
     '',
     ...notes,
     `${rounds} rounds in turn, caches ${caches}, on ${availableParallelism()} processors (${processor}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}.`,

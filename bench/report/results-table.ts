@@ -4,29 +4,38 @@ import { markdownTable } from './markdown.js';
 import { priceOf } from './price.js';
 import { dollars, mebibytes, shortNumber } from './quantities.js';
 
-interface Column {
+export interface Column {
   title: string;
   cell: (result: Result) => string;
+}
+
+export interface TableOptions {
+  /** After the seconds. */
+  more?: readonly Column[];
+  /** How many times as long as ours each took. Default: yes. */
+  ratios?: boolean;
 }
 
 /**
  * Medians of all rounds. The ratio is the median of the rounds' own ratios, each of two runs that followed each other
  * closely; above 1 the other one took longer than ours.
  */
-export function resultsTable(results: readonly Result[]): string {
-  const own = results.filter(({ contender, samples }) => contender.isOwn && samples.length > 0);
-  const of = (pick: (sample: Sample) => number | undefined) => (result: Result) =>
-    median(result.samples.map(pick).filter((value) => value !== undefined));
+export function resultsTable(
+  results: readonly Result[],
+  { more = [], ratios = true }: TableOptions = {},
+): string {
+  const own = ratios ? results.filter(({ contender, samples }) => contender.isOwn && samples.length > 0) : [];
   const columns: Column[] = [
-    { title: 'seconds', cell: (result) => shortNumber(of((sample) => sample.seconds)(result)) },
+    { title: 'seconds', cell: (result) => shortNumber(medianOf(result, ({ seconds }) => seconds)) },
     ...own.map((ours) => ({
       title:
         own.length === 1 ? '× ours' : `× ${ours.contender.name.replace(/^s3-sysbackup */, '') || 'ours'}`,
       cell: (result: Result) => shortNumber(ratio(result, ours)),
     })),
-    { title: 'CPU s', cell: (result) => shortNumber(of((sample) => sample.cpu)(result)) },
-    { title: 'peak MiB', cell: (result) => mebibytes(of((sample) => sample.peak)(result)) },
-    { title: 'stored MiB', cell: (result) => mebibytes(of((sample) => sample.stored)(result)) },
+    ...more,
+    { title: 'CPU s', cell: (result) => shortNumber(medianOf(result, ({ cpu }) => cpu)) },
+    { title: 'peak MiB', cell: (result) => mebibytes(medianOf(result, ({ peak }) => peak)) },
+    { title: 'stored MiB', cell: (result) => mebibytes(medianOf(result, ({ stored }) => stored)) },
     { title: 'sent MiB', cell: ({ traffic }) => (traffic === undefined ? '' : mebibytes(traffic.sent)) },
     {
       title: 'received MiB',
@@ -50,6 +59,11 @@ export function resultsTable(results: readonly Result[]): string {
   const kept = columns.map((_, index) => rows.some((row) => (row[index + 1] ?? '') !== ''));
   const keep = (row: readonly string[]): string[] => row.filter((_, index) => index === 0 || kept[index - 1]);
   return markdownTable(keep(['', ...columns.map(({ title }) => title)]), rows.map(keep));
+}
+
+/** Of all its rounds; NaN where it has none. */
+export function medianOf({ samples }: Result, pick: (sample: Sample) => number | undefined): number {
+  return median(samples.map(pick).filter((value) => value !== undefined));
 }
 
 function ratio(result: Result, ours: Result): number {

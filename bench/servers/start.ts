@@ -70,7 +70,7 @@ async function startVersity(folder: string): Promise<S3Server> {
   const ended = once(server, 'close');
   await answers(port, ended);
   return {
-    version: `versitygw, ${versionOf('versitygw', '--version').replace(/ +/g, ' ')}`,
+    version: `versitygw ${/: *(\S+)/.exec(versionOf('versitygw', '--version'))?.[1] ?? ''}`,
     access: {
       endpoint: `http://127.0.0.1:${port}`,
       region: 'us-east-1',
