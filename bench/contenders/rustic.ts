@@ -38,7 +38,7 @@ function environment(place: Place): Record<string, string> {
     RUSTIC_REPO_OPT_BUCKET: place.bucket,
     RUSTIC_REPO_OPT_ENDPOINT: place.endpoint,
     RUSTIC_REPO_OPT_REGION: place.region,
-    RUSTIC_REPO_OPT_ACCESS_KEY_ID: place.accessKeyId,
-    RUSTIC_REPO_OPT_SECRET_ACCESS_KEY: place.secretAccessKey,
+    AWS_ACCESS_KEY_ID: place.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: place.secretAccessKey,
   };
 }

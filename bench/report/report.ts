@@ -23,7 +23,7 @@ export function reportOf(facts: {
     '',
     ...notes,
     `${rounds} rounds in turn, caches ${caches}, on ${availableParallelism()} processors (${processor}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}.`,
-    `Files: ${tree.path}: ${tree.files.toLocaleString('en-US')} files (${mebibytes(tree.bytes)} MiB), ${tree.folders.toLocaleString('en-US')} folders, ${tree.links.toLocaleString('en-US')} links.`,
+    `Files: ${tree.name}: ${tree.files.toLocaleString('en-US')} files (${mebibytes(tree.bytes)} MiB), ${tree.folders.toLocaleString('en-US')} folders, ${tree.links.toLocaleString('en-US')} links.`,
     `Store: ${store}.`,
     '',
     ...results.map(({ contender }) => `- ${contender.name}: ${contender.version}; ${contender.how}`),

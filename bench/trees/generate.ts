@@ -23,7 +23,7 @@ export function generatedTree(parent: string, plan: TreePlan): Tree {
     generate(path, plan);
     writeFileSync(finished, '');
   }
-  return survey(path);
+  return survey(path, `generated, ${sizesInWords(plan.sizes)}`);
 }
 
 function generate(path: string, plan: TreePlan): void {
@@ -44,6 +44,12 @@ function generate(path: string, plan: TreePlan): void {
       contentOf(textureOf(plan, random), sizeOf(plan, random), random),
     );
   }
+}
+
+function sizesInWords(sizes: TreePlan['sizes']): string {
+  if (sizes === 'tiny') return 'of up to 2 KiB, text';
+  if (sizes === 'mixed') return 'of mixed sizes and kinds';
+  return `of ${sizes} bytes, text`;
 }
 
 function sizeOf({ sizes }: TreePlan, random: Random): number {

@@ -22,7 +22,7 @@ export class OneFile {
     this.#size = size;
     this.#end = 0;
     this.append(size);
-    this.tree = survey(path);
+    this.tree = survey(path, 'generated');
   }
 
   /** Writes over so many bytes, in so many places that lie as far from each other as can be. */

@@ -3,6 +3,8 @@ import { lstatSync, readdirSync } from 'node:fs';
 /** A folder to back up. */
 export interface Tree {
   path: string;
+  /** What it is, for a reader. */
+  name: string;
   files: number;
   folders: number;
   links: number;
@@ -11,8 +13,8 @@ export interface Tree {
 }
 
 /** What is in a folder, on its own file system. Names may be any bytes. */
-export function survey(path: string): Tree {
-  const tree: Tree = { path, files: 0, folders: 0, links: 0, bytes: 0 };
+export function survey(path: string, name = path): Tree {
+  const tree: Tree = { path, name, files: 0, folders: 0, links: 0, bytes: 0 };
   for (const { kind, size } of walk(Buffer.from(path))) {
     if (kind === 'folder') tree.folders += 1;
     else if (kind === 'link') tree.links += 1;
