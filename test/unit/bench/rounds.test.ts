@@ -51,7 +51,7 @@ describe('resultsTable', () => {
   const ours: Result = { contender: contender('s3-sysbackup gzip', true), samples: [1, 2, 3].map(sampleOf) };
 
   it('compares runs of the same round', () => {
-    // 4, 3 and 2 times as long; the ratio of the medians would be 3 too, had the second not been 7.
+    // 4, 3.5 and 2 times as long; the ratio of the medians would be 3.
     const peer: Result = { contender: contender('peer'), samples: [4, 7, 6].map(sampleOf) };
     const row = resultsTable([ours, peer])
       .split('\n')
