@@ -2,6 +2,7 @@ import { blocks } from './blocks.js';
 import type { Case } from './case.js';
 import { first, firstS3 } from './first.js';
 import { restore, restoreS3 } from './restore.js';
+import { profile } from './profile.js';
 import { requests } from './requests.js';
 import { scaling } from './scaling.js';
 import { startup } from './startup.js';
@@ -18,4 +19,5 @@ export const CASES: readonly Case[] = [
   blocks,
   requests,
   startup,
+  profile,
 ];
