@@ -7,8 +7,14 @@ import { once } from 'node:events';
  */
 export async function holding<T>(command: string | undefined, work: () => Promise<T>): Promise<T> {
   if (command === undefined) return work();
-  const holder = spawn('/bin/sh', ['-c', command], { stdio: ['pipe', 'pipe', 'inherit'] });
+  // A group of its own, so that all of it can be ended with us: it may wait in a queue.
+  const holder = spawn('/bin/sh', ['-c', command], { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
+  const end = (): void => {
+    if (holder.pid !== undefined) process.kill(-holder.pid);
+  };
+  process.once('exit', end);
   const ended = once(holder, 'close');
+  holder.once('exit', () => process.off('exit', end));
   const first = await Promise.race([once(holder.stdout, 'data'), ended.then(() => undefined)]);
   if (first === undefined) throw new Error(`it ended without printing a line: ${command}`);
   let isOver = false;

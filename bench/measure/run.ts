@@ -29,6 +29,11 @@ export async function measure(command: Command, home: string): Promise<Measured>
     cwd: command.cwd ?? home,
     env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: home, LC_ALL: 'C.UTF-8', ...command.env },
   });
+  // Ended with us, before the folders that it works in are removed.
+  const end = (): void => {
+    child.kill('SIGKILL');
+  };
+  process.once('exit', end);
   const output: Output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output.stdout += text;
@@ -40,6 +45,7 @@ export async function measure(command: Command, home: string): Promise<Measured>
   let seconds = 0;
   child.on('exit', () => {
     seconds = Number(process.hrtime.bigint() - start) / 1e9;
+    process.off('exit', end);
   });
   const how = await new Promise<string | undefined>((resolve, reject) => {
     child.on('error', reject);
