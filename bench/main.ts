@@ -7,26 +7,17 @@ import { choosePeers, PEERS, storingIn } from './contenders/choose.js';
 import { type OwnBuild, sysbackup } from './contenders/sysbackup.js';
 import type { Contender } from './contenders/types.js';
 import { messageOf } from './measure/run.js';
-import type { ServerKind } from './servers/server.js';
 import { Workspace } from './workspace.js';
 
-interface Flags {
+interface Flags extends Omit<BenchOptions, 'path' | 'content' | 'caches'> {
   peers?: string[];
   builds?: string[];
   node: string;
   compression?: string[];
   set: string[];
-  rounds: number;
-  files?: number;
-  size?: number;
-  nights?: number;
-  server?: ServerKind;
   cold: boolean;
-  verify: boolean;
   work?: string;
   keepTrees: boolean;
-  whilePreparing?: string;
-  whileMeasuring?: string;
 }
 
 const list = (text: string): string[] => text.split(',');
@@ -100,34 +91,19 @@ async function bench(name: string, path: string | undefined, flags: Flags): Prom
   const peers = choosePeers(chosen.peers, named);
   for (const line of peers.missing) tell(line);
   const workspace = new Workspace(flags.work);
-  const stop = (): void => {
-    workspace.clean(flags.keepTrees);
-    process.exit(130);
+  process.once('exit', () => workspace.clean(flags.keepTrees));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+  const content = flags.set.length === 0 ? ['bundle_below = 64 KiB'] : flags.set;
+  const options: BenchOptions = {
+    ...flags,
+    ...(path === undefined ? {} : { path }),
+    content,
+    caches: flags.cold ? 'cold' : 'warm',
   };
-  process.once('SIGINT', stop);
-  process.once('SIGTERM', stop);
-  try {
-    const content = flags.set.length === 0 ? ['bundle_below = 64 KiB'] : flags.set;
-    const options: BenchOptions = {
-      content,
-      rounds: flags.rounds,
-      caches: flags.cold ? 'cold' : 'warm',
-      verify: flags.verify,
-      ...(path === undefined ? {} : { path }),
-      ...(flags.files === undefined ? {} : { files: flags.files }),
-      ...(flags.size === undefined ? {} : { size: flags.size }),
-      ...(flags.nights === undefined ? {} : { nights: flags.nights }),
-      ...(flags.server === undefined ? {} : { server: flags.server }),
-      ...(flags.whilePreparing === undefined ? {} : { whilePreparing: flags.whilePreparing }),
-      ...(flags.whileMeasuring === undefined ? {} : { whileMeasuring: flags.whileMeasuring }),
-    };
-    const contenders = storingIn(chosen.store, [...own(chosen, flags, content), ...peers.contenders]);
-    const report = await chosen.run({ options, workspace, contenders, tell });
-    process.stdout.write(`${name}\n\n${report.text}\n`);
-    if (report.failed) process.exitCode = 1;
-  } finally {
-    workspace.clean(flags.keepTrees);
-  }
+  const contenders = storingIn(chosen.store, [...own(chosen, flags, content), ...peers.contenders]);
+  const report = await chosen.run({ options, workspace, contenders, tell });
+  process.stdout.write(`${name}\n\n${report.text}\n`);
+  if (report.failed) process.exitCode = 1;
 }
 
 /** Every build in every compression. */

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { execFileSync } from 'node:child_process';
@@ -37,13 +37,9 @@ export class Workspace {
     execFileSync('rm', ['-rf', path]);
   }
 
+  /** A folder that the user named stays, empty but for trees that are kept. */
   clean(keepTrees: boolean): void {
-    this.remove(this.#scratch);
-    if (!keepTrees || this.#isOurs) this.remove(this.trees);
-    try {
-      rmSync(this.#root, { recursive: this.#isOurs, force: true });
-    } catch {
-      // Other things are in it, and it is the user's.
-    }
+    this.remove(this.#isOurs ? this.#root : this.#scratch);
+    if (!keepTrees && !this.#isOurs) this.remove(this.trees);
   }
 }

@@ -33,7 +33,7 @@ export async function measure(command: Command, home: string): Promise<Measured>
   const end = (): void => {
     child.kill('SIGKILL');
   };
-  process.once('exit', end);
+  process.prependOnceListener('exit', end);
   const output: Output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output.stdout += text;

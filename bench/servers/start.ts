@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { createServer, type AddressInfo, connect } from 'node:net';
@@ -34,15 +34,13 @@ async function startCeph(folder: string): Promise<S3Server> {
     CEPH_PORT: String(port),
     CEPH_MON_PORT: String(await freePort()),
   };
-  const stop = async (): Promise<void> => {
-    await run(script, ['down'], { env });
-  };
+  const stop = endedWithUs(() => execFileSync(script, ['down'], { env }));
   let variables: Record<string, string>;
   try {
     const { stdout } = await run(script, ['up'], { env });
     variables = Object.fromEntries(stdout.split('\n').map((line) => line.split('=', 2)));
   } catch (error) {
-    await stop();
+    stop();
     throw error;
   }
   return {
@@ -53,7 +51,7 @@ async function startCeph(folder: string): Promise<S3Server> {
       accessKeyId: variables['AWS_ACCESS_KEY_ID'] ?? '',
       secretAccessKey: variables['AWS_SECRET_ACCESS_KEY'] ?? '',
     },
-    stop,
+    stop: async () => stop(),
   };
 }
 
@@ -68,6 +66,7 @@ async function startVersity(folder: string): Promise<S3Server> {
     { stdio: ['ignore', 'ignore', 'ignore'] },
   );
   const ended = once(server, 'close');
+  const stop = endedWithUs(() => server.kill('SIGKILL')); // Its data are thrown away.
   await answers(port, ended);
   return {
     version: `versitygw ${/: *(\S+)/.exec(versionOf('versitygw', '--version'))?.[1] ?? ''}`,
@@ -78,10 +77,20 @@ async function startVersity(folder: string): Promise<S3Server> {
       secretAccessKey: 'bench-secret',
     },
     stop: async () => {
-      server.kill('SIGKILL'); // Its data are thrown away.
+      stop();
       await ended;
     },
   };
+}
+
+/** What ends a server, done at the latest when this process is ended. */
+function endedWithUs(end: () => unknown): () => void {
+  const stop = (): void => {
+    process.off('exit', stop);
+    end();
+  };
+  process.prependOnceListener('exit', stop);
+  return stop;
 }
 
 /** Until something listens there, or the server has ended. */
