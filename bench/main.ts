@@ -67,6 +67,7 @@ const program = new Command()
     '--while-measuring <command>',
     'hold this in each round: it prints a line when it is our turn, and gives it up when its standard input ends',
   )
+  .option('--rounds-in-a-turn <n>', 'how many rounds that is held for at a time', count, 1)
   .action(bench);
 
 function help(): string {

@@ -27,7 +27,9 @@ export interface Entrant {
 export interface RoundOptions {
   rounds: number;
   /** See {@link holding}. */
-  whileMeasuring: string | undefined;
+  whileMeasuring?: string | undefined;
+  /** How many rounds it is held for at a time. Default 1. */
+  roundsInATurn?: number | undefined;
   onProgress: (message: string) => void;
   /** Before each round. */
   beforeRound?: (round: number) => Promise<void>;
@@ -41,21 +43,25 @@ export async function runRounds(entrants: readonly Entrant[], options: RoundOpti
   const results = new Map<Entrant, Result>(
     entrants.map((entrant) => [entrant, { contender: entrant.contender, samples: [] }]),
   );
-  for (let round = 0; round < options.rounds; round++)
-    await holding(options.whileMeasuring, async () => {
-      await options.beforeRound?.(round);
-      for (let turn = 0; turn < entrants.length; turn++) {
-        const entrant = entrants[(round + turn) % entrants.length];
-        const result = entrant === undefined ? undefined : results.get(entrant);
-        if (entrant === undefined || result === undefined || result.failure !== undefined) continue;
-        try {
-          const sample = await entrant.trial(round);
-          result.samples.push(sample);
-          options.onProgress(`round ${round + 1}: ${entrant.contender.name} ${sample.seconds.toFixed(2)} s`);
-        } catch (error) {
-          fail(result, error, options.onProgress);
-        }
+  const runRound = async (round: number): Promise<void> => {
+    await options.beforeRound?.(round);
+    for (let turn = 0; turn < entrants.length; turn++) {
+      const entrant = entrants[(round + turn) % entrants.length];
+      const result = entrant === undefined ? undefined : results.get(entrant);
+      if (entrant === undefined || result === undefined || result.failure !== undefined) continue;
+      try {
+        const sample = await entrant.trial(round);
+        result.samples.push(sample);
+        options.onProgress(`round ${round + 1}: ${entrant.contender.name} ${sample.seconds.toFixed(2)} s`);
+      } catch (error) {
+        fail(result, error, options.onProgress);
       }
+    }
+  };
+  const { rounds, roundsInATurn = 1 } = options;
+  for (let first = 0; first < rounds; first += roundsInATurn)
+    await holding(options.whileMeasuring, async () => {
+      for (let round = first; round < Math.min(rounds, first + roundsInATurn); round++) await runRound(round);
     });
   return [...results.values()];
 }

@@ -47,7 +47,7 @@ async function blocksAfter(
   change: (file: OneFile) => void,
 ): Promise<Report> {
   const { options, workspace, tell } = context;
-  const { rounds, caches, whileMeasuring } = options;
+  const { rounds, caches } = options;
   tell(`making a file of ${mebibytes(size)} MiB`);
   const folder = workspace.folder('one-file');
   const file = new OneFile(folder, size);
@@ -66,7 +66,7 @@ async function blocksAfter(
     };
     const results = await runRounds(
       stands.map((stand) => ({ contender: stand.contender, trial: () => backup(stand) })),
-      { rounds, whileMeasuring, onProgress: tell, beforeRound: async () => change(file) },
+      { ...options, onProgress: tell, beforeRound: async () => change(file) },
     );
     await verifyStores(context, file.tree, results, stands);
     // Room for the stores of those that are counted.

@@ -32,6 +32,7 @@ export interface BenchOptions {
   /** See `measure/gate.ts`. */
   whilePreparing?: string;
   whileMeasuring?: string;
+  roundsInATurn?: number;
 }
 
 export interface BenchContext {

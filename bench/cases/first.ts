@@ -30,15 +30,14 @@ function caseFor(name: string, store: Place['kind']): Case {
     run: async (context) => {
       const tree = treeFor(context, { files: 20_000, sizes: 'mixed' });
       const { options, workspace, contenders, tell } = context;
-      const { rounds, caches, whileMeasuring } = options;
+      const { rounds, caches } = options;
       const bench = new FirstRuns(context, tree);
       let description = '';
       try {
         const results = await runRounds(
           contenders.map((contender) => ({ contender, trial: () => bench.trial(contender) })),
           {
-            rounds,
-            whileMeasuring,
+            ...options,
             onProgress: tell,
             beforeRound: async () => {
               description = await bench.begin(await openSite(context, store));

@@ -38,7 +38,7 @@ function caseFor(name: string, store: Place['kind']): Case {
             contender: stand.contender,
             trial: () => restoring(stand, tree, context),
           })),
-          { rounds: options.rounds, whileMeasuring: options.whileMeasuring, onProgress: tell },
+          { ...options, onProgress: tell },
         );
         await addTraffic(context, store, results, async (stand, counted) => {
           await measure(stand.repository.backup(tree), workspace.home);

@@ -38,8 +38,8 @@ export const scaling: Case = {
           });
         }
       }
-      const { rounds, caches, whileMeasuring } = options;
-      const results = await runRounds(entrants, { rounds, whileMeasuring, onProgress: tell });
+      const { rounds, caches } = options;
+      const results = await runRounds(entrants, { ...options, onProgress: tell });
       const perFile = (result: Result, pick: 'seconds' | 'cpu'): string => {
         const files = entrants.find(({ contender }) => contender === result.contender)?.files ?? Number.NaN;
         return shortNumber((medianOf(result, (sample) => sample[pick]) / files) * 1e6);

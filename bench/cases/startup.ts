@@ -51,8 +51,8 @@ export const startup: Case = {
         open: () => ({ init: [], backup: () => ({ argv: [node, '--eval', '0'] }) }),
       };
       entrants.unshift({ contender: bare, trial: trialOf({ argv: [node, '--eval', '0'] }) });
-      const { rounds, caches, whileMeasuring } = options;
-      const results = await runRounds(entrants, { rounds, whileMeasuring, onProgress: tell });
+      const { rounds, caches } = options;
+      const results = await runRounds(entrants, { ...options, onProgress: tell });
       return reportOf({ tree, store: site.description, caches, rounds, results });
     } finally {
       await site.close();

@@ -39,7 +39,7 @@ function caseFor(name: string, store: Place['kind']): Case {
             contender: stand.contender,
             trial: () => unchangedRun(stand, tree, context),
           })),
-          { rounds: options.rounds, whileMeasuring: options.whileMeasuring, onProgress: tell },
+          { ...options, onProgress: tell },
         );
         await verifyStores(context, tree, results, stands);
         await addTraffic(context, store, results, async (stand, counted) => {
