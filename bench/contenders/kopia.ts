@@ -9,7 +9,7 @@ export const kopia: Peer = {
   contenders: (program) => [
     {
       name: 'kopia',
-      version: versionOf(program, '--version'),
+      version: `kopia ${versionOf(program, '--version').split(' ')[0]}`,
       isOwn: false,
       how: 'zstd (its default is none), always encrypted',
       places: ['directory', 's3'],

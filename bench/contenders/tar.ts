@@ -13,7 +13,7 @@ export const tarGzip: Peer = {
   howToGet: 'apt-get install tar gzip',
   contenders: (program) => [
     {
-      name: 'tar | gzip',
+      name: 'tar+gzip',
       version: `${versionOf(program, '--version')}, ${versionOf('gzip', '--version')}`,
       isOwn: false,
       how: 'gzip level 6, one file, nothing synced',
