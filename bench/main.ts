@@ -91,8 +91,8 @@ async function bench(name: string, path: string | undefined, flags: Flags): Prom
   const named = flags.peers?.filter((word) => word !== '-');
   const peers = choosePeers(chosen.peers, named);
   for (const line of peers.missing) tell(line);
-  const workspace = new Workspace(flags.work);
-  process.once('exit', () => workspace.clean(flags.keepTrees));
+  const workspace = new Workspace(flags.work, flags.keepTrees);
+  process.once('exit', () => workspace.clean());
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
   const content = flags.set.length === 0 ? ['bundle_below = 64 KiB'] : flags.set;
   const options: BenchOptions = {

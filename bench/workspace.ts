@@ -14,13 +14,15 @@ export class Workspace {
   readonly #isOurs: boolean;
   #count = 0;
 
-  constructor(work: string | undefined) {
+  /** `keepTrees`: generated files stay in `work`, for calls that follow. */
+  constructor(work: string | undefined, keepTrees: boolean) {
     this.#isOurs = work === undefined;
     this.#root = work === undefined ? mkdtempSync(join(tmpdir(), 'sysbackup-bench-')) : resolve(work);
-    this.trees = join(this.#root, 'trees');
-    mkdirSync(this.trees, { recursive: true });
+    mkdirSync(this.#root, { recursive: true });
     // Of this call alone: several may run in one folder.
     this.#scratch = mkdtempSync(join(this.#root, 'run-'));
+    this.trees = keepTrees ? join(this.#root, 'trees') : join(this.#scratch, 'trees');
+    mkdirSync(this.trees, { recursive: true });
     this.home = this.folder('home');
   }
 
@@ -38,8 +40,7 @@ export class Workspace {
   }
 
   /** A folder that the user named stays, empty but for trees that are kept. */
-  clean(keepTrees: boolean): void {
+  clean(): void {
     this.remove(this.#isOurs ? this.#root : this.#scratch);
-    if (!keepTrees && !this.#isOurs) this.remove(this.trees);
   }
 }

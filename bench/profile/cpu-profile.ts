@@ -9,16 +9,10 @@ export interface CpuProfile {
   timeDeltas: number[];
 }
 
-/** For a worker, the disk, the network. */
-export const WAITING = 'waiting';
-
 /** Seconds by where they were spent: a room of this program, a package, Node.js, the garbage collector, waiting. */
 export type Spent = Map<string, number>;
 
-/**
- * What the main thread's profile in a folder tells. Workers leave none, since they are terminated; what they use is the
- * difference to the CPU time of all.
- */
+/** What the main thread's profile in a folder tells. Workers leave none, since they are terminated. */
 export function mainThreadIn(folder: string): Spent {
   // CPU.<date>.<time>.<process>.<thread>.<number>.cpuprofile
   const name = readdirSync(folder).find((file) => file.split('.')[4] === '0');
@@ -58,7 +52,7 @@ function placesOf(nodes: CpuProfile['nodes']): Map<number, string> {
 }
 
 function specialPlace(functionName: string): string | undefined {
-  if (functionName === '(idle)') return WAITING;
+  if (functionName === '(idle)') return 'waiting';
   return functionName === '(garbage collector)' ? 'garbage collector' : undefined;
 }
 
