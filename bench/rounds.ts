@@ -1,5 +1,5 @@
 import type { Contender } from './contenders/types.js';
-import { holding } from './measure/gate.js';
+import { holding, TurnLost } from './measure/gate.js';
 import { type Measured, messageOf } from './measure/run.js';
 import type { Traffic } from './proxy/counting-proxy.js';
 
@@ -59,10 +59,19 @@ export async function runRounds(entrants: readonly Entrant[], options: RoundOpti
     }
   };
   const { rounds, roundsInATurn = 1 } = options;
-  for (let first = 0; first < rounds; first += roundsInATurn)
-    await holding(options.whileMeasuring, async () => {
-      for (let round = first; round < Math.min(rounds, first + roundsInATurn); round++) await runRound(round);
-    });
+  for (let first = 0; first < rounds; first += roundsInATurn) {
+    const before = [...results.values()].map(({ samples }) => samples.length);
+    try {
+      await holding(options.whileMeasuring, async () => {
+        for (let round = first; round < Math.min(rounds, first + roundsInATurn); round++)
+          await runRound(round);
+      });
+    } catch (error) {
+      if (!(error instanceof TurnLost)) throw error;
+      options.onProgress(messageOf(error));
+      for (const [index, { samples }] of [...results.values()].entries()) samples.splice(before[index] ?? 0);
+    }
+  }
   return [...results.values()];
 }
 

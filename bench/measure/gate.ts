@@ -1,6 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
+/** The turn ended before the work did. */
+export class TurnLost extends Error {}
+
 /**
  * On a machine that is shared: a command of the user's that waits for its turn, prints a line when it has it, and
  * gives it up when its standard input ends (`flock /tmp/lock sh -c "echo; cat"`). What it is for is done in between.
@@ -25,7 +28,7 @@ export async function holding<T>(command: string | undefined, work: () => Promis
   try {
     const result = await work();
     if (isOver)
-      throw new Error(`it ended before the work it was to guard, whose figures are void: ${command}`);
+      throw new TurnLost(`it ended before the work it was to guard, whose figures are void: ${command}`);
     return result;
   } finally {
     holder.stdin.end();

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Contender } from '../../../bench/contenders/types.js';
 import { holding } from '../../../bench/measure/gate.js';
@@ -18,6 +20,19 @@ function contender(name: string, isOwn = false): Contender {
 }
 
 const sampleOf = (seconds: number) => ({ seconds, cpu: 2, peak: 2 ** 20 });
+/** Kills a child of ours and waits until that has been noticed. */
+async function killed(pid: number): Promise<void> {
+  process.kill(pid, 'SIGKILL');
+  const isThere = (): boolean => {
+    try {
+      return process.kill(pid, 0);
+    } catch {
+      return false;
+    }
+  };
+  while (isThere()) await new Promise((resolve) => setImmediate(resolve));
+}
+
 const quietly = { whileMeasuring: undefined, onProgress: () => {} };
 
 describe('runRounds', () => {
@@ -44,6 +59,18 @@ describe('runRounds', () => {
     const [result] = await runRounds([{ contender: contender('a'), trial }], { rounds: 4, ...quietly });
     expect(result).toMatchObject({ samples: [], failure: 'no room' });
     expect(runs).toBe(2);
+  });
+
+  it('counts no figure of a round in which the turn was lost', async () => {
+    const file = join(temporaryFolder(), 'holder');
+    const trial = async (round: number) => {
+      if (round === 1) await killed(Number(readFileSync(file, 'utf8')));
+      return sampleOf(round);
+    };
+    const whileMeasuring = `echo $$ > ${file}; echo; exec cat`;
+    const entrants = [{ contender: contender('a'), trial }];
+    const [result] = await runRounds(entrants, { rounds: 3, whileMeasuring, onProgress: () => {} });
+    expect(result?.samples.map(({ seconds }) => seconds)).toEqual([0, 2]);
   });
 });
 
