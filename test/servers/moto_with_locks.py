@@ -223,7 +223,9 @@ def like(wanted, value, context):
 
 def condition_holds(operator, key, wanted, context):
     every = operator.startswith("ForAllValues:")
-    operator = operator.removeprefix("ForAllValues:")
+    if operator.startswith("ForAnyValue:") and context.get(key.lower()) is None:
+        return False
+    operator = operator.removeprefix("ForAllValues:").removeprefix("ForAnyValue:")
     value = context.get(key.lower())
     if operator == "Null":
         return (value is None) == (str(listed(wanted)[0]).lower() == "true")
