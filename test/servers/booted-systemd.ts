@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,6 +30,8 @@ export class BootedSystemd {
   static async boot(): Promise<BootedSystemd> {
     if (!existsSync('/lib/systemd/systemd')) throw new Error('there is no systemd');
     const folder = mkdtempSync(join(tmpdir(), 's3-sysbackup-systemd-'));
+    // Not everybody in there is root.
+    chmodSync(folder, 0o755);
     const fifo = join(folder, 'booted');
     execFileSync('mkfifo', [fifo]);
     const node = dirname(dirname(process.execPath));
@@ -76,6 +78,18 @@ export class BootedSystemd {
       await ended;
     }
     rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** As {@link BootedSystemd.boot}; undefined, said loudly, where none can be had. */
+export async function bootedOrSkip(): Promise<BootedSystemd | undefined> {
+  try {
+    return await BootedSystemd.boot();
+  } catch (error) {
+    // In a container that may not do that nobody can mend it, so it fails nowhere.
+    const reason = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`\n*** SKIPPED: no systemd can be booted here: ${reason} ***\n\n`);
+    return undefined;
   }
 }
 

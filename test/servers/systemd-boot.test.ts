@@ -1,15 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Ended } from '../kit/built-program.js';
-import { BootedSystemd, PROGRAM_THERE } from './booted-systemd.js';
+import { bootedOrSkip, PROGRAM_THERE } from './booted-systemd.js';
 
-let system: BootedSystemd | undefined;
-try {
-  system = await BootedSystemd.boot();
-} catch (error) {
-  // In a container that may not do that nobody can mend it, so it fails nowhere.
-  const reason = error instanceof Error ? error.message : String(error);
-  process.stderr.write(`\n*** SKIPPED: no systemd can be booted here (${reason}) ***\n\n`);
-}
+const system = await bootedOrSkip();
 
 /** What a picker is asked in there: who it is, and whether it can write where it must not. */
 const LOOK_AROUND = [
