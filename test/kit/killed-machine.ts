@@ -8,6 +8,7 @@ import { listAll, type ObjectStore } from '#src/store/port.js';
 import { noise } from './awkward-contents.js';
 import { type Ended, eventsIn, runProgram, summaryIn } from './built-program.js';
 import { ConfFolder } from './conf-folder.js';
+import { killedAt, type Moment } from './killed-at.js';
 
 const BLOCK = 16 * 1024;
 
@@ -21,14 +22,6 @@ export interface KilledDestination {
   /** Bytes; smaller files go into bundles. Default 0: none. */
   bundleBelow?: number;
   openStore?: () => Promise<ObjectStore>;
-}
-
-/** When a run is killed: see `killing-itself.mjs`. */
-export interface Moment {
-  type: 'phase' | 'stored';
-  count: number;
-  /** What it does to a disk or a connection after that event: the first, the second, … 0: right at the event. */
-  operations: number;
 }
 
 const PHASES = 5;
@@ -93,11 +86,7 @@ export class KilledMachine {
 
   /** One run, killed or to its end; what it says to have stored must be new. */
   async run(moment?: Moment): Promise<void> {
-    const killing = moment && {
-      KILL_AT: JSON.stringify(moment),
-      NODE_OPTIONS: `--import ${new URL('killing-itself.mjs', import.meta.url).href}`,
-    };
-    const ended = await this.command(['archive', '--log-level', 'debug'], killing);
+    const ended = await this.command(['archive', '--log-level', 'debug'], moment && killedAt(moment));
     const stored = eventsIn(wholeLines(ended.stdout), 'stored').map(({ key }) => String(key));
     const again = stored.filter((key) => this.confirmed.has(key));
     expect(again, 'sent again although its PUT was confirmed').toEqual([]);

@@ -16,6 +16,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ManifestLine } from '#src/manifest/types.js';
 import { runProgram } from '../../kit/built-program.js';
 import { ConfFolder } from '../../kit/conf-folder.js';
+import { killedAt } from '../../kit/killed-at.js';
 import { describeTree } from '../cli/tree.js';
 import { directory } from '../manifest/build-manifest.js';
 import { own, Scene } from './scene.js';
@@ -163,11 +164,8 @@ describe('a restore that was interrupted', () => {
     expect((await runProgram(['archive', '--conf-dir', backup.confDir])).code).toBe(0);
     const target = backup.at('target');
     const args = ['restore', '--conf-dir', backup.confDir, '--target', target];
-    let paths = 0;
     const killed = await runProgram([...args, '--json', '--log-level', 'debug'], {
-      onLine: (line, child) => {
-        if (line.includes('"type":"path"') && (paths += 1) === 100) child.kill('SIGKILL');
-      },
+      env: killedAt({ type: 'path', count: 100, operations: 3 }),
     });
     expect(killed.signal).toBe('SIGKILL');
     const half = readdirSync(join(target, data), { recursive: true });
