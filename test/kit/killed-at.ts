@@ -5,6 +5,8 @@ export interface Moment {
   count: number;
   /** What it does to a disk or a connection after that event: the first, the second, … 0: right at the event. */
   operations: number;
+  /** Default SIGKILL. */
+  signal?: NodeJS.Signals;
 }
 
 /** Environment in which the built program kills itself at a moment. */

@@ -1,6 +1,6 @@
 /**
- * Imported by the program under test, which it kills (SIGKILL) at something that the program does, so that no speed of a
- * machine matters. `KILL_AT` is `{type, count, operations}`: once `count` events of that type have been printed
+ * Imported by the program under test, which it kills at something that the program does, so that no speed of a machine
+ * matters. `KILL_AT` is `{type, count, operations, signal}`: once `count` events of that type have been printed
  * (`--json`), at the beginning of the operation of that number that writes to a disk or a connection; 0: at the event.
  */
 import fs from 'node:fs';
@@ -15,11 +15,11 @@ const WRITING = [...NAMES, 'truncate', 'unlink', 'write', 'writeFile'].flatMap((
 ]);
 
 if (isMainThread && process.env.KILL_AT !== undefined) {
-  const { type, count, operations } = JSON.parse(process.env.KILL_AT);
+  const { type, count, operations, signal = 'SIGKILL' } = JSON.parse(process.env.KILL_AT);
   let eventsLeft = count;
   let operationsLeft = Infinity;
 
-  const die = () => process.kill(process.pid, 'SIGKILL');
+  const die = () => process.kill(process.pid, signal);
   const operation = () => {
     operationsLeft -= 1;
     if (operationsLeft === 0) die();

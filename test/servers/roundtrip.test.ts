@@ -144,10 +144,17 @@ describe.skipIf(!asRoot)('there and back with the built program, rsync finding n
     expect(changesOf(root, back).sort()).toEqual(['ordinary/extra', 'ordinary/folder 0/file 31']);
   });
 
-  it(`${SYSTEM_FOLDERS.join(' and ')}, through a directory`, async () => {
-    const backup = ConfFolder.make();
-    await takeFolders(backup, SYSTEM_FOLDERS, { section: `[directory]\npath = ${backup.store}\n`, env: {} });
-  }, FOLDERS_MS);
+  it(
+    `${SYSTEM_FOLDERS.join(' and ')}, through a directory`,
+    async () => {
+      const backup = ConfFolder.make();
+      await takeFolders(backup, SYSTEM_FOLDERS, {
+        section: `[directory]\npath = ${backup.store}\n`,
+        env: {},
+      });
+    },
+    FOLDERS_MS,
+  );
 
   describeWithCeph('through a bucket of Ceph', {}, (ceph) => {
     const destination = async (server: CephServer): Promise<Destination> => ({
@@ -169,9 +176,13 @@ describe.skipIf(!asRoot)('there and back with the built program, rsync finding n
       await takeAwkwardTree(ConfFolder.make(), await destination(ceph()), 'bundle_below = 8 KiB\n');
     });
 
-    it(SYSTEM_FOLDERS.join(' and '), async () => {
-      await takeFolders(ConfFolder.make(), SYSTEM_FOLDERS, await destination(ceph()));
-    }, FOLDERS_MS);
+    it(
+      SYSTEM_FOLDERS.join(' and '),
+      async () => {
+        await takeFolders(ConfFolder.make(), SYSTEM_FOLDERS, await destination(ceph()));
+      },
+      FOLDERS_MS,
+    );
   });
 });
 
