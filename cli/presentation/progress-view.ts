@@ -11,6 +11,7 @@ const NAMES: Record<Phase, string> = {
   manifest: 'manifest',
   restore: 'restoring',
   verify: 'verifying',
+  rebuild: 'reading back',
 };
 
 const BAR_WIDTH = 24;

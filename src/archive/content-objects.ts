@@ -1,5 +1,6 @@
 import type { Journal } from '../catalog/journal.js';
 import type { ObjectTable } from '../catalog/object-table.js';
+import type { UnprovenContent } from '../catalog/unproven-content.js';
 import { SysbackupError } from '../errors.js';
 import type { EventListener } from '../events.js';
 import { bundleKey, contentKey } from '../manifest/keys.js';
@@ -12,6 +13,8 @@ import type { ContentFinder } from './find-content.js';
 export interface ContentObjectsOptions {
   store: ObjectStore;
   table: ObjectTable;
+  /** What a rebuilt catalog has of content objects. */
+  unproven?: UnprovenContent | undefined;
   journal: Journal;
   locks: LockDates;
   finder: ContentFinder;
@@ -70,7 +73,7 @@ export class ContentObjects {
    * @param fileSize of a file that is this block: small ones go into bundles
    */
   ensure(sha: Uint8Array, block: StoredBlock, fileSize?: number): Bundled {
-    const row = this.#table.find(sha);
+    const row = this.#find(sha, block);
     if (row >= 0 && this.isCurrent(row)) {
       this.#table.markUsed(row);
       this.reused++;
@@ -87,6 +90,14 @@ export class ContentObjects {
     work.catch(() => undefined); // heard of by whoever has the row
     this.#underWay.set(hex, work);
     return { accepted: bundled.accepted, row: work };
+  }
+
+  /** The row of what is known, or is now known since the bytes at hand prove it; or -1. */
+  #find(sha: Uint8Array, block: StoredBlock): number {
+    const row = this.#table.find(sha);
+    if (row >= 0) return row;
+    const proven = this.#options.unproven?.find(sha, block.bytes.length, block.md5);
+    return proven === undefined ? -1 : this.#table.set(sha, 0, { ...proven, enc: block.enc });
   }
 
   tag(row: number): number {

@@ -96,6 +96,7 @@ export class Workshop {
     this.objects = new ContentObjects({
       store,
       table: recalled.objects,
+      unproven: recalled.catalog?.unproven,
       journal: this.#journal,
       locks: this.locks,
       finder: new ContentFinder(store, content.share, storageClass),
