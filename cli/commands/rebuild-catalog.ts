@@ -76,9 +76,19 @@ export async function run(command: Command, session: Session): Promise<number> {
       else for (const line of linesOf(result)) session.output.line(line);
       return result.missing + result.refused > 0 ? 3 : 0;
     });
+  } catch (error) {
+    throw explained(error);
   } finally {
     presenter.finish();
   }
+}
+
+/** The credentials of a machine may not read, and that is as it should be. */
+function explained(error: unknown): unknown {
+  if (!(error instanceof SysbackupError) || error.code !== 'ACCESS_DENIED') return error;
+  const hint =
+    'Reading back takes the rights of who restores: --profile, --role-arn or --package; see docs/permissions.md.';
+  return new SysbackupError('ACCESS_DENIED', error.message, { hint, cause: error });
 }
 
 /** The conf's store with the credentials that were named. Throws USAGE. */
