@@ -2,7 +2,7 @@ import { type BundleRecord } from '../catalog/bundle-table.js';
 import { ObjectTable } from '../catalog/object-table.js';
 import { UnprovenContent } from '../catalog/unproven-content.js';
 import { isFrozen } from '../config/storage-class.js';
-import { messageOf, SysbackupError, throwIfAborted } from '../errors.js';
+import { SysbackupError, throwIfAborted } from '../errors.js';
 import { contentKey } from '../manifest/keys.js';
 import { NO_LOCK } from '../store/lock-dates.js';
 import type { Retention, VersionHead } from '../store/port.js';
@@ -107,8 +107,7 @@ export class ContentRecovery {
     } catch (error) {
       throwIfAborted(signal);
       if (!isItsOwn(error)) throw error;
-      this.#warn(`${messageOf(error)}: what is in it is stored anew by the next run`);
-      this.counts.refused++;
+      this.#refuse(error);
       return undefined;
     }
   }
@@ -121,8 +120,9 @@ export class ContentRecovery {
     try {
       head = await store.head(key, version);
     } catch (error) {
-      if (!(error instanceof SysbackupError) || error.code !== 'NOT_FOUND') throw error;
-      this.counts.missing++;
+      if (!isItsOwn(error)) throw error;
+      if (error.code === 'NOT_FOUND') this.counts.missing++;
+      else this.#refuse(error);
       return undefined;
     }
     const { destination } = settings;
@@ -155,7 +155,9 @@ export class ContentRecovery {
     this.#options.onEvent?.({ type: 'progress', phase: 'rebuild', entries: this.#done, entriesTotal, bytes });
   }
 
-  #warn(message: string): void {
+  #refuse(error: SysbackupError): void {
+    this.counts.refused++;
+    const message = `${error.message}: not used, and stored anew if need be`;
     this.#options.onEvent?.({ type: 'log', level: 'warning', message });
   }
 }
@@ -170,8 +172,8 @@ async function keepsLocks({ store }: RebuildCatalogOptions): Promise<boolean> {
   }
 }
 
-/** Whether it is this one bundle that is wrong (frozen, another's key on it), and not the store that fails. */
-function isItsOwn(error: unknown): boolean {
+/** Whether it is this one version that is wrong (frozen, encrypted with a key of its own), and not the store that fails. */
+function isItsOwn(error: unknown): error is SysbackupError {
   if (error instanceof StoreError && error.code === 'STORE_FAILED') return !error.retryable;
   return error instanceof SysbackupError && ['DAMAGED', 'NOT_FOUND', 'SYSTEM'].includes(error.code);
 }

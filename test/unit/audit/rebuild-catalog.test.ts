@@ -12,6 +12,7 @@ import { machineMark } from '#src/manifest/keys.js';
 import { listRuns } from '#src/manifest/runs.js';
 import type { FileEntry, ObjectRef } from '#src/manifest/types.js';
 import { restore } from '#src/restore/restore.js';
+import { StoreError } from '#src/store/store-error.js';
 import { listAll } from '#src/store/port.js';
 import { describe, expect, it } from 'vitest';
 import { type Asked, BackupMachine, pastTheTick, recorded } from '../../kit/backup-machine.js';
@@ -472,6 +473,21 @@ describe('a thief with the rights of the machine', () => {
       0,
     );
     expect(result).toMatchObject({ bundles: 0, objects: 0 });
+  });
+
+  it('cannot make it fail by versions that the store will not show, such as those encrypted with a key of his', async () => {
+    const machine = machineWithBundles();
+    await machine.archive();
+    loseState(machine);
+    const hidden = () =>
+      new StoreError('STORE_FAILED', 'the object was stored with a key', { retryable: false });
+    const store = new FaultyStore(machine.store, [
+      { request: 'head', key: /^content/, nth: 2, when: 'before', error: hidden },
+      { request: 'get', key: /^bundles/, nth: 1, when: 'before', error: hidden },
+    ]);
+    const result = await rebuild(machine, { store });
+    expect(result).toMatchObject({ objects: 3, bundles: 0, refused: 2, missing: 0 });
+    expect(result.warnings).toEqual(Array(2).fill(expect.stringContaining('stored with a key')));
   });
 
   it('cannot make a lock look longer than it is', async () => {
