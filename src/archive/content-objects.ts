@@ -21,6 +21,8 @@ export interface ContentObjectsOptions {
   onEvent: EventListener;
   /** Bytes; files below go into bundles. 0: none do. */
   bundleBelow: number;
+  /** Bytes of a bundle: see `BundlerOptions` of bundler.ts. */
+  maxBytes?: number;
   /** Awaited after each PUT: a run that takes days keeps its first locks up. */
   afterPut: () => Promise<void>;
   storageClass?: string;
@@ -49,6 +51,8 @@ export class ContentObjects {
   readonly #renewals = new Map<number, Promise<boolean>>();
   readonly #bundleRenewals = new Map<number, Promise<boolean>>();
   readonly #bundler: Bundler;
+  /** For what lives on of bundles that are let go: it has lasted, and what has lasted will. */
+  readonly #survivors: Bundler;
   readonly #stored = { objects: 0, bytes: 0 };
   reused = 0;
   renewed = 0;
@@ -57,13 +61,14 @@ export class ContentObjects {
     this.#options = options;
     this.#table = options.table;
     this.#bundler = new Bundler(options);
+    this.#survivors = new Bundler(options);
   }
 
   get stored(): { objects: number; bytes: number } {
-    const bundles = this.#bundler.stored;
+    const [fresh, moved] = [this.#bundler.stored, this.#survivors.stored];
     return {
-      objects: this.#stored.objects + bundles.objects,
-      bytes: this.#stored.bytes + bundles.bytes,
+      objects: this.#stored.objects + fresh.objects + moved.objects,
+      bytes: this.#stored.bytes + fresh.bytes + moved.bytes,
     };
   }
 
@@ -104,14 +109,16 @@ export class ContentObjects {
     return this.#table.tag(row);
   }
 
-  /** Sends the bundle that is being filled, without waiting for more. */
+  /** Sends the bundles that are being filled, without waiting for more. */
   flush(): void {
     this.#bundler.flush();
+    this.#survivors.flush();
   }
 
   /** An object of its own that can be renewed is kept; anything else goes into a bundle. */
   #bundle(sha: Uint8Array, row: number, block: StoredBlock): Bundled {
-    const add = () => this.#bundler.add({ sha, enc: block.enc, bytes: block.bytes });
+    const bundler = row < 0 ? this.#bundler : this.#survivors;
+    const add = () => bundler.add({ sha, enc: block.enc, bytes: block.bytes });
     if (row < 0 || this.#table.isGone(row)) return add();
     const bundled = this.renew(row).then((kept) => (kept ? undefined : add()));
     return {
@@ -170,7 +177,7 @@ export class ContentObjects {
 
   /** Resolves when nothing is under way any more, however it ended: what is confirmed is in the journal then. */
   async settled(): Promise<void> {
-    await this.#bundler.settled();
+    await Promise.all([this.#bundler.settled(), this.#survivors.settled()]);
     await Promise.allSettled([
       ...this.#storing,
       ...this.#renewals.values(),
