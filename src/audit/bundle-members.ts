@@ -5,10 +5,13 @@ import type { Encoding } from '../config/compression.js';
 import { decode } from '../content/decode.js';
 import { SysbackupError } from '../errors.js';
 import type { ObjectStore } from '../store/port.js';
-import type { NamedBundle, NamedMember } from './named-content.js';
+import type { NamedMember } from './member-table.js';
+import type { NamedBundle } from './named-content.js';
 
 /** What a bundle holds. */
 export interface BundleMembers {
+  /** Bytes of the tar. */
+  bytes: number;
   /** Stored bytes of all members, named or not. */
   size: number;
   /** Those that were asked for. */
@@ -51,7 +54,7 @@ export async function readBundle(
   for (const { len } of places.values()) size += len;
   const members: BundleMembers['members'] = [];
   for (const member of named) members.push(provenMember(bytes, places.get(member.off), member, what));
-  return { size, members };
+  return { bytes: bytes.length, size, members };
 }
 
 async function readWhole(

@@ -8,7 +8,8 @@ import { NO_LOCK } from '../store/lock-dates.js';
 import type { Retention, VersionHead } from '../store/port.js';
 import { StoreError } from '../store/store-error.js';
 import { type BundleMembers, readBundle } from './bundle-members.js';
-import type { NamedBundle, NamedContent, NamedMember } from './named-content.js';
+import type { NamedMember } from './member-table.js';
+import type { NamedBundle, NamedContent } from './named-content.js';
 import type { RebuildCatalogOptions, RebuiltCatalog } from './rebuild-options.js';
 import { sideBySide } from './side-by-side.js';
 
@@ -191,5 +192,5 @@ function asNamed(named: Iterable<NamedMember>, tarSize: number): BundleMembers {
     if (sha !== undefined) members.push({ sha: Buffer.from(sha), off, len, enc });
   }
   const share = inTar === 0 ? 1 : Math.max(1, (tarSize - TAR_END) / inTar);
-  return { size: Math.round(live * share), members };
+  return { bytes: tarSize, size: Math.round(live * share), members };
 }
