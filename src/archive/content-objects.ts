@@ -23,6 +23,7 @@ export interface ContentObjectsOptions {
   bundleBelow: number;
   /** Bytes of a bundle: see `BundlerOptions` of bundler.ts. */
   maxBytes?: number;
+  gzipBundles?: boolean;
   /** Awaited after each PUT: a run that takes days keeps its first locks up. */
   afterPut: () => Promise<void>;
   storageClass?: string;
@@ -90,7 +91,9 @@ export class ContentObjects {
     if (known !== undefined) return { accepted: Promise.resolve(), row: known };
     const own = Uint8Array.from(sha);
     const small = fileSize !== undefined && fileSize < this.#options.bundleBelow;
-    const bundled = small ? this.#bundle(own, row, block) : atOnce(this.#ensure(own, hex, row, block));
+    const bundled = small
+      ? this.#bundle(own, row, block, fileSize)
+      : atOnce(this.#ensure(own, hex, row, block));
     const work = bundled.row.finally(() => this.#underWay.delete(hex));
     work.catch(() => undefined); // heard of by whoever has the row
     this.#underWay.set(hex, work);
@@ -116,9 +119,9 @@ export class ContentObjects {
   }
 
   /** An object of its own that can be renewed is kept; anything else goes into a bundle. */
-  #bundle(sha: Uint8Array, row: number, block: StoredBlock): Bundled {
+  #bundle(sha: Uint8Array, row: number, block: StoredBlock, size: number): Bundled {
     const bundler = row < 0 ? this.#bundler : this.#survivors;
-    const add = () => bundler.add({ sha, enc: block.enc, bytes: block.bytes });
+    const add = () => bundler.add({ sha, enc: block.enc, bytes: block.bytes, size });
     if (row < 0 || this.#table.isGone(row)) return add();
     const bundled = this.renew(row).then((kept) => (kept ? undefined : add()));
     return {

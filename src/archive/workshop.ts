@@ -102,6 +102,7 @@ export class Workshop {
       finder: new ContentFinder(store, content.share, storageClass),
       onEvent,
       bundleBelow: content.bundleBelow,
+      gzipBundles: content.compression === 'gzip',
       ...(options.bundleBytes === undefined ? {} : { maxBytes: options.bundleBytes }),
       afterPut: () => this.lockKeeper.keepUp(),
       ...this.storageClass,

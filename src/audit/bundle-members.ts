@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
 import { addAbortSignal } from 'node:stream';
 import type { MemberRecord } from '../catalog/object-table.js';
-import type { Encoding } from '../config/compression.js';
-import { decode } from '../content/decode.js';
 import { SysbackupError } from '../errors.js';
 import type { ObjectStore } from '../store/port.js';
 import type { NamedMember } from './member-table.js';
 import type { NamedBundle } from './named-content.js';
+import { membersOfTar, type TarMember } from './tar-members.js';
 
 /** What a bundle holds. */
 export interface BundleMembers {
@@ -18,21 +17,8 @@ export interface BundleMembers {
   members: (Omit<MemberRecord, 'bundle'> & { sha: Buffer })[];
 }
 
-/** A tar's unit (POSIX.1-2017, pax, "ustar Interchange Format"). */
-const RECORD = 512;
-const NAME = /^([0-9a-f]{64})(\.gz|\.zst)?$/;
-const SUFFIXES = new Map<string | undefined, Encoding>([
-  ['.gz', 'gzip'],
-  ['.zst', 'zstd'],
-]);
 /** No bundle of this program's comes near it: 32 MiB and the last member. */
 const MOST_BYTES = 64 << 20;
-
-interface Place {
-  len: number;
-  sha: string;
-  enc: Encoding | undefined;
-}
 
 /**
  * Reads a bundle whole and proves what a manifest names of it: the tar is the one its key says, has a member at each
@@ -49,11 +35,17 @@ export async function readBundle(
   const bytes = await readWhole(store, bundle, what, signal);
   if (!createHash('sha256').update(bytes).digest().equals(bundle.sha))
     throw damaged(`${what} holds other bytes than were stored`);
-  const places = placesOf(bytes, what);
+  const wanted = new Map<number, NamedMember[]>();
+  for (const member of named) wanted.set(member.off, [...(wanted.get(member.off) ?? []), member]);
   let size = 0;
-  for (const { len } of places.values()) size += len;
   const members: BundleMembers['members'] = [];
-  for (const member of named) members.push(provenMember(bytes, places.get(member.off), member, what));
+  for (const found of membersOfTar(bytes, what)) {
+    size += found.len;
+    for (const member of wanted.get(found.off) ?? []) members.push(proven(found, member, what));
+    wanted.delete(found.off);
+  }
+  const [nowhere] = wanted.keys();
+  if (nowhere !== undefined) throw otherwise(what, nowhere);
   return { bytes: bytes.length, size, members };
 }
 
@@ -75,39 +67,22 @@ async function readWhole(
   return Buffer.concat(chunks, length);
 }
 
-/** The members of a tar by where their bytes begin. */
-function placesOf(bytes: Buffer, what: string): Map<number, Place> {
-  const places = new Map<number, Place>();
-  for (let at = 0; at + RECORD <= bytes.length && bytes[at] !== 0; ) {
-    const name = bytes.toString('latin1', at, at + 100).replace(/\0.*$/s, '');
-    const [, sha, suffix] = NAME.exec(name) ?? [];
-    const len = Number.parseInt(bytes.toString('latin1', at + 124, at + 136), 8);
-    const off = at + RECORD;
-    if (sha === undefined || !(len >= 0) || off + len > bytes.length)
-      throw damaged(`${what} is no tar of contents: see its byte ${at}`);
-    places.set(off, { len, sha, enc: SUFFIXES.get(suffix) });
-    at = off + Math.ceil(len / RECORD) * RECORD;
-  }
-  return places;
-}
-
-function provenMember(
-  bytes: Buffer,
-  place: Place | undefined,
+function proven(
+  found: TarMember,
   { off, len, enc, size, sha }: NamedMember,
   what: string,
 ): BundleMembers['members'][number] {
-  const isThere =
-    place !== undefined &&
-    place.len === len &&
-    place.enc === enc &&
-    (sha === undefined || place.sha === sha.toString('hex'));
-  if (!isThere) throw damaged(`${what} has not the content that a run names at its byte ${off}`);
-  const content = decode(bytes.subarray(off, off + len), enc, { size, what });
-  const found = createHash('sha256').update(content).digest();
-  if (found.toString('hex') !== place.sha)
+  const isIt =
+    found.len === len && found.enc === enc && (sha === undefined || found.sha === sha.toString('hex'));
+  if (!isIt) throw otherwise(what, off);
+  const hash = createHash('sha256').update(found.content(size)).digest();
+  if (hash.toString('hex') !== found.sha)
     throw damaged(`${what} has other bytes at its byte ${off} than the name there says`);
-  return { sha: found, off, len, enc };
+  return { sha: hash, off, len, enc };
+}
+
+function otherwise(what: string, off: number): SysbackupError {
+  return damaged(`${what} has not the content that a run names at its byte ${off}`);
 }
 
 function damaged(message: string): SysbackupError {

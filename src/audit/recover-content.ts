@@ -18,9 +18,10 @@ const ASKED_AT_ONCE = 16;
 const BUNDLES_AT_ONCE = 2;
 const PROGRESS_OBJECTS = 200;
 const MD5_ETAG = /^[0-9a-f]{32}$/;
-/** A tar's unit, its end, and what a member's header takes. */
+/** A tar's unit, its end, and what a member's header takes where the tar is compressed. */
 const RECORD = 512;
 const TAR_END = 2 * RECORD;
+const COMPRESSED_HEADER = 120;
 
 /** Asks the store after all that a manifest names, and fills what a catalog is made of. */
 export class ContentRecovery {
@@ -102,7 +103,7 @@ export class ContentRecovery {
   ): Promise<BundleMembers | undefined> {
     const { store, trustManifest, signal } = this.#options;
     const named = this.#named.membersOf(number);
-    if (trustManifest === true) return asNamed(named, head.size);
+    if (trustManifest === true) return asNamed(named, head);
     try {
       return await readBundle(store, bundle, named, signal);
     } catch (error) {
@@ -181,16 +182,18 @@ function isItsOwn(error: unknown): error is SysbackupError {
 
 /**
  * What a manifest says of a bundle, unread. How much of it is named by no entry follows from its size: that is taken to
- * have as much of the tar's filling as what is named.
+ * have as much of the tar around it as what is named.
  */
-function asNamed(named: Iterable<NamedMember>, tarSize: number): BundleMembers {
+function asNamed(named: Iterable<NamedMember>, head: VersionHead): BundleMembers {
+  const isCompressed = head.metadata['storage-encoding'] === 'gzip';
   const members: BundleMembers['members'] = [];
   let [live, inTar] = [0, 0];
   for (const { sha, off, len, enc } of named) {
     live += len;
-    inTar += RECORD + Math.ceil(len / RECORD) * RECORD;
+    inTar += isCompressed ? COMPRESSED_HEADER + len : RECORD + Math.ceil(len / RECORD) * RECORD;
     if (sha !== undefined) members.push({ sha: Buffer.from(sha), off, len, enc });
   }
-  const share = inTar === 0 ? 1 : Math.max(1, (tarSize - TAR_END) / inTar);
-  return { bytes: tarSize, size: Math.round(live * share), members };
+  const end = isCompressed ? 0 : TAR_END;
+  const share = inTar === 0 ? 1 : Math.max(1, (head.size - end) / inTar);
+  return { bytes: head.size, size: Math.round(live * share), members };
 }

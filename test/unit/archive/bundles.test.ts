@@ -2,8 +2,16 @@ import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
-import { BundleTar } from '#src/archive/bundle-tar.js';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import {
+  type BundleTar,
+  GzipBundleTar,
+  type MemberPlace,
+  PlainBundleTar,
+  type TarMember,
+} from '#src/archive/bundle-tar.js';
+import { membersOfTar } from '#src/audit/tar-members.js';
+import { decode } from '#src/content/decode.js';
 import { SysbackupError } from '#src/errors.js';
 import type { FileEntry, ObjectRef } from '#src/manifest/types.js';
 import { listAll, type ObjectStore } from '#src/store/port.js';
@@ -49,45 +57,111 @@ async function expectRestorable(machine: BackupMachine, entries: Map<string, unk
 }
 
 /** The bytes of a finished tar. */
-async function finished(tar: BundleTar): Promise<Buffer> {
-  const { body } = await tar.finish();
+function finished(tar: BundleTar): Buffer {
+  const { body } = tar.finish();
   return Buffer.concat('pieces' in body ? body.pieces.filter((piece) => piece instanceof Uint8Array) : []);
 }
 
-describe('BundleTar', () => {
-  it('makes a tar that GNU tar reads, with every member where it says', async () => {
-    const members = [0, 1, 511, 512, 513, 5000, 1_500_000].map((size, index) => {
-      const bytes = randomBytes(size);
-      return {
-        sha: createHash('sha256').update(bytes).digest(),
-        bytes,
-        enc: index % 2 ? ('gzip' as const) : undefined,
-      };
-    });
-    const tar = new BundleTar();
-    const offs = members.map((member) => tar.add(member));
-    const bytes = await finished(tar);
+/** Contents of awkward lengths, some of which compress. */
+function members(): (TarMember & { sha: Buffer; content: Buffer })[] {
+  return [0, 1, 511, 512, 513, 1023, 5000, 65_535, 65_536, 200_000, 1_500_000].flatMap((size) =>
+    [randomBytes(size), Buffer.alloc(size, `${size} `)].map((content, index) => {
+      const sha = createHash('sha256').update(content).digest();
+      const enc = index === 1 ? ('gzip' as const) : undefined;
+      return { sha, content, enc, bytes: enc === undefined ? content : gzipSync(content), size };
+    }),
+  );
+}
+
+describe.each([
+  ['PlainBundleTar', () => new PlainBundleTar()],
+  ['GzipBundleTar', () => new GzipBundleTar()],
+])('%s', (_name, make: () => BundleTar) => {
+  it('makes a tar that GNU tar reads, with every member where it says', () => {
+    const added = members();
+    const tar = make();
+    const places = added.map((member) => tar.add(member));
+    const bytes = finished(tar);
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'bundle.tar'), bytes);
     mkdirSync(join(folder, 'out'));
-    execFileSync('tar', ['xf', '../bundle.tar'], { cwd: join(folder, 'out') });
-    for (const [index, member] of members.entries()) {
-      const name = `${member.sha.toString('hex')}${member.enc === undefined ? '' : '.gz'}`;
-      expect(readFileSync(join(folder, 'out', name)).equals(member.bytes)).toBe(true);
-      const off = offs[index] ?? -1;
-      expect(bytes.subarray(off, off + member.bytes.length).equals(member.bytes)).toBe(true);
+    const said = execFileSync('tar', ['xvf', '../bundle.tar'], {
+      cwd: join(folder, 'out'),
+      encoding: 'utf8',
+    });
+    expect(said.trim().split('\n')).toHaveLength(added.length);
+    for (const [index, { sha, content, bytes: stored, enc }] of added.entries()) {
+      const suffix = enc === undefined || tar.enc === 'gzip' ? '' : '.gz';
+      const extracted = readFileSync(join(folder, 'out', `${sha.toString('hex')}${suffix}`));
+      expect(extracted.equals(suffix === '' ? content : stored)).toBe(true);
+      const { off, len, enc: form } = places[index] as MemberPlace;
+      const range = bytes.subarray(off, off + len);
+      expect(Buffer.from(decode(range, form, { size: content.length, what: 'it' })).equals(content)).toBe(
+        true,
+      );
     }
   });
 
-  it('gives the same bytes for the same members, and their hashes', async () => {
-    const member = { sha: createHash('sha256').digest(), bytes: Buffer.from('x'), enc: undefined };
-    const [one, two] = [new BundleTar(), new BundleTar()];
-    one.add(member);
-    two.add(member);
-    const { sha, body } = await one.finish();
-    const bytes = await finished(two);
-    expect(createHash('sha256').update(bytes).digest().equals(sha)).toBe(true);
-    expect(body).toMatchObject({ size: bytes.length, md5: createHash('md5').update(bytes).digest('hex') });
+  it('is read back by what verifies it', () => {
+    const added = members();
+    const tar = make();
+    const places = added.map((member) => tar.add(member));
+    const found = [...membersOfTar(finished(tar), 'it')];
+    expect(found.map(({ off, len, enc, sha }) => ({ off, len, enc, sha }))).toEqual(
+      places.map((place, index) => ({ ...place, sha: added[index]?.sha.toString('hex') })),
+    );
+    for (const [index, { content }] of found.entries()) {
+      const expected = added[index]?.content ?? Buffer.alloc(0);
+      expect(expected.equals(content(expected.length))).toBe(true);
+      expect(() => content(expected.length + 1)).toThrow();
+    }
+  });
+
+  it('gives the same bytes for the same members, and their hashes', () => {
+    const [one, two] = [make(), make()];
+    for (const member of members()) {
+      one.add(member);
+      two.add(member);
+    }
+    const second = finished(two);
+    const { sha, body } = one.finish();
+    expect(body.size).toBe(second.length);
+    expect(one.size).toBe(second.length);
+    expect(createHash('sha256').update(second).digest().equals(sha)).toBe(true);
+  });
+});
+
+describe('a compressed tar', () => {
+  it('costs a small content about 120 bytes, where a plain one costs 512 and more', () => {
+    const sizes = [new PlainBundleTar(), new GzipBundleTar()].map((tar: BundleTar) => {
+      let content = 0;
+      for (let index = 0; index < 1000; index++) {
+        const bytes = gzipSync(randomBytes(32).toString('hex'));
+        content += bytes.length;
+        tar.add({ sha: randomBytes(32), enc: 'gzip', bytes, size: 64 });
+      }
+      return (finished(tar).length - content) / 1000;
+    });
+    expect(sizes[0]).toBeGreaterThan(512);
+    expect(sizes[1]).toBeLessThan(140);
+  });
+
+  it.each([
+    ['nothing', (bytes: Buffer) => bytes.subarray(0, 0)],
+    ['half of it', (bytes: Buffer) => bytes.subarray(0, bytes.length / 2)],
+    ['no end', (bytes: Buffer) => bytes.subarray(0, -20)],
+    [
+      'a changed byte',
+      (bytes: Buffer) => Buffer.from(bytes.map((byte, at) => (at === 30 ? byte ^ 8 : byte))),
+    ],
+    ['a gzip of something else', () => gzipSync(randomBytes(5000))],
+  ])('is refused where it is %s', (_what, change) => {
+    const tar = new GzipBundleTar();
+    for (const member of members()) tar.add(member);
+    const broken = change(finished(tar));
+    const read = () => [...membersOfTar(broken, 'the bundle')];
+    if (broken.length === 0) expect(read()).toEqual([]);
+    else expect(read).toThrow('the bundle is no tar of contents');
   });
 });
 
