@@ -8,6 +8,8 @@ export interface Stand {
   contender: Contender;
   place: Place;
   repository: Repository;
+  /** What it has on this disk: caches, and its store where that is a folder. */
+  folders: readonly string[];
   /** Removes what it has on this disk. */
   close(): void;
 }
@@ -16,15 +18,16 @@ export interface Stand {
 export async function openStand(contender: Contender, site: Site, workspace: Workspace): Promise<Stand> {
   const scratch = workspace.folder(contender.name);
   const place = await site.place(contender);
+  const folders = place.kind === 'directory' ? [scratch, place.path] : [scratch];
   const repository = contender.open(place, scratch);
   for (const command of repository.init) await measure(command, workspace.home);
   return {
     contender,
     place,
     repository,
+    folders,
     close: () => {
-      workspace.remove(scratch);
-      if (place.kind === 'directory') workspace.remove(place.path);
+      for (const folder of folders) workspace.remove(folder);
     },
   };
 }

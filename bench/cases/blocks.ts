@@ -59,8 +59,8 @@ async function blocksAfter(
   };
   try {
     const { stands, failed } = await withFirstBackups(context, site, file.tree);
-    const backup = async ({ repository }: Stand): Promise<Sample> => {
-      evenOut(caches, [file.tree.path]);
+    const backup = async ({ repository, folders }: Stand): Promise<Sample> => {
+      evenOut(caches, { read: [file.tree.path, ...folders] });
       const { seconds, cpu, peak } = await measure(repository.backup(file.tree), workspace.home);
       return { seconds, cpu, peak };
     };

@@ -80,7 +80,7 @@ class FirstRuns {
     if (this.#site === undefined) throw new Error('no round has begun');
     const stand = await openStand(contender, this.#site, workspace);
     this.#stands.set(contender, stand);
-    evenOut(options.caches, [this.#tree.path]);
+    evenOut(options.caches, { read: [this.#tree.path] });
     const { seconds, cpu, peak } = await measure(stand.repository.backup(this.#tree), workspace.home);
     return { seconds, cpu, peak, stored: await bytesIn(stand.place) };
   }

@@ -57,12 +57,12 @@ function caseFor(name: string, store: Place['kind']): Case {
 
 /** What came back is compared with what was there, after the clock has stopped. */
 async function restoring(stand: Stand, tree: Tree, { options, workspace }: BenchContext): Promise<Sample> {
-  const { repository, contender, place } = stand;
+  const { repository, contender } = stand;
   if (repository.restore === undefined || repository.restored === undefined)
     throw new Error('it cannot restore');
   const target = workspace.folder('restored');
   try {
-    evenOut(options.caches, place.kind === 'directory' ? [place.path] : []);
+    evenOut(options.caches, { read: stand.folders });
     const { seconds, cpu, peak } = await measure(repository.restore(tree, target), workspace.home);
     if (options.verify) expectSame(tree.path, repository.restored(tree, target), contender.notKept);
     return { seconds, cpu, peak };

@@ -71,7 +71,7 @@ export async function unchangedRun(
   { options, workspace }: BenchContext,
 ): Promise<Sample> {
   const before = await bytesIn(stand.place);
-  evenOut(options.caches, []);
+  evenOut(options.caches, { read: stand.folders, looked: [tree.path] });
   const { seconds, cpu, peak } = await measure(stand.repository.backup(tree), workspace.home);
   const stored = (await bytesIn(stand.place)) - before;
   if (stored > before / 2 && before > 2 ** 20)
