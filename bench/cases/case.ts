@@ -113,30 +113,39 @@ export async function withFirstBackups(
 
 /** Restores each store's last backup and compares it with the tree. Where it is not the same no figure counts. */
 export async function verifyStores(
-  { workspace, options, tell }: BenchContext,
+  context: BenchContext,
   tree: Tree,
   results: readonly Result[],
   stands: readonly Stand[],
 ): Promise<void> {
+  const { options, tell } = context;
   if (!options.verify) return;
-  for (const { contender, repository } of stands) {
-    const result = results.find((candidate) => candidate.contender === contender);
-    const { restore, restored } = repository;
-    if (
-      result === undefined ||
-      result.failure !== undefined ||
-      restore === undefined ||
-      restored === undefined
-    )
-      continue;
-    tell(`restoring and comparing what ${contender.name} stored`);
-    const target = workspace.folder('verified');
-    try {
-      await measure(restore(tree, target), workspace.home);
-      expectSame(tree.path, restored(tree, target), contender.notKept);
-    } catch (error) {
-      fail(result, error, tell);
+  await holding(options.whilePreparing, async () => {
+    for (const stand of stands) {
+      const result = results.find(({ contender }) => contender === stand.contender);
+      if (result === undefined || result.failure !== undefined) continue;
+      tell(`restoring and comparing what ${stand.contender.name} stored`);
+      try {
+        await verifyStore(stand, tree, context.workspace);
+      } catch (error) {
+        fail(result, error, tell);
+      }
     }
+  });
+}
+
+async function verifyStore(
+  { contender, repository }: Stand,
+  tree: Tree,
+  workspace: Workspace,
+): Promise<void> {
+  const { restore, restored } = repository;
+  if (restore === undefined || restored === undefined) return;
+  const target = workspace.folder('verified');
+  try {
+    await measure(restore(tree, target), workspace.home);
+    expectSame(tree.path, restored(tree, target), contender.notKept);
+  } finally {
     workspace.remove(target);
   }
 }
