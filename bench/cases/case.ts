@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Contender, type Place } from '../contenders/types.js';
 import { holding } from '../measure/gate.js';
@@ -69,7 +70,11 @@ export const BACKUP_PEERS: Record<Place['kind'], readonly string[]> = {
 
 /** The user's folder, or the generated one. */
 export function treeFor({ options, workspace, tell }: BenchContext, plan: TreePlan): Tree {
-  if (options.path !== undefined) return survey(resolve(options.path));
+  if (options.path !== undefined) {
+    const path = resolve(options.path);
+    if (!existsSync(path)) throw new Error(`there is no ${path} to back up`);
+    return survey(path);
+  }
   const files = options.files ?? plan.files;
   tell(`generating ${files} files, or taking those of an earlier call`);
   return generatedTree(workspace.trees, { ...plan, files });

@@ -64,7 +64,8 @@ function hasAllFiles(tree: Tree): (output: Output) => void {
   return ({ stdout }) => {
     const summary = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? 'null') as { counts?: { f?: number } };
     const found = summary.counts?.f;
-    if (found !== tree.files) throw new Error(`it saw ${found} files of ${tree.files}`);
+    // More where links lead out of the tree: what is at their end is stored too.
+    if (found === undefined || found < tree.files) throw new Error(`it saw ${found} files of ${tree.files}`);
   };
 }
 
