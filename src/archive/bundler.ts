@@ -50,7 +50,7 @@ export class Bundler {
   readonly #maxBytes: number;
   readonly #maxMembers: number;
   #filling: Waiting[] = [];
-  #tar = new BundleTar();
+  #tar: BundleTar | undefined;
   #sending: Promise<void> = READY;
   stored = { objects: 0, bytes: 0 };
 
@@ -61,15 +61,16 @@ export class Bundler {
   }
 
   add(member: TarMember): Bundled {
-    const off = this.#tar.add(member);
+    this.#tar ??= new BundleTar();
+    const tar = this.#tar;
+    const off = tar.add(member);
     const row = new Promise<number>((resolve, reject) => {
       // A copy: the hash is a view of what came over from the worker with many others.
       const { enc, bytes } = member;
       this.#filling.push({ sha: Buffer.from(member.sha), enc, off, len: bytes.length, resolve, reject });
     });
     row.catch(() => undefined); // whoever waits for the row hears of it
-    if (this.#tar.size < this.#maxBytes && this.#filling.length < this.#maxMembers)
-      return { accepted: READY, row };
+    if (tar.size < this.#maxBytes && this.#filling.length < this.#maxMembers) return { accepted: READY, row };
     const before = this.#sending;
     this.flush();
     return { accepted: before, row };
@@ -79,9 +80,9 @@ export class Bundler {
   flush(): void {
     const members = this.#filling;
     const tar = this.#tar;
-    if (members.length === 0) return;
+    if (tar === undefined) return;
     this.#filling = [];
-    this.#tar = new BundleTar();
+    this.#tar = undefined;
     this.#sending = this.#sending.then(() => this.#send(tar, members));
   }
 

@@ -4,7 +4,6 @@ import { writeObjectsFile } from '../catalog/objects-file.js';
 import { StateFolder } from '../catalog/state-folder.js';
 import { SysbackupError, throwIfAborted } from '../errors.js';
 import { withConcurrency } from '../store/concurrency.js';
-import { estimate } from './dry-run.js';
 import { headerLine, storeManifest } from './manifest-ends.js';
 import type { ArchiveOptions, RunSummary } from './options.js';
 import { pickPaths } from './pick.js';
@@ -62,6 +61,7 @@ async function look(start: RunStart, watch: Stopwatch): Promise<RunSummary> {
   watch.begin('pick');
   const picked = await pickPaths(start);
   watch.begin('content');
+  const { estimate } = await import('./dry-run.js');
   const estimated = await estimate(start, picked, locksOf(start), tally);
   return {
     ...totalsOf(tally, problems, []),
