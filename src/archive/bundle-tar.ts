@@ -23,6 +23,17 @@ const tarStream = (): typeof import('tar-stream') =>
 
 const SLAB = 1 << 20;
 
+/** A bundle is sent when it has so many bytes: with its end it stays below 32 MiB. */
+export const MAX_BUNDLE_BYTES = (32 << 20) - (64 << 10);
+
+/** Bytes after the last member: two empty records. */
+export const TAR_END = 2 * RECORD;
+
+/** Bytes that so long a member takes in a bundle. */
+export function bundledSize(length: number): number {
+  return RECORD + Math.ceil(length / RECORD) * RECORD;
+}
+
 /**
  * A tar of small contents, each under the name `<sha256>`, `<sha256>.gz` or `<sha256>.zst`. It is written as members
  * come, into slabs of 1 MiB: a bundle is in memory once, and what its members came in is free to go.

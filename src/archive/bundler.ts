@@ -4,7 +4,7 @@ import type { EventListener } from '../events.js';
 import { bundleKey } from '../manifest/keys.js';
 import type { LockDates } from '../store/lock-dates.js';
 import type { ObjectStore } from '../store/port.js';
-import { BundleTar, type TarMember } from './bundle-tar.js';
+import { BundleTar, MAX_BUNDLE_BYTES, type TarMember } from './bundle-tar.js';
 
 export interface BundlerOptions {
   store: ObjectStore;
@@ -15,7 +15,7 @@ export interface BundlerOptions {
   /** Awaited after each PUT. */
   afterPut: () => Promise<void>;
   storageClass?: string;
-  /** Bytes of a bundle: it is sent when it has so many. Default a little under 32 MiB. */
+  /** Bytes of a bundle: it is sent when it has so many. Default {@link MAX_BUNDLE_BYTES}. */
   maxBytes?: number;
   /** Members at most. Default {@link MAX_MEMBERS}. */
   maxMembers?: number;
@@ -39,7 +39,6 @@ interface Waiting {
   reject: (error: unknown) => void;
 }
 
-const MAX_BYTES = (32 << 20) - (64 << 10);
 /** Members of a bundle: entries that wait for it are memory too. */
 export const MAX_MEMBERS = 4096;
 const READY = Promise.resolve();
@@ -56,7 +55,7 @@ export class Bundler {
 
   constructor(options: BundlerOptions) {
     this.#options = options;
-    this.#maxBytes = options.maxBytes ?? MAX_BYTES;
+    this.#maxBytes = options.maxBytes ?? MAX_BUNDLE_BYTES;
     this.#maxMembers = options.maxMembers ?? MAX_MEMBERS;
   }
 

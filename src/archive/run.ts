@@ -7,6 +7,7 @@ import { withConcurrency } from '../store/concurrency.js';
 import { headerLine, storeManifest } from './manifest-ends.js';
 import type { ArchiveOptions, RunSummary } from './options.js';
 import { pickPaths } from './pick.js';
+import { priceOfRun } from './price.js';
 import { ProblemLog } from './problem-log.js';
 import { recall } from './recall.js';
 import { takeSnapshots } from './snapshots.js';
@@ -14,7 +15,7 @@ import { Stopwatch } from './stopwatch.js';
 import { checkObjectLock, warnOfClock } from './store-check.js';
 import { Tally } from './tally.js';
 import { totalsOf } from './totals.js';
-import { locksOf, type RunStart, Workshop } from './workshop.js';
+import { type RunStart, Workshop } from './workshop.js';
 import { writeEntries } from './write-entries.js';
 
 /** Requests under way at once. */
@@ -57,20 +58,24 @@ async function begin(options: ArchiveOptions, state: StateFolder): Promise<RunSt
 /** A dry run: picks and joins, and says what would come of it. */
 async function look(start: RunStart, watch: Stopwatch): Promise<RunSummary> {
   const { options, problems } = start;
+  const { destination, backupName } = options.settings;
   const tally = new Tally(start.onEvent);
   watch.begin('pick');
   const picked = await pickPaths(start);
   watch.begin('content');
   const { estimate } = await import('./dry-run.js');
-  const estimated = await estimate(start, picked, locksOf(start), tally);
+  const foreseen = await estimate(start, picked, tally);
+  const { stored, requests } = foreseen.estimate;
+  const price = priceOfRun({ requests: requests.most, stored }, destination);
   return {
     ...totalsOf(tally, problems, []),
-    ...estimated,
-    backup: options.settings.backupName,
+    ...foreseen,
+    backup: backupName,
     run: '',
     outcome: problems.outcome,
     manifest: undefined,
     requests: options.requests?.() ?? {},
+    ...(price === undefined ? {} : { price }),
     lockedUntil: undefined,
     ...watch.end(),
   };
@@ -131,8 +136,15 @@ async function work(workshop: Workshop, watch: Stopwatch): Promise<RunSummary> {
     groups: written.names.groups,
     objectLock: start.objectLock,
   });
+  const sent = options.requests?.() ?? {};
+  const stored = totalsOf(tally, problems, snapshots, objects);
+  // Nobody bills a directory.
+  const price =
+    settings.destination.kind === 's3'
+      ? priceOfRun({ requests: sent, stored: stored.stored }, settings.destination)
+      : undefined;
   return {
-    ...totalsOf(tally, problems, snapshots, objects),
+    ...stored,
     backup: settings.backupName,
     run: identity.run,
     outcome,
@@ -140,7 +152,8 @@ async function work(workshop: Workshop, watch: Stopwatch): Promise<RunSummary> {
     read: tally.read,
     reused: objects.reused + written.reused,
     renewed: objects.renewed,
-    requests: options.requests?.() ?? {},
+    requests: sent,
+    ...(price === undefined ? {} : { price }),
     lockedUntil: locks.mode === undefined ? undefined : new Date(until * 1000).toISOString(),
     ...watch.end(),
   };
