@@ -11,6 +11,7 @@ const NAMES: Record<Phase, string> = {
   manifest: 'manifest',
   restore: 'restoring',
   verify: 'verifying',
+  rebuild: 'reading back',
 };
 
 /** As wide as there is room for, within these. */
