@@ -108,6 +108,16 @@ export type {
   SkippedFile,
 } from './sources/executables.js';
 export type * from './store/port.js';
+export {
+  isPriced,
+  type ListPrices,
+  type PricedStorageClass,
+  priceOfRequests,
+  priceOfThawing,
+  S3_LIST_PRICES,
+  type StorageClassPrices,
+  storagePricePerMonth,
+} from './store/prices.js';
 export type { CarryOutOptions } from './system/carry-out.js';
 export type { PasswordSource } from './system/ccrypt.js';
 export { describeStep, formatSteps, type Step } from './system/steps.js';
