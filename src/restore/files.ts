@@ -87,6 +87,7 @@ export class Files {
         if (done !== 'replace' || dryRun) return finish(done);
       }
       const inodeId = place && (await this.#write(path, entry, place.dir));
+      if (place && inodeId === undefined) report.undone(mustRead ? 'replace' : does);
       place?.release();
       settle?.(inodeId);
     });
@@ -134,8 +135,9 @@ export class Files {
         report.passed(entry.size ?? 0);
       } else {
         // The first did not come through, or this file system has no such links: a copy of its own.
-        this.#acts(path, entry, typeof existing === 'string' ? 'create' : 'replace');
-        await this.#write(path, entry, place.dir);
+        const does = typeof existing === 'string' ? 'create' : 'replace';
+        this.#acts(path, entry, does);
+        if ((await this.#write(path, entry, place.dir)) === undefined) report.undone(does);
       }
       place.release();
     });

@@ -284,7 +284,7 @@ describe('a run with bundles', () => {
         await expectRestorable(machine, await machine.entries(oldest.summary));
     }
     expect(bundledAnew).toBeGreaterThan(5);
-  }, 60_000);
+  }, 180_000);
 
   it('asks nobody whether a small file is stored already, and does not bundle what is known as an object', async () => {
     const other = bundling();

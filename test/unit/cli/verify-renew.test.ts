@@ -40,6 +40,27 @@ describe('verify', () => {
     expect(stdout).not.toContain(join(machine.data, 'two'));
   });
 
+  it('names all of many paths, each once with how many runs have it', async () => {
+    const machine = new Machine();
+    machine.pickData();
+    for (let index = 0; index < 60; index += 1)
+      writeFileSync(join(machine.data, `copy ${index}`), 'the same');
+    await machine.archive();
+    writeFileSync(join(machine.data, 'more'), 'the same');
+    await machine.archive();
+    rmSync(objectOf(machine, 'the same'));
+    const { code, stdout } = await run(['verify', '--directory', machine.store]);
+    expect(code).toBe(1);
+    const paths = stdout.split('\n').filter((line) => line.startsWith(`  ${machine.data}/`));
+    expect(paths).toHaveLength(61);
+    expect(paths.filter((line) => / {2}\(2 runs, the last \S+\/\d{8}T\d{6}Z-\S+\)$/.test(line))).toHaveLength(
+      60,
+    );
+    expect(stdout).toContain('1 object is not as it should be');
+    const json = JSON.parse((await run(['verify', '--directory', machine.store, '--json'])).stdout);
+    expect(json.findings[0].paths).toHaveLength(121);
+  });
+
   it('finds damage only where it reads', async () => {
     const machine = await backedUp();
     const path = objectOf(machine, 'content of two');
