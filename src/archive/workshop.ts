@@ -96,11 +96,14 @@ export class Workshop {
     this.objects = new ContentObjects({
       store,
       table: recalled.objects,
+      unproven: recalled.catalog?.unproven,
       journal: this.#journal,
       locks: this.locks,
       finder: new ContentFinder(store, content.share, storageClass),
       onEvent,
       bundleBelow: content.bundleBelow,
+      gzipBundles: content.compression === 'gzip',
+      ...(options.bundleBytes === undefined ? {} : { maxBytes: options.bundleBytes }),
       afterPut: () => this.lockKeeper.keepUp(),
       ...this.storageClass,
     });

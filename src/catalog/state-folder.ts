@@ -18,6 +18,7 @@ import { type EntryBlock, readEntryBlocks } from './entry-blocks.js';
 import type { CatalogHead } from './head.js';
 import type { ObjectTable } from './object-table.js';
 import { readObjectsFile } from './objects-file.js';
+import type { UnprovenContent } from './unproven-content.js';
 
 const CURRENT = 'current';
 const ENTRIES = 'entries';
@@ -28,6 +29,8 @@ const MANIFEST = 'manifest.jsonl.gz';
 export interface Catalog {
   head: CatalogHead;
   objects: ObjectTable;
+  /** Of a catalog that was rebuilt: see {@link UnprovenContent}. */
+  unproven: UnprovenContent;
   /** Throws at damage; all blocks before it were right. */
   entries(): AsyncGenerator<EntryBlock>;
   /** The folder its files are in. */
@@ -103,9 +106,9 @@ export class StateFolder {
     if (!/^[0-9A-Za-z-]+$/.test(generation)) return `${CURRENT} names no catalog`;
     const folder = join(this.path, generation);
     try {
-      const { head, table } = readObjectsFile(join(folder, OBJECTS));
+      const { head, table, unproven } = readObjectsFile(join(folder, OBJECTS));
       const entries = () => readEntryBlocks(join(folder, ENTRIES), join(folder, MANIFEST));
-      return { head, objects: table, entries, folder };
+      return { head, objects: table, unproven, entries, folder };
     } catch (error) {
       return messageOf(error);
     }
