@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -11,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { IAMClient, ListUsersCommand } from '@aws-sdk/client-iam';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { runProgram } from '../kit/built-program.js';
 import { type Ended, run } from '../unit/cli/command.js';
 import { administrator, credentialsOf, type Identity, REGION } from './admin.js';
 import { startMotoOrSkip, WITH_LOCKS } from './moto.js';
@@ -102,6 +104,25 @@ describe.skipIf(skipped)('write-config refused, against moto (needs root, ccrypt
     expect(ended.stderr).not.toContain('unexpected');
     expect(readdirSync(folder)).toEqual(before);
     expect(await users()).toEqual(['administrator']);
+  });
+
+  it('root that does not carry the plan out is said, and the IAM user is removed again', async () => {
+    chmodSync(folder, 0o755);
+    const sudo = '#!/bin/sh\ncat >/dev/null\necho refused >&2\nexit 1\n';
+    writeFileSync(join(folder, 'sudo'), sudo, { mode: 0o755 });
+    const ended = await runProgram(
+      ['write-config', ...server, '--user', 'anna', '--conf-dir', join(folder, 'etc'), '--yes'],
+      {
+        env: { ...admin, PATH: `${folder}:${process.env['PATH']}`, HOME: '/nonexistent' },
+        wrapper: ['setpriv', '--reuid=34', '--regid=34', '--clear-groups'],
+        cwd: '/',
+      },
+    );
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toContain('removed the IAM user anna again\n');
+    expect(ended.stderr).toContain('s3-sysbackup: root did not carry out the plan');
+    expect(await users()).toEqual(['administrator']);
+    expect(readdirSync(folder).sort()).toEqual(['empty', 'password', 'sudo']);
   });
 
   it('a directory to store in that is a file, or somebody else’s, is said', async () => {
