@@ -88,11 +88,24 @@ describe('verify', () => {
 
   it('refuses a share that is none', async () => {
     const machine = await backedUp();
-    for (const share of ['0', '101', 'all']) {
-      const { code, stderr } = await run(['verify', '--directory', machine.store, `--sample=${share}`]);
+    for (const option of ['--sample=0', '--sample=101', '--sample=all', '--read-data=0', '--read-data=101']) {
+      const { code, stderr } = await run(['verify', '--directory', machine.store, option]);
       expect(code).toBe(2);
       expect(stderr).toContain('100');
     }
+  });
+
+  it('takes what comes right behind --read-data for the run, where it is no number', async () => {
+    const machine = await backedUp();
+    const [{ run: id }] = JSON.parse((await run(['list', '--directory', machine.store, '--json'])).stdout);
+    const read = await run(['verify', '--directory', machine.store, '--read-data', id]);
+    expect(read.code).toBe(0);
+    expect(read.stdout).toContain(id);
+    expect((await run(['verify', '--directory', machine.store, '--read-data', '50', id])).code).toBe(0);
+    expect((await run(['verify', '--directory', machine.store, '--read-data', 'nothing'])).code).toBe(10);
+    const both = await run(['verify', '--directory', machine.store, '--read-data', 'all', id]);
+    expect(both.code).toBe(2);
+    expect(both.stderr).toContain('all is no share');
   });
 });
 
