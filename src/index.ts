@@ -76,7 +76,7 @@ export type { AssumeRequest } from './aws/credentials.js';
 export type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
 export { defaultStatePath } from './config/conf-path.js';
 export type { ResourceParameters } from './aws/resource-parameters.js';
-export type { ResourceChange, UpdateResourcesOptions } from './aws/update-resources.js';
+export type { ParameterChange, ResourceChange, UpdateResourcesOptions } from './aws/update-resources.js';
 export type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
 export type { SettingsInForce } from './config/setting-reader.js';
 export type { ContentSettings, S3Settings, Settings } from './config/settings.js';

@@ -76,7 +76,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'update-resources',
-    summary: 'bring those to this version, or change them',
+    summary: 'change what create-resources made, or bring it to this version',
     load: () => import('./update-resources.js'),
   },
   {

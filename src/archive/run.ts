@@ -10,6 +10,8 @@ import type { ArchiveOptions, RunSummary } from './options.js';
 import { pickPaths } from './pick.js';
 import { ProblemLog } from './problem-log.js';
 import { recall } from './recall.js';
+import { toBeWatched, watchRenewal } from './renewal-watch.js';
+import { requireSources } from './require-sources.js';
 import { takeSnapshots } from './snapshots.js';
 import { Stopwatch } from './stopwatch.js';
 import { checkObjectLock, warnOfClock } from './store-check.js';
@@ -27,10 +29,12 @@ const REQUESTS_AT_ONCE = 48;
  * the old catalog and the journal, so that the next one sends nothing twice.
  *
  * Throws RUN_LOCKED, ACCESS_DENIED, NOT_FOUND (no such bucket), STORE_UNSUITABLE, STORE_FAILED, LIMIT, ABORTED, CONFIG
- * (executables others could change) and SYSTEM. What concerns single paths is a problem in the manifest instead.
+ * (no executable at all, or one that others could change) and SYSTEM. What concerns single paths is a problem in the
+ * manifest instead.
  */
 export async function archive(options: ArchiveOptions): Promise<RunSummary> {
   const { settings, store, onEvent = () => undefined } = options;
+  await requireSources(settings.confDir, options.uid);
   const state = StateFolder.open(settings.statePath, store.identity, settings.backupName);
   const watch = new Stopwatch(onEvent);
   try {
@@ -94,6 +98,7 @@ async function work(workshop: Workshop, watch: Stopwatch): Promise<RunSummary> {
   const { options, problems, onEvent } = start;
   const { settings, signal } = options;
   const tally = new Tally(onEvent);
+  const watched = await watchRenewal(start);
   await spool.append(headerLine(identity, options, locks, classes));
 
   watch.begin('pick');
@@ -130,6 +135,7 @@ async function work(workshop: Workshop, watch: Stopwatch): Promise<RunSummary> {
     users: written.names.users,
     groups: written.names.groups,
     objectLock: start.objectLock,
+    watched: watched ?? toBeWatched(start, manifest, until),
   });
   return {
     ...totalsOf(tally, problems, snapshots, objects),

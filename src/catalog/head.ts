@@ -27,6 +27,17 @@ export interface CatalogHead {
   groups: Record<string, string | number>;
   /** Whether the store was found to enforce locks. */
   objectLock: boolean;
+  /** An earlier manifest, whose lock will tell whether anybody renews. */
+  watched?: WatchedManifest | undefined;
+}
+
+/** A manifest of this machine, and the lock that this machine gave it. Times in seconds since the epoch. */
+export interface WatchedManifest {
+  key: string;
+  version: string;
+  until: number;
+  /** Start of its run. */
+  since: number;
 }
 
 /** Whether a parsed value has the shape; a catalog of another format is as good as none. */
@@ -45,6 +56,15 @@ export function isCatalogHead(value: unknown): value is CatalogHead {
       (key) => typeof head[key] === 'object' && head[key] !== null,
     ) &&
     Array.isArray(head.missing) &&
-    typeof head.objectLock === 'boolean'
+    typeof head.objectLock === 'boolean' &&
+    (head.watched === undefined || isWatched(head.watched))
+  );
+}
+
+function isWatched(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { key, version, until, since } = value as Record<string, unknown>;
+  return (
+    [key, version].every((text) => typeof text === 'string') && [until, since].every(Number.isSafeInteger)
   );
 }
