@@ -61,7 +61,7 @@ export class PlainBundleTar implements BundleTar {
 
 /**
  * The same tar of unencoded contents, compressed: each content is a gzip member of its own, and what tar puts between
- * two contents is another one, which takes 120 bytes in place of 770. So the whole is a `.tar.gz` to every tar, and
+ * two contents is another one, which takes 140 bytes in place of 770. So the whole is a `.tar.gz` to every tar, and
  * each content can be had by a range and unpacked by itself.
  */
 export class GzipBundleTar implements BundleTar {
