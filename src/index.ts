@@ -46,7 +46,7 @@ export type {
   SysbackupEvent,
 } from './events.js';
 export { type BytePath, displayPath, textOfPath } from './files/byte-path.js';
-export type { ArchiveOptions, RunSummary } from './archive/options.js';
+export type { ArchiveOptions, RunEstimate, RunPrice, RunSummary } from './archive/options.js';
 export type { OpenContentOptions, OpenedContent } from './audit/cat.js';
 export type { ChangedPart } from './audit/changed-parts.js';
 export type { Change, DiffRunsOptions } from './audit/diff.js';
@@ -108,6 +108,16 @@ export type {
   SkippedFile,
 } from './sources/executables.js';
 export type * from './store/port.js';
+export {
+  isPriced,
+  type ListPrices,
+  type PricedStorageClass,
+  priceOfRequests,
+  priceOfThawing,
+  S3_LIST_PRICES,
+  type StorageClassPrices,
+  storagePricePerMonth,
+} from './store/prices.js';
 export type { CarryOutOptions } from './system/carry-out.js';
 export type { PasswordSource } from './system/ccrypt.js';
 export { describeStep, formatSteps, type Step } from './system/steps.js';

@@ -34,6 +34,17 @@ export interface BundleTar {
 /** A tar's unit: a header is one, and data is filled up to a multiple (POSIX.1-2017, pax, "ustar Interchange Format"). */
 const RECORD = 512;
 const END = Buffer.alloc(2 * RECORD);
+/** A bundle is sent when it has so many bytes: with its end it stays below 32 MiB. */
+export const MAX_BUNDLE_BYTES = (32 << 20) - (64 << 10);
+
+/** Bytes after the last member. */
+export const TAR_END = END.length;
+
+/** Bytes that so long a member takes in a bundle, at most: compressed, what is between the members is shorter. */
+export function bundledSize(length: number): number {
+  return RECORD + Math.ceil(length / RECORD) * RECORD;
+}
+
 const SUFFIXES: Record<Encoding, string> = { gzip: '.gz', zstd: '.zst' };
 
 /** A tar of contents, each under the name `<sha256>`, `<sha256>.gz` or `<sha256>.zst` by the form it is stored in. */

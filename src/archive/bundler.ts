@@ -7,6 +7,7 @@ import type { ObjectStore } from '../store/port.js';
 import {
   type BundleTar,
   GzipBundleTar,
+  MAX_BUNDLE_BYTES,
   type MemberPlace,
   PlainBundleTar,
   type TarMember,
@@ -23,7 +24,7 @@ export interface BundlerOptions {
   storageClass?: string;
   /** Whether a bundle is a compressed tar. Default false. */
   gzipBundles?: boolean;
-  /** Bytes of a bundle: it is sent when it has so many. Default a little under 32 MiB. */
+  /** Bytes of a bundle: it is sent when it has so many. Default {@link MAX_BUNDLE_BYTES}. */
   maxBytes?: number;
   /** Members at most. Default {@link MAX_MEMBERS}. */
   maxMembers?: number;
@@ -44,7 +45,6 @@ interface Waiting extends MemberPlace {
   reject: (error: unknown) => void;
 }
 
-const MAX_BYTES = (32 << 20) - (64 << 10);
 /** Members of a bundle: entries that wait for it are memory too. */
 export const MAX_MEMBERS = 4096;
 const READY = Promise.resolve();
@@ -61,7 +61,7 @@ export class Bundler {
 
   constructor(options: BundlerOptions) {
     this.#options = options;
-    this.#maxBytes = options.maxBytes ?? MAX_BYTES;
+    this.#maxBytes = options.maxBytes ?? MAX_BUNDLE_BYTES;
     this.#maxMembers = options.maxMembers ?? MAX_MEMBERS;
     this.#tar = this.#newTar();
   }

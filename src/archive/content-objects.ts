@@ -267,7 +267,7 @@ export class ContentObjects {
     if (gone) return false;
     if (!locks.isDue(until)) return true;
     const key = bundleKey(sha.toString('hex'));
-    const worthIt = always || lastLive * 2 >= size;
+    const worthIt = always || isWorthKeeping({ size, lastLive });
     const held = worthIt ? await this.extend(key, version, locks.untilFor(sha), locks) : undefined;
     if (held === undefined) {
       bundles.markGone(bundle);
@@ -326,6 +326,11 @@ export class ContentObjects {
     });
     return undefined;
   }
+}
+
+/** Whether the last run named half of a bundle at least. */
+export function isWorthKeeping({ size, lastLive }: { size: number; lastLive: number }): boolean {
+  return lastLive * 2 >= size;
 }
 
 /** Content that is stored by itself takes no more until it is. */

@@ -4,10 +4,10 @@ import { writeObjectsFile } from '../catalog/objects-file.js';
 import { StateFolder } from '../catalog/state-folder.js';
 import { SysbackupError, throwIfAborted } from '../errors.js';
 import { withConcurrency } from '../store/concurrency.js';
-import { estimate } from './dry-run.js';
 import { headerLine, storeManifest } from './manifest-ends.js';
 import type { ArchiveOptions, RunSummary } from './options.js';
-import { pickPaths } from './pick.js';
+import { Picking } from './pick.js';
+import { priceOfRun } from './price.js';
 import { ProblemLog } from './problem-log.js';
 import { recall } from './recall.js';
 import { toBeWatched, watchRenewal } from './renewal-watch.js';
@@ -17,7 +17,7 @@ import { Stopwatch } from './stopwatch.js';
 import { checkObjectLock, warnOfClock } from './store-check.js';
 import { Tally } from './tally.js';
 import { totalsOf } from './totals.js';
-import { locksOf, type RunStart, Workshop } from './workshop.js';
+import { type RunStart, Workshop } from './workshop.js';
 import { writeEntries } from './write-entries.js';
 
 /** Requests under way at once. */
@@ -39,14 +39,20 @@ export async function archive(options: ArchiveOptions): Promise<RunSummary> {
   const watch = new Stopwatch(onEvent);
   try {
     watch.begin('prepare');
-    const start = await begin(options, state);
-    return await (options.dryRun === true ? look(start, watch) : run(start, watch));
+    const problems = new ProblemLog(join(state.spoolPath, 'problems'), onEvent);
+    const picking = new Picking({ options, state, problems });
+    try {
+      const start = await begin(options, state, problems);
+      return await (options.dryRun === true ? look(start, picking, watch) : run(start, picking, watch));
+    } finally {
+      await picking.stop();
+    }
   } finally {
     state.close();
   }
 }
 
-async function begin(options: ArchiveOptions, state: StateFolder): Promise<RunStart> {
+async function begin(options: ArchiveOptions, state: StateFolder, problems: ProblemLog): Promise<RunStart> {
   const { settings, onEvent = () => undefined } = options;
   const store = withConcurrency(options.store, REQUESTS_AT_ONCE);
   const recalled = await recall(state, store, settings.backupName, onEvent);
@@ -55,35 +61,39 @@ async function begin(options: ArchiveOptions, state: StateFolder): Promise<RunSt
     recalled.catalog?.head.objectLock === true || (await checkObjectLock(store, settings.destination));
   const startMs = await store.now();
   warnOfClock(startMs, Date.now(), onEvent);
-  const problems = new ProblemLog(join(state.spoolPath, 'problems'), onEvent);
   return { options, state, store, onEvent, problems, recalled, startMs, objectLock };
 }
 
 /** A dry run: picks and joins, and says what would come of it. */
-async function look(start: RunStart, watch: Stopwatch): Promise<RunSummary> {
+async function look(start: RunStart, picking: Picking, watch: Stopwatch): Promise<RunSummary> {
   const { options, problems } = start;
+  const { destination, backupName } = options.settings;
   const tally = new Tally(start.onEvent);
   watch.begin('pick');
-  const picked = await pickPaths(start);
+  const picked = await picking.picked(start.recalled.catalog?.head);
   watch.begin('content');
-  const estimated = await estimate(start, picked, locksOf(start), tally);
+  const { estimate } = await import('./dry-run.js');
+  const foreseen = await estimate(start, picked, tally);
+  const { stored, requests } = foreseen.estimate;
+  const price = priceOfRun({ requests: requests.most, stored }, destination);
   return {
     ...totalsOf(tally, problems, []),
-    ...estimated,
-    backup: options.settings.backupName,
+    ...foreseen,
+    backup: backupName,
     run: '',
     outcome: problems.outcome,
     manifest: undefined,
     requests: options.requests?.() ?? {},
+    ...(price === undefined ? {} : { price }),
     lockedUntil: undefined,
     ...watch.end(),
   };
 }
 
-async function run(start: RunStart, watch: Stopwatch): Promise<RunSummary> {
+async function run(start: RunStart, picking: Picking, watch: Stopwatch): Promise<RunSummary> {
   const workshop = await Workshop.open(start);
   try {
-    const summary = await work(workshop, watch);
+    const summary = await work(workshop, picking, watch);
     await workshop.close();
     return summary;
   } catch (error) {
@@ -93,7 +103,7 @@ async function run(start: RunStart, watch: Stopwatch): Promise<RunSummary> {
   }
 }
 
-async function work(workshop: Workshop, watch: Stopwatch): Promise<RunSummary> {
+async function work(workshop: Workshop, picking: Picking, watch: Stopwatch): Promise<RunSummary> {
   const { start, identity, locks, classes, lockKeeper, objects, spool } = workshop;
   const { options, problems, onEvent } = start;
   const { settings, signal } = options;
@@ -102,7 +112,7 @@ async function work(workshop: Workshop, watch: Stopwatch): Promise<RunSummary> {
   await spool.append(headerLine(identity, options, locks, classes));
 
   watch.begin('pick');
-  const picked = await pickPaths(start);
+  const picked = await picking.picked(start.recalled.catalog?.head);
   watch.begin('content');
   const written = await writeEntries(workshop, picked, tally);
   watch.begin('snapshots');
@@ -117,7 +127,7 @@ async function work(workshop: Workshop, watch: Stopwatch): Promise<RunSummary> {
   const manifest = await storeManifest(workshop, { ...totals, outcome, requests }, snapshots, until);
   const head = start.recalled.catalog?.head;
   remember(workshop, {
-    format: 1,
+    format: 2,
     store: start.store.identity,
     backupName: settings.backupName,
     machine: identity.machine,
@@ -137,8 +147,15 @@ async function work(workshop: Workshop, watch: Stopwatch): Promise<RunSummary> {
     objectLock: start.objectLock,
     watched: watched ?? toBeWatched(start, manifest, until),
   });
+  const sent = options.requests?.() ?? {};
+  const stored = totalsOf(tally, problems, snapshots, objects);
+  // Nobody bills a directory.
+  const price =
+    settings.destination.kind === 's3'
+      ? priceOfRun({ requests: sent, stored: stored.stored }, settings.destination)
+      : undefined;
   return {
-    ...totalsOf(tally, problems, snapshots, objects),
+    ...stored,
     backup: settings.backupName,
     run: identity.run,
     outcome,
@@ -146,7 +163,8 @@ async function work(workshop: Workshop, watch: Stopwatch): Promise<RunSummary> {
     read: tally.read,
     reused: objects.reused + written.reused,
     renewed: objects.renewed,
-    requests: options.requests?.() ?? {},
+    requests: sent,
+    ...(price === undefined ? {} : { price }),
     lockedUntil: locks.mode === undefined ? undefined : new Date(until * 1000).toISOString(),
     ...watch.end(),
   };

@@ -43,7 +43,7 @@ export async function rebuildCatalog(options: RebuildCatalogOptions): Promise<Re
     const recovery = await ContentRecovery.of(named, options);
     await recovery.recover();
     write(state, recovery, {
-      format: 1,
+      format: 2,
       store: store.identity,
       backupName: settings.backupName,
       machine,

@@ -2,7 +2,7 @@ import type { RetentionClass } from '../manifest/types.js';
 
 /** What a catalog says of itself and of the run that wrote it. */
 export interface CatalogHead {
-  format: 1;
+  format: 2;
   /** `ObjectStore.identity` and the backup name: what this memory is of. */
   store: string;
   backupName: string;
@@ -46,7 +46,7 @@ export function isCatalogHead(value: unknown): value is CatalogHead {
   const head = value as Record<string, unknown>;
   const manifest = head.manifest as Record<string, unknown> | null | undefined;
   return (
-    head.format === 1 &&
+    head.format === 2 &&
     ['store', 'backupName', 'machine', 'run'].every((key) => typeof head[key] === 'string') &&
     typeof manifest?.key === 'string' &&
     typeof manifest.version === 'string' &&

@@ -9,6 +9,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +18,7 @@ import { type FileLock, tryLockFile } from '../files/flock.js';
 import { type EntryBlock, readEntryBlocks } from './entry-blocks.js';
 import type { CatalogHead } from './head.js';
 import type { ObjectTable } from './object-table.js';
-import { readObjectsFile } from './objects-file.js';
+import { readHead, readObjectsFile } from './objects-file.js';
 import type { UnprovenContent } from './unproven-content.js';
 
 const CURRENT = 'current';
@@ -32,7 +33,9 @@ export interface Catalog {
   /** Of a catalog that was rebuilt: see {@link UnprovenContent}. */
   unproven: UnprovenContent;
   /** Throws at damage; all blocks before it were right. */
-  entries(): AsyncGenerator<EntryBlock>;
+  entries(): Generator<EntryBlock>;
+  /** How long the file of entries is. */
+  entriesBytes: number;
   /** The folder its files are in. */
   folder: string;
 }
@@ -95,6 +98,16 @@ export class StateFolder {
     return folder;
   }
 
+  /** What the last catalog says of itself, without reading the rest; undefined where there is none, or a damaged one. */
+  peekHead(): CatalogHead | undefined {
+    try {
+      const generation = readFileSync(join(this.path, CURRENT), 'utf8').trim();
+      return readHead(join(this.path, generation, OBJECTS));
+    } catch {
+      return undefined;
+    }
+  }
+
   /** The last catalog; a text that says what is wrong with it where it cannot be used; undefined where there is none. */
   readCatalog(): Catalog | string | undefined {
     let generation: string;
@@ -108,7 +121,8 @@ export class StateFolder {
     try {
       const { head, table, unproven } = readObjectsFile(join(folder, OBJECTS));
       const entries = () => readEntryBlocks(join(folder, ENTRIES), join(folder, MANIFEST));
-      return { head, objects: table, unproven, entries, folder };
+      const entriesBytes = statSync(join(folder, ENTRIES)).size;
+      return { head, objects: table, unproven, entries, entriesBytes, folder };
     } catch (error) {
       return messageOf(error);
     }

@@ -8,7 +8,7 @@ import { asStoreErrors } from './directory-errors.js';
 import { checkKey, furtherSlot, isVersion, primarySlot, type Slot } from './directory-layout.js';
 import { listVersions, type ListedPosition } from './directory-listing.js';
 import { sizeOf } from './directory-size.js';
-import { DirectoryPuts } from './directory-puts.js';
+import type { DirectoryPuts } from './directory-puts.js';
 import { readSidecar, type Sidecar } from './directory-sidecar.js';
 import { md5OfFile } from './directory-write.js';
 import { ListingCursors } from './listing-cursors.js';
@@ -65,7 +65,7 @@ class DirectoryStore implements ObjectStore {
   readonly #root: string;
   readonly #clock: StoreClock;
   readonly #machineTime: () => number;
-  readonly #puts: DirectoryPuts;
+  #puts: Promise<DirectoryPuts> | undefined;
   readonly #cursors: ListingCursors<ListedPosition>;
 
   constructor(root: string, options: DirectoryStoreOptions) {
@@ -74,7 +74,6 @@ class DirectoryStore implements ObjectStore {
     this.identity = `directory:${root}`;
     this.#clock = options.clock ?? new StoreClock();
     this.#machineTime = options.machineTime ?? (() => Date.now());
-    this.#puts = new DirectoryPuts(root, () => this.now());
     this.#cursors = new ListingCursors(
       (range) => listVersions(root, range),
       ({ key, received, version }) => ({ key, received, version }),
@@ -83,7 +82,7 @@ class DirectoryStore implements ObjectStore {
 
   async put(request: PutRequest): Promise<StoredVersion> {
     checkKey(request.key);
-    return this.#try(`storing ${request.key}`, () => this.#puts.put(request));
+    return this.#try(`storing ${request.key}`, async () => (await this.#writing()).put(request));
   }
 
   async get(key: string, version: string, range?: ByteRange): Promise<Readable> {
@@ -131,7 +130,7 @@ class DirectoryStore implements ObjectStore {
   async extendRetention(key: string, version: string, retention: Retention): Promise<void> {
     await this.#try(`extending the lock of ${key}`, async () => {
       const { slot } = await this.#find(key, version);
-      await this.#puts.extend(key, slot, retention);
+      await (await this.#writing()).extend(key, slot, retention);
     });
   }
 
@@ -148,7 +147,15 @@ class DirectoryStore implements ObjectStore {
   }
 
   async close(): Promise<void> {
-    await this.#puts.close();
+    await (await this.#puts)?.close();
+  }
+
+  /** Loaded only to write: with the system calls it takes 10 ms, of which listing and reading need nothing. */
+  #writing(): Promise<DirectoryPuts> {
+    this.#puts ??= import('./directory-puts.js').then(
+      ({ DirectoryPuts }) => new DirectoryPuts(this.#root, () => this.now()),
+    );
+    return this.#puts;
   }
 
   #try<T>(doing: string, work: () => Promise<T>): Promise<T> {

@@ -129,7 +129,7 @@ class Simulation {
 }
 
 const HEAD: CatalogHead = {
-  format: 1,
+  format: 2,
   store: '',
   backupName: '',
   machine: '',
