@@ -12,14 +12,9 @@ export class BundleBytes {
   size = 0;
 
   add(bytes: Uint8Array): void {
-    this.#sha.update(bytes);
-    this.#md5.update(bytes);
     this.size += bytes.length;
     for (let at = 0; at < bytes.length; ) {
-      if (this.#filled === SLAB) {
-        this.#slabs.push(Buffer.allocUnsafeSlow(SLAB));
-        this.#filled = 0;
-      }
+      if (this.#filled === SLAB) this.#nextSlab();
       const part = bytes.subarray(at, at + SLAB - this.#filled);
       this.#slabs.at(-1)?.set(part, this.#filled);
       this.#filled += part.length;
@@ -28,8 +23,22 @@ export class BundleBytes {
   }
 
   finish(): { sha: Buffer; body: ObjectBody } {
-    const last = this.#slabs.length - 1;
-    const pieces = this.#slabs.map((slab, index) => (index === last ? slab.subarray(0, this.#filled) : slab));
+    const last = this.#slabs.pop();
+    const pieces = last === undefined ? [] : [...this.#slabs, last.subarray(0, this.#filled)];
+    this.#hash(pieces.at(-1));
     return { sha: this.#sha.digest(), body: { pieces, md5: this.#md5.digest('hex'), size: this.size } };
+  }
+
+  /** Hashes by the slab: for as many parts as files, each call would cost more than the bytes do. */
+  #nextSlab(): void {
+    this.#hash(this.#slabs.at(-1));
+    this.#slabs.push(Buffer.allocUnsafeSlow(SLAB));
+    this.#filled = 0;
+  }
+
+  #hash(slab: Buffer | undefined): void {
+    if (slab === undefined) return;
+    this.#sha.update(slab);
+    this.#md5.update(slab);
   }
 }
