@@ -97,10 +97,11 @@ describe('verify', () => {
 
   it('takes what comes right behind --read-data for the run, where it is no number', async () => {
     const machine = await backedUp();
+    expect((await machine.archive()).code).toBe(0);
     const [{ run: id }] = JSON.parse((await run(['list', '--directory', machine.store, '--json'])).stdout);
     const read = await run(['verify', '--directory', machine.store, '--read-data', id]);
     expect(read.code).toBe(0);
-    expect(read.stdout).toContain(id);
+    expect(read.stdout).toContain('1 run names');
     expect((await run(['verify', '--directory', machine.store, '--read-data', '50', id])).code).toBe(0);
     expect((await run(['verify', '--directory', machine.store, '--read-data', 'nothing'])).code).toBe(10);
     const both = await run(['verify', '--directory', machine.store, '--read-data', 'all', id]);
