@@ -171,12 +171,12 @@ describe('a hostile manifest', () => {
     const first = scene.file('/a', 'content', { ...own, id: 'x' });
     const lines = [first, scene.file('/m', 'm', own), scene.file('/n', 'n', own), { ...first, path: '/z' }];
     const onPath = ({ path }: { path: string }): void => {
-      // With one file at a time, `/a` is complete when `/n` has its turn.
+      // With one file at a time and no threads, `/a` is complete when `/n` has its turn.
       if (path !== '/n') return;
       unlinkSync(join(scene.target, 'a'));
       linkSync(join(scene.outside, 'secret'), join(scene.target, 'a'));
     };
-    await scene.restore(lines, { concurrency: 1, onPath });
+    await scene.restore(lines, { concurrency: 1, writers: 0, onPath });
     expect(await readFile(join(scene.target, 'z'), 'utf8')).toBe('content');
     expect((await stat(join(scene.outside, 'secret'))).nlink).toBe(2);
   });
