@@ -58,7 +58,9 @@ export class Files {
 
   async #firstOrOnly(path: BytePath, entry: FileEntry, place: Place): Promise<void> {
     const { report, overwrite, checksum, dryRun } = this.#work;
-    const existing = place ? place.dir.stat(baseOf(path)) : 'ENOENT';
+    // What has come into a new folder meanwhile is replaced either way, unless nothing may be.
+    const isThere = place !== undefined && (!place.isNew || overwrite === 'never');
+    const existing = isThere ? place.dir.stat(baseOf(path)) : 'ENOENT';
     const does = decide(existing, entry, overwrite, checksum);
     if (does === undefined) {
       report.failure('in-the-way', path, reasonAgainst(existing));

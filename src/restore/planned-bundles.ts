@@ -9,7 +9,7 @@ interface Fetched extends ByteRange {
 }
 
 /** Bytes of sections kept for members to come; those used least recently go. */
-const KEPT_BYTES = 48 << 20;
+const KEPT_BYTES = 32 << 20;
 
 /** Reads members of bundles by a plan: whole sections where the plan says so, else as {@link BundleReader} does. */
 export class PlannedBundles {

@@ -5,7 +5,7 @@ import { SafeDir } from '../files/safe-dir.js';
 import type { SmallFile, SmallFiles, SmallFilesDone, WriteFailure, WrittenFile } from './small-files.js';
 import { refused } from './write-failures.js';
 
-/** What one message to a thread is made of. */
+/** What one message to a thread is made of; the bytes are those of the contents. */
 const BATCH_FILES = 128;
 const BATCH_BYTES = 1024 * 1024;
 /** Batches that a thread has at a time: enough that it never waits for the next. */
@@ -15,13 +15,13 @@ const BATCHES_AHEAD = 2;
 export type StartWriter = () => Worker;
 
 /**
- * Without the process's own Node options, some of which a file is refused with. With a small nursery: nearly all that
- * a writer has are the bytes it was sent.
+ * Without the process's own Node options, some of which a file is refused with. With a small nursery, since what was
+ * unpacked is freed only when that has been filled and looked through: it saves 30 MB for each thread.
  */
 const startWriter: StartWriter = () =>
   new Worker(new URL('./writer-thread.js', import.meta.url), {
     execArgv: [],
-    resourceLimits: { maxYoungGenerationSizeMb: 4 },
+    resourceLimits: { maxYoungGenerationSizeMb: 1 },
   });
 
 export interface SmallFileWritersOptions {
@@ -75,7 +75,7 @@ export class SmallFileWriters {
     if (this.#isBroken) return Promise.resolve('undone');
     return new Promise((resolve, reject) => {
       this.#queue.push({ file, stored, resolve, reject });
-      this.#queuedBytes += stored.length;
+      this.#queuedBytes += file.size;
       if (this.#queue.length >= BATCH_FILES || this.#queuedBytes >= BATCH_BYTES) this.#dispatch();
       else this.#dispatchSoon();
     });
@@ -134,9 +134,9 @@ export class SmallFileWriters {
   #takeBatch(): Job[] {
     let bytes = 0;
     let count = 0;
-    for (const { stored } of this.#queue) {
-      if (count >= BATCH_FILES || (count > 0 && bytes + stored.length > BATCH_BYTES)) break;
-      bytes += stored.length;
+    for (const { file } of this.#queue) {
+      if (count >= BATCH_FILES || (count > 0 && bytes + file.size > BATCH_BYTES)) break;
+      bytes += file.size;
       count += 1;
     }
     const batch = this.#queue.slice(0, count);

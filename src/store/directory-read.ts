@@ -6,8 +6,10 @@ import type { ByteRange } from './port.js';
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
 /** Up to this, on a local file system, reading is over sooner than a thread would begin with it. */
 const AT_ONCE = 256 * 1024;
-/** Bytes that a stream reads at a time. */
+/** Bytes that a stream reads at a time of what may be long. */
 const CHUNK = 1024 * 1024;
+/** The same of a range, so that what a restore asks for of a bundle comes in one piece. */
+const RANGE = 4 * 1024 * 1024;
 
 /**
  * The bytes of a file of this size, or of a range of it, in as few pieces as can be: each is memory that must be
@@ -16,11 +18,11 @@ const CHUNK = 1024 * 1024;
 export async function readBytes(
   path: string,
   size: number,
-  range: ByteRange = { start: 0, end: size },
-  wait = false,
+  range: ByteRange | undefined,
+  wait: boolean,
 ): Promise<Readable> {
-  const { start } = range;
-  const length = Math.min(range.end, size) - start;
+  const start = range?.start ?? 0;
+  const length = Math.min(range?.end ?? size, size) - start;
   if (length <= 0) return Readable.from([]);
   if (wait && length <= AT_ONCE) return Readable.from(readAtOnce(path, start, length));
   const file = await open(path, READ);
@@ -28,7 +30,7 @@ export async function readBytes(
   return file.createReadStream({
     start,
     end: start + length - 1,
-    highWaterMark: Math.min(length, CHUNK),
+    highWaterMark: Math.min(length, range ? RANGE : CHUNK),
   });
 }
 
