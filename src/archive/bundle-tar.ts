@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
-import { once } from 'node:events';
-import tar from 'tar-stream';
 import type { Encoding } from '../config/compression.js';
 import type { ObjectBody } from '../store/port.js';
+import { BundleBytes } from './bundle-bytes.js';
+import { gzipMember, storedGzipMember } from './gzip-member.js';
 
 /** One small content in a bundle. */
 export interface TarMember {
@@ -11,70 +10,103 @@ export interface TarMember {
   enc: Encoding | undefined;
   /** As stored. */
   bytes: Uint8Array;
+  /** Length of the unencoded bytes. */
+  size: number;
+}
+
+/** Where a member's bytes are in the bundle, and in which form. */
+export interface MemberPlace {
+  off: number;
+  len: number;
+  enc: Encoding | undefined;
+}
+
+/** A bundle in the making. Its bytes are the same whoever makes it of these members, and when. */
+export interface BundleTar {
+  /** Bytes so far. */
+  readonly size: number;
+  /** How the tar as a whole is encoded, for its metadata. */
+  readonly enc: 'gzip' | undefined;
+  add(member: TarMember): MemberPlace;
+  finish(): { sha: Buffer; body: ObjectBody };
 }
 
 /** A tar's unit: a header is one, and data is filled up to a multiple (POSIX.1-2017, pax, "ustar Interchange Format"). */
 const RECORD = 512;
+const END = Buffer.alloc(2 * RECORD);
 const SUFFIXES: Record<Encoding, string> = { gzip: '.gz', zstd: '.zst' };
-const NO_TIME = new Date(0);
-const SLAB = 1 << 20;
+
+/** A tar of contents, each under the name `<sha256>`, `<sha256>.gz` or `<sha256>.zst` by the form it is stored in. */
+export class PlainBundleTar implements BundleTar {
+  readonly enc = undefined;
+  readonly #bytes = new BundleBytes();
+
+  get size(): number {
+    return this.#bytes.size;
+  }
+
+  add({ sha, enc, bytes }: TarMember): MemberPlace {
+    this.#bytes.add(tarHeader(`${hexOf(sha)}${enc === undefined ? '' : SUFFIXES[enc]}`, bytes.length));
+    const off = this.#bytes.size;
+    this.#bytes.add(bytes);
+    this.#bytes.add(END.subarray(0, fillingOf(bytes.length)));
+    return { off, len: bytes.length, enc };
+  }
+
+  finish(): { sha: Buffer; body: ObjectBody } {
+    this.#bytes.add(END);
+    return this.#bytes.finish();
+  }
+}
 
 /**
- * A tar of small contents, each under the name `<sha256>`, `<sha256>.gz` or `<sha256>.zst`. It is written as members
- * come, into slabs of 1 MiB: a bundle is in memory once, and what its members came in is free to go.
+ * The same tar of unencoded contents, compressed: each content is a gzip member of its own, and what tar puts between
+ * two contents is another one, which takes 120 bytes in place of 770. So the whole is a `.tar.gz` to every tar, and
+ * each content can be had by a range and unpacked by itself.
  */
-export class BundleTar {
-  readonly #pack = tar.pack();
-  readonly #ended = once(this.#pack, 'end');
-  readonly #sha = createHash('sha256');
-  readonly #md5 = createHash('md5');
-  readonly #slabs: Buffer[] = [];
-  #filled = SLAB;
-  #size = 0;
-  #next = 0;
+export class GzipBundleTar implements BundleTar {
+  readonly enc = 'gzip';
+  readonly #bytes = new BundleBytes();
+  #filling = 0;
 
-  constructor() {
-    this.#pack.on('data', (chunk) => this.#take(chunk as Buffer));
-  }
-
-  /** Bytes so far, headers and filling included. */
   get size(): number {
-    return this.#next;
+    return this.#bytes.size;
   }
 
-  /** Returns where the member's bytes begin. They are read within this turn of the event loop and the next few. */
-  add({ sha, enc, bytes }: TarMember): number {
-    const hex = Buffer.from(sha.buffer, sha.byteOffset, sha.length).toString('hex');
-    const name = `${hex}${enc === undefined ? '' : SUFFIXES[enc]}`;
-    // The same bytes whoever makes them and when: names of this length need one header and no more.
-    const header = { name, size: bytes.length, mode: 0o444, mtime: NO_TIME, uid: 0, gid: 0 };
-    this.#pack.entry(header, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
-    const off = this.#next + RECORD;
-    this.#next = off + Math.ceil(bytes.length / RECORD) * RECORD;
-    return off;
+  add({ sha, enc, bytes, size }: TarMember): MemberPlace {
+    this.#bytes.add(gzipMember(Buffer.concat([END.subarray(0, this.#filling), tarHeader(hexOf(sha), size)])));
+    this.#filling = fillingOf(size);
+    const off = this.#bytes.size;
+    for (const piece of enc === 'gzip' ? [bytes] : storedGzipMember(bytes)) this.#bytes.add(piece);
+    return { off, len: this.#bytes.size - off, enc: 'gzip' };
   }
 
-  /** Ends the tar. */
-  async finish(): Promise<{ sha: Buffer; body: ObjectBody }> {
-    this.#pack.finalize();
-    await this.#ended;
-    const last = this.#slabs.length - 1;
-    const pieces = this.#slabs.map((slab, index) => (index === last ? slab.subarray(0, this.#filled) : slab));
-    return { sha: this.#sha.digest(), body: { pieces, md5: this.#md5.digest('hex'), size: this.#size } };
+  finish(): { sha: Buffer; body: ObjectBody } {
+    this.#bytes.add(gzipMember(Buffer.concat([END.subarray(0, this.#filling), END])));
+    return this.#bytes.finish();
   }
+}
 
-  #take(chunk: Buffer): void {
-    this.#sha.update(chunk);
-    this.#md5.update(chunk);
-    this.#size += chunk.length;
-    for (let at = 0; at < chunk.length; ) {
-      if (this.#filled === SLAB) {
-        this.#slabs.push(Buffer.allocUnsafeSlow(SLAB));
-        this.#filled = 0;
-      }
-      const copied = chunk.copy(this.#slabs.at(-1) ?? chunk, this.#filled, at);
-      this.#filled += copied;
-      at += copied;
-    }
-  }
+/** What a tar is filled up with after so many bytes. */
+function fillingOf(length: number): number {
+  return (RECORD - (length % RECORD)) % RECORD;
+}
+
+function hexOf(sha: Uint8Array): string {
+  return Buffer.from(sha.buffer, sha.byteOffset, sha.length).toString('hex');
+}
+
+/** A ustar header of a file without owner or time, read-only. Names of this length need one header and no more. */
+function tarHeader(name: string, size: number): Buffer {
+  const header = Buffer.alloc(RECORD);
+  header.write(name, 0, 'latin1');
+  header.write('0000444\0' + '0000000\0'.repeat(2), 100, 'latin1');
+  header.write(`${size.toString(8).padStart(11, '0')}\0${'0'.repeat(11)}\0`, 124, 'latin1');
+  // The checksum is taken with blanks in its place.
+  header.write('        0', 148, 'latin1');
+  header.write('ustar\x0000', 257, 'latin1');
+  let sum = 0;
+  for (const byte of header) sum += byte;
+  header.write(`${sum.toString(8).padStart(6, '0')}\0`, 148, 'latin1');
+  return header;
 }

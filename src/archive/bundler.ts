@@ -4,7 +4,13 @@ import type { EventListener } from '../events.js';
 import { bundleKey } from '../manifest/keys.js';
 import type { LockDates } from '../store/lock-dates.js';
 import type { ObjectStore } from '../store/port.js';
-import { BundleTar, type TarMember } from './bundle-tar.js';
+import {
+  type BundleTar,
+  GzipBundleTar,
+  type MemberPlace,
+  PlainBundleTar,
+  type TarMember,
+} from './bundle-tar.js';
 
 export interface BundlerOptions {
   store: ObjectStore;
@@ -15,6 +21,8 @@ export interface BundlerOptions {
   /** Awaited after each PUT. */
   afterPut: () => Promise<void>;
   storageClass?: string;
+  /** Whether a bundle is a compressed tar. Default false. */
+  gzipBundles?: boolean;
   /** Bytes of a bundle: it is sent when it has so many. Default a little under 32 MiB. */
   maxBytes?: number;
   /** Members at most. Default {@link MAX_MEMBERS}. */
@@ -30,11 +38,8 @@ export interface Bundled {
 }
 
 /** A member that is in the tar, and whoever waits for it. */
-interface Waiting {
+interface Waiting extends MemberPlace {
   sha: Buffer;
-  enc: TarMember['enc'];
-  off: number;
-  len: number;
   resolve: (row: number) => void;
   reject: (error: unknown) => void;
 }
@@ -50,7 +55,7 @@ export class Bundler {
   readonly #maxBytes: number;
   readonly #maxMembers: number;
   #filling: Waiting[] = [];
-  #tar = new BundleTar();
+  #tar: BundleTar;
   #sending: Promise<void> = READY;
   stored = { objects: 0, bytes: 0 };
 
@@ -58,14 +63,14 @@ export class Bundler {
     this.#options = options;
     this.#maxBytes = options.maxBytes ?? MAX_BYTES;
     this.#maxMembers = options.maxMembers ?? MAX_MEMBERS;
+    this.#tar = this.#newTar();
   }
 
   add(member: TarMember): Bundled {
-    const off = this.#tar.add(member);
+    const place = this.#tar.add(member);
     const row = new Promise<number>((resolve, reject) => {
       // A copy: the hash is a view of what came over from the worker with many others.
-      const { enc, bytes } = member;
-      this.#filling.push({ sha: Buffer.from(member.sha), enc, off, len: bytes.length, resolve, reject });
+      this.#filling.push({ ...place, sha: Buffer.from(member.sha), resolve, reject });
     });
     row.catch(() => undefined); // whoever waits for the row hears of it
     if (this.#tar.size < this.#maxBytes && this.#filling.length < this.#maxMembers)
@@ -81,8 +86,12 @@ export class Bundler {
     const tar = this.#tar;
     if (members.length === 0) return;
     this.#filling = [];
-    this.#tar = new BundleTar();
+    this.#tar = this.#newTar();
     this.#sending = this.#sending.then(() => this.#send(tar, members));
+  }
+
+  #newTar(): BundleTar {
+    return this.#options.gzipBundles === true ? new GzipBundleTar() : new PlainBundleTar();
   }
 
   /** Resolves when nothing is on its way any more. What is still being collected is dropped. */
@@ -101,13 +110,14 @@ export class Bundler {
 
   async #store(tar: BundleTar, members: readonly Waiting[]): Promise<number[]> {
     const { store, table, journal, locks, onEvent, storageClass } = this.#options;
-    const { sha, body } = await tar.finish();
+    const { sha, body } = tar.finish();
     const key = bundleKey(sha.toString('hex'));
     const until = locks.untilFor(sha);
     const { version } = await store.put({
       key,
       body,
       retention: locks.retention(until),
+      ...(tar.enc === undefined ? {} : { metadata: { 'storage-encoding': tar.enc } }),
       ...(storageClass === undefined ? {} : { storageClass }),
     });
     const size = members.reduce((sum, { len }) => sum + len, 0);

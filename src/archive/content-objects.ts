@@ -1,5 +1,6 @@
 import type { Journal } from '../catalog/journal.js';
 import type { ObjectTable } from '../catalog/object-table.js';
+import type { UnprovenContent } from '../catalog/unproven-content.js';
 import { SysbackupError } from '../errors.js';
 import type { EventListener } from '../events.js';
 import { bundleKey, contentKey } from '../manifest/keys.js';
@@ -12,12 +13,17 @@ import type { ContentFinder } from './find-content.js';
 export interface ContentObjectsOptions {
   store: ObjectStore;
   table: ObjectTable;
+  /** What a rebuilt catalog has of content objects. */
+  unproven?: UnprovenContent | undefined;
   journal: Journal;
   locks: LockDates;
   finder: ContentFinder;
   onEvent: EventListener;
   /** Bytes; files below go into bundles. 0: none do. */
   bundleBelow: number;
+  /** Bytes of a bundle: see `BundlerOptions` of bundler.ts. */
+  maxBytes?: number;
+  gzipBundles?: boolean;
   /** Awaited after each PUT: a run that takes days keeps its first locks up. */
   afterPut: () => Promise<void>;
   storageClass?: string;
@@ -46,6 +52,8 @@ export class ContentObjects {
   readonly #renewals = new Map<number, Promise<boolean>>();
   readonly #bundleRenewals = new Map<number, Promise<boolean>>();
   readonly #bundler: Bundler;
+  /** For what lives on of bundles that are let go: it has lasted, and what has lasted will. */
+  readonly #survivors: Bundler;
   readonly #stored = { objects: 0, bytes: 0 };
   reused = 0;
   renewed = 0;
@@ -54,13 +62,14 @@ export class ContentObjects {
     this.#options = options;
     this.#table = options.table;
     this.#bundler = new Bundler(options);
+    this.#survivors = new Bundler(options);
   }
 
   get stored(): { objects: number; bytes: number } {
-    const bundles = this.#bundler.stored;
+    const [fresh, moved] = [this.#bundler.stored, this.#survivors.stored];
     return {
-      objects: this.#stored.objects + bundles.objects,
-      bytes: this.#stored.bytes + bundles.bytes,
+      objects: this.#stored.objects + fresh.objects + moved.objects,
+      bytes: this.#stored.bytes + fresh.bytes + moved.bytes,
     };
   }
 
@@ -70,7 +79,7 @@ export class ContentObjects {
    * @param fileSize of a file that is this block: small ones go into bundles
    */
   ensure(sha: Uint8Array, block: StoredBlock, fileSize?: number): Bundled {
-    const row = this.#table.find(sha);
+    const row = this.#find(sha, block);
     if (row >= 0 && this.isCurrent(row)) {
       this.#table.markUsed(row);
       this.reused++;
@@ -82,25 +91,37 @@ export class ContentObjects {
     if (known !== undefined) return { accepted: Promise.resolve(), row: known };
     const own = Uint8Array.from(sha);
     const small = fileSize !== undefined && fileSize < this.#options.bundleBelow;
-    const bundled = small ? this.#bundle(own, row, block) : atOnce(this.#ensure(own, hex, row, block));
+    const bundled = small
+      ? this.#bundle(own, row, block, fileSize)
+      : atOnce(this.#ensure(own, hex, row, block));
     const work = bundled.row.finally(() => this.#underWay.delete(hex));
     work.catch(() => undefined); // heard of by whoever has the row
     this.#underWay.set(hex, work);
     return { accepted: bundled.accepted, row: work };
   }
 
+  /** The row of what is known, or is now known since the bytes at hand prove it; or -1. */
+  #find(sha: Uint8Array, block: StoredBlock): number {
+    const row = this.#table.find(sha);
+    if (row >= 0) return row;
+    const proven = this.#options.unproven?.find(sha, block.bytes.length, block.md5);
+    return proven === undefined ? -1 : this.#table.set(sha, 0, { ...proven, enc: block.enc });
+  }
+
   tag(row: number): number {
     return this.#table.tag(row);
   }
 
-  /** Sends the bundle that is being filled, without waiting for more. */
+  /** Sends the bundles that are being filled, without waiting for more. */
   flush(): void {
     this.#bundler.flush();
+    this.#survivors.flush();
   }
 
   /** An object of its own that can be renewed is kept; anything else goes into a bundle. */
-  #bundle(sha: Uint8Array, row: number, block: StoredBlock): Bundled {
-    const add = () => this.#bundler.add({ sha, enc: block.enc, bytes: block.bytes });
+  #bundle(sha: Uint8Array, row: number, block: StoredBlock, size: number): Bundled {
+    const bundler = row < 0 ? this.#bundler : this.#survivors;
+    const add = () => bundler.add({ sha, enc: block.enc, bytes: block.bytes, size });
     if (row < 0 || this.#table.isGone(row)) return add();
     const bundled = this.renew(row).then((kept) => (kept ? undefined : add()));
     return {
@@ -159,7 +180,7 @@ export class ContentObjects {
 
   /** Resolves when nothing is under way any more, however it ended: what is confirmed is in the journal then. */
   async settled(): Promise<void> {
-    await this.#bundler.settled();
+    await Promise.all([this.#bundler.settled(), this.#survivors.settled()]);
     await Promise.allSettled([
       ...this.#storing,
       ...this.#renewals.values(),
