@@ -11,6 +11,7 @@ afterAll(() => {
 
 describe('with threads', async () => {
   describe('hostile', async () => void (await import('./hostile.test.js')));
+  describe('hostile target', async () => void (await import('./hostile-target.test.js')));
   describe('restore', async () => void (await import('./restore.test.js')));
   describe('resume', async () => void (await import('./resume.test.js')));
   describe('round trip', async () => void (await import('./round-trip.test.js')));
