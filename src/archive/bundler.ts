@@ -4,7 +4,7 @@ import type { EventListener } from '../events.js';
 import { bundleKey } from '../manifest/keys.js';
 import type { LockDates } from '../store/lock-dates.js';
 import type { ObjectStore } from '../store/port.js';
-import { BundleTar, type TarMember } from './bundle-tar.js';
+import { BundleTar, Slabs, type TarMember } from './bundle-tar.js';
 
 export interface BundlerOptions {
   store: ObjectStore;
@@ -12,6 +12,8 @@ export interface BundlerOptions {
   journal: Journal;
   locks: LockDates;
   onEvent: EventListener;
+  /** Called when a bundle is stored, or failed to be, before its promise says so. */
+  ended?: (members: readonly { sha: Uint8Array }[]) => void;
   /** Awaited after each PUT. */
   afterPut: () => Promise<void>;
   storageClass?: string;
@@ -21,22 +23,44 @@ export interface BundlerOptions {
   maxMembers?: number;
 }
 
-/** What becomes of a content given to a bundler. */
+/** What becomes of a content that is to be stored. */
 export interface Bundled {
-  /** There is room for more. */
-  accepted: Promise<void>;
-  /** Its row in the table, once the store has the bundle. */
-  row: Promise<number>;
+  /** There is room for more; undefined: at once. */
+  accepted: Promise<void> | undefined;
+  /** Its row in the table, or where that will be. */
+  row: number | ComingRow;
 }
 
-/** A member that is in the tar, and whoever waits for it. */
-interface Waiting {
-  sha: Buffer;
+/** One of the rows that are known once the store has what holds them all. The promise may be left alone. */
+export interface ComingRow {
+  rows: Promise<ArrayLike<number>>;
+  index: number;
+}
+
+/** A member that is in the tar. */
+interface Member {
+  sha: Uint8Array;
   enc: TarMember['enc'];
   off: number;
   len: number;
-  resolve: (row: number) => void;
-  reject: (error: unknown) => void;
+}
+
+/** A bundle that is being filled: one promise for all that wait for it. */
+class Filling {
+  readonly members: Member[] = [];
+  readonly tar: BundleTar;
+  readonly rows: Promise<ArrayLike<number>>;
+  resolve: (rows: ArrayLike<number>) => void = () => undefined;
+  reject: (error: unknown) => void = () => undefined;
+
+  constructor(slabs: Slabs) {
+    this.tar = new BundleTar(slabs);
+    this.rows = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    this.rows.catch(() => undefined); // whoever waits for a row hears of it
+  }
 }
 
 const MAX_BYTES = (32 << 20) - (64 << 10);
@@ -49,8 +73,8 @@ export class Bundler {
   readonly #options: BundlerOptions;
   readonly #maxBytes: number;
   readonly #maxMembers: number;
-  #filling: Waiting[] = [];
-  #tar = new BundleTar();
+  readonly #slabs = new Slabs();
+  #filling: Filling;
   #sending: Promise<void> = READY;
   stored = { objects: 0, bytes: 0 };
 
@@ -58,18 +82,16 @@ export class Bundler {
     this.#options = options;
     this.#maxBytes = options.maxBytes ?? MAX_BYTES;
     this.#maxMembers = options.maxMembers ?? MAX_MEMBERS;
+    this.#filling = new Filling(this.#slabs);
   }
 
-  add(member: TarMember): Bundled {
-    const off = this.#tar.add(member);
-    const row = new Promise<number>((resolve, reject) => {
-      // A copy: the hash is a view of what came over from the worker with many others.
-      const { enc, bytes } = member;
-      this.#filling.push({ sha: Buffer.from(member.sha), enc, off, len: bytes.length, resolve, reject });
-    });
-    row.catch(() => undefined); // whoever waits for the row hears of it
-    if (this.#tar.size < this.#maxBytes && this.#filling.length < this.#maxMembers)
-      return { accepted: READY, row };
+  /** Copies the member's bytes; its hash is kept. */
+  add(member: TarMember): Bundled & { row: ComingRow } {
+    const { members, tar, rows } = this.#filling;
+    const { sha, enc, bytes } = member;
+    const row = { rows, index: members.length };
+    members.push({ sha, enc, off: tar.add(member), len: bytes.length });
+    if (tar.size < this.#maxBytes && members.length < this.#maxMembers) return { accepted: undefined, row };
     const before = this.#sending;
     this.flush();
     return { accepted: before, row };
@@ -77,12 +99,10 @@ export class Bundler {
 
   /** Sends what has been collected, without waiting for more. */
   flush(): void {
-    const members = this.#filling;
-    const tar = this.#tar;
-    if (members.length === 0) return;
-    this.#filling = [];
-    this.#tar = new BundleTar();
-    this.#sending = this.#sending.then(() => this.#send(tar, members));
+    const filled = this.#filling;
+    if (filled.members.length === 0) return;
+    this.#filling = new Filling(this.#slabs);
+    this.#sending = this.#sending.then(() => this.#send(filled));
   }
 
   /** Resolves when nothing is on its way any more. What is still being collected is dropped. */
@@ -90,18 +110,20 @@ export class Bundler {
     await this.#sending;
   }
 
-  async #send(tar: BundleTar, members: readonly Waiting[]): Promise<void> {
+  async #send(filled: Filling): Promise<void> {
     try {
-      const rows = await this.#store(tar, members);
-      for (const [index, { resolve }] of members.entries()) resolve(rows[index] ?? -1);
+      const rows = await this.#store(filled);
+      this.#options.ended?.(filled.members);
+      filled.resolve(rows);
     } catch (error) {
-      for (const { reject } of members) reject(error);
+      this.#options.ended?.(filled.members);
+      filled.reject(error);
     }
   }
 
-  async #store(tar: BundleTar, members: readonly Waiting[]): Promise<number[]> {
+  async #store({ tar, members }: Filling): Promise<number[]> {
     const { store, table, journal, locks, onEvent, storageClass } = this.#options;
-    const { sha, body } = await tar.finish();
+    const { sha, body } = tar.finish();
     const key = bundleKey(sha.toString('hex'));
     const until = locks.untilFor(sha);
     const { version } = await store.put({
@@ -110,13 +132,15 @@ export class Bundler {
       retention: locks.retention(until),
       ...(storageClass === undefined ? {} : { storageClass }),
     });
+    // Not where it failed: what was begun may still be reading.
+    tar.release();
     const size = members.reduce((sum, { len }) => sum + len, 0);
     journal.add({
       bundle: sha.toString('hex'),
       version,
       until,
       members: members.map(({ sha: of, enc, off, len }) => ({
-        sha: of.toString('hex'),
+        sha: Buffer.from(of).toString('hex'),
         off,
         len,
         ...(enc === undefined ? {} : { enc }),

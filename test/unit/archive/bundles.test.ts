@@ -2,13 +2,16 @@ import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { gunzipSync } from 'node:zlib';
-import { BundleTar } from '#src/archive/bundle-tar.js';
+import { pack } from 'tar-stream';
+import { BundleTar, Slabs } from '#src/archive/bundle-tar.js';
 import { SysbackupError } from '#src/errors.js';
 import type { FileEntry, ObjectRef } from '#src/manifest/types.js';
 import { listAll, type ObjectStore } from '#src/store/port.js';
 import { describe, expect, it } from 'vitest';
 import { BackupMachine, pastTheTick } from '../../kit/backup-machine.js';
+import { readAll } from '../../kit/bodies.js';
 import { temporaryFolder } from '../../kit/temporary.js';
 
 const DAY = 86_400_000;
@@ -49,13 +52,13 @@ async function expectRestorable(machine: BackupMachine, entries: Map<string, unk
 }
 
 /** The bytes of a finished tar. */
-async function finished(tar: BundleTar): Promise<Buffer> {
-  const { body } = await tar.finish();
+function finished(tar: BundleTar): Buffer {
+  const { body } = tar.finish();
   return Buffer.concat('pieces' in body ? body.pieces.filter((piece) => piece instanceof Uint8Array) : []);
 }
 
 describe('BundleTar', () => {
-  it('makes a tar that GNU tar reads, with every member where it says', async () => {
+  it('makes a tar that GNU tar reads, with every member where it says', () => {
     const members = [0, 1, 511, 512, 513, 5000, 1_500_000].map((size, index) => {
       const bytes = randomBytes(size);
       return {
@@ -66,7 +69,7 @@ describe('BundleTar', () => {
     });
     const tar = new BundleTar();
     const offs = members.map((member) => tar.add(member));
-    const bytes = await finished(tar);
+    const bytes = finished(tar);
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'bundle.tar'), bytes);
     mkdirSync(join(folder, 'out'));
@@ -79,13 +82,35 @@ describe('BundleTar', () => {
     }
   });
 
-  it('gives the same bytes for the same members, and their hashes', async () => {
+  it('writes the very headers that tar-stream does, also into memory used before', async () => {
+    const members = [0, 7, 511, 512, 3_000_000].map((size) => {
+      const bytes = randomBytes(size);
+      return { sha: createHash('sha256').update(bytes).digest(), bytes, enc: 'zstd' as const };
+    });
+    const slabs = new Slabs();
+    const used = new BundleTar(slabs);
+    used.add({ sha: randomBytes(32), bytes: randomBytes(5_000_000), enc: undefined });
+    used.finish();
+    used.release();
+    const tar = new BundleTar(slabs);
+    const reference = pack();
+    for (const member of members) {
+      tar.add(member);
+      const name = `${member.sha.toString('hex')}.zst`;
+      const header = { name, size: member.bytes.length, mode: 0o444, mtime: new Date(0), uid: 0, gid: 0 };
+      reference.entry(header, member.bytes);
+    }
+    reference.finalize();
+    expect(finished(tar).equals(await readAll(Readable.from(reference)))).toBe(true);
+  });
+
+  it('gives the same bytes for the same members, and their hashes', () => {
     const member = { sha: createHash('sha256').digest(), bytes: Buffer.from('x'), enc: undefined };
     const [one, two] = [new BundleTar(), new BundleTar()];
     one.add(member);
     two.add(member);
-    const { sha, body } = await one.finish();
-    const bytes = await finished(two);
+    const { sha, body } = one.finish();
+    const bytes = finished(two);
     expect(createHash('sha256').update(bytes).digest().equals(sha)).toBe(true);
     expect(body).toMatchObject({ size: bytes.length, md5: createHash('md5').update(bytes).digest('hex') });
   });
