@@ -39,6 +39,9 @@ export interface OpenedStore {
   useReserve(): void;
 }
 
+/** All that are put at the same time become durable by one call, which takes long: more than sockets can be worth it. */
+const DIRECTORY_BOUNDS = { first: 64, most: 256 };
+
 /**
  * Opens a store. Throws `NOT_FOUND` for a directory that is not there; a bucket is first asked by the first request.
  */
@@ -49,9 +52,11 @@ export async function openStore(
   const { signal, monotonic } = options;
   const plain = await openPlain(destination, options);
   const counting = new CountingStore(plain, options);
+  const bounds = destination.kind === 'directory' ? DIRECTORY_BOUNDS : {};
+  const adaptive = withAdaptiveConcurrency(counting, { signal, monotonic, ...bounds });
   return {
     cold: 'cold' in plain ? coldThrough(plain.cold(), counting, options) : undefined,
-    store: retryRequests(withAdaptiveConcurrency(counting, { signal, monotonic }), {
+    store: retryRequests(adaptive, {
       ...options,
       resumeReads: destination.kind === 's3',
     }),
