@@ -17,22 +17,38 @@ export interface ResourceFlags {
   endpointUrl?: string;
 }
 
-export function addResourceOptions(command: Command): void {
+/** @param what `update`: what is left out keeps its value, and names cannot be changed */
+export function addResourceOptions(command: Command, what: 'create' | 'update'): void {
+  const creating = what === 'create';
+  const byDefault = (value: string): string => (creating ? ` (default: ${value})` : '');
   command
-    .option('--package-name <name>', 'what roles, groups and policies are called (default: s3-sysbackup)')
-    .option('--stack-name <name>', 'of the CloudFormation stack (default: the package name)')
-    .option('--cf-region <region>', 'of the stack and the bucket')
-    .option('--export <name>', "under which the stack exports the bucket's name (default: backup-bucket)")
-    .option('--bucket-name <name>', 'of the bucket (default: AWS makes one up)')
-    .addOption(
-      new Option('--mode <mode>', 'of all locks; COMPLIANCE: nobody at all can lift one').choices([
-        'GOVERNANCE',
-        'COMPLIANCE',
-      ]),
+    .option(
+      '--package-name <name>',
+      creating
+        ? 'what roles, groups and policies are called (default: s3-sysbackup)'
+        : 'as given to create-resources (default: s3-sysbackup)',
     )
-    .option('--retain-days <n>', 'days after which what is not locked goes (default: 14)', wholeDays)
-    .option('--max-lock-days <n>', 'the longest lock that the bucket takes (default: 100)', wholeDays)
-    .option('--kms-key <arn>', 'to encrypt with')
+    .option('--stack-name <name>', 'of the CloudFormation stack (default: the package name)')
+    .option(
+      '--cf-region <region>',
+      'of the stack and the bucket (default: as AWS_REGION or the profile says)',
+    )
+    .option('--export <name>', `under which the stack exports the bucket's name${byDefault('backup-bucket')}`)
+    .option(
+      '--bucket-name <name>',
+      creating
+        ? 'of the bucket (default: AWS makes one up)'
+        : 'only to be sure of it: a bucket keeps its name',
+    )
+    .addOption(
+      new Option(
+        '--mode <mode>',
+        `of all locks; COMPLIANCE: nobody at all can lift one${byDefault('GOVERNANCE')}`,
+      ).choices(['GOVERNANCE', 'COMPLIANCE']),
+    )
+    .option('--retain-days <n>', `days after which what is not locked goes${byDefault('14')}`, wholeDays)
+    .option('--max-lock-days <n>', `the longest lock that the bucket takes${byDefault('100')}`, wholeDays)
+    .option('--kms-key <arn>', `to encrypt with${byDefault("a key of S3's own")}`)
     .option('--profile <profile>', 'of the AWS configuration, with administrator rights')
     .option('--endpoint-url <url>', 'of a server other than AWS');
 }

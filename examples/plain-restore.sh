@@ -1,5 +1,5 @@
 #!/bin/sh
-# Restores a whole run without s3-sysbackup: with aws, jq, gunzip, tar and what every system has.
+# Restores a whole run without s3-sysbackup: with aws, jq, gunzip and what every system has.
 #
 #   BUCKET=my-backups NAME=web1-backup ./plain-restore.sh TARGET [RUN]
 #
@@ -17,7 +17,7 @@ PREFIX=${PREFIX-}
 [ $# -ge 1 ] || die "which folder shall everything go to?"
 target=$1
 run=${2-}
-for program in aws jq gunzip tar sha256sum base64; do
+for program in aws jq gunzip sha256sum base64; do
   command -v "$program" > /dev/null || die "needs $program"
 done
 mkdir -- "$target" "$target/files" "$target/snapshots" || die "cannot make $target"
@@ -27,7 +27,7 @@ work=$(mktemp -d "$target/work.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-mkdir "$work/links" "$work/bundle"
+mkdir "$work/links"
 : > "$work/failures"
 failed() {
   # Names may hold what moves a terminal's cursor.
@@ -65,7 +65,7 @@ hashes_to "$sum" "$work/lines" || die "the manifest is damaged"
 
 # 2. One line of fields for each entry, without any character that means something to the shell:
 #    bundle | type | path | mode | owner | ids | time | inode | link target | ACL | attributes | SHA-256 | blocks
-#    of which a block is key:version:encoding:times. "-" is for what is not there.
+#    of which a block is key:version:encoding:times:offset:length. "-" is for what is not there.
 jq -r '
   def text64($text; $base64): if $base64 then $base64 else ($text | @base64) end;
   def or_dash: if . == null or . == "" then "-" else . end;
@@ -83,7 +83,7 @@ jq -r '
       (if .acl then .acl | @base64 else null end),
       (if .xattr then [.xattr | to_entries[] | select(.key | startswith("\u0000") | not) | "\(.key | @base64):\(.value)"] | join(" ") else null end),
       .sha,
-      ([$blocks[] | "\(.key | @base64):\(.ver | @base64):\(.enc // "-"):\(.n // 1)"] | join(" ")) ]
+      ([$blocks[] | "\(.key | @base64):\(.ver | @base64):\(.enc // "-"):\(.n // 1):\(.off // "-"):\(.len // "-")"] | join(" ")) ]
   | map(or_dash | tostring) | join("|")' "$work/manifest" > "$work/entries" || die "jq cannot read the manifest"
 # Files that share a bundle one after the other, so that there is room for one bundle at a time.
 sort -t '|' -k 1,1 -s "$work/entries" > "$work/sorted"
@@ -110,16 +110,15 @@ place() {
 make_folder() { mkdir -p "$at" || failed "$plain" "cannot be made"; }
 of_type d make_folder < "$work/sorted"
 
-member() { # key, version, encoding: what is stored in the bundle for this file, to standard output
-  if [ "$bundle" != "$in_bundle" ]; then
-    rm -rf "$work/bundle" && mkdir "$work/bundle" && in_bundle=
-    get "$1" "$2" "$work/bundle.tar" || return 1
+bundled() { # key, version, offset, length: what is stored in the bundle there, to standard output
+  if [ "$1 $2" != "$in_bundle" ]; then
+    in_bundle=
+    get "$1" "$2" "$work/bundle" || return 1
     name=${1#bundles/}
-    hashes_to "${name%.tar}" "$work/bundle.tar" || return 1
-    tar -xf "$work/bundle.tar" -C "$work/bundle" --no-same-owner || return 1
-    in_bundle=$bundle
+    hashes_to "${name%.tar}" "$work/bundle" || return 1
+    in_bundle="$1 $2"
   fi
-  case $3 in gzip) cat "$work/bundle/$sha.gz" ;; zstd) cat "$work/bundle/$sha.zst" ;; *) cat "$work/bundle/$sha" ;; esac
+  tail -c "+$(($3 + 1))" "$work/bundle" | head -c "$4"
 }
 in_bundle=
 
@@ -131,12 +130,12 @@ content() { # to the file $work/content
   : > "$work/content"
   [ "$blocks" = - ] && return
   for block in $blocks; do
-    IFS=: read -r key64 version64 encoding times << FIELDS
+    IFS=: read -r key64 version64 encoding times off len << FIELDS
 $block
 FIELDS
     key=$(decoded "$key64") && version=$(decoded "$version64") || return 1
-    if [ "$bundle" != - ]; then
-      member "$key" "$version" "$encoding" > "$work/stored" || return 1
+    if [ "$off" != - ]; then
+      bundled "$key" "$version" "$off" "$len" > "$work/stored" || return 1
     else
       get "$key" "$version" "$work/stored" || return 1
     fi

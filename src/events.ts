@@ -44,7 +44,8 @@ export type Phase =
   | 'renew'
   | 'manifest'
   | 'restore'
-  | 'verify';
+  | 'verify'
+  | 'rebuild';
 
 export interface Progress {
   phase: Phase;

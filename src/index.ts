@@ -8,6 +8,7 @@ import type { ArchiveOptions, RunSummary } from './archive/options.js';
 import type { SysbackupError } from './errors.js';
 import type { ListBackupsOptions, ListedBackup } from './audit/list.js';
 import type { ExpireOptions, ExpireResult } from './audit/expire.js';
+import type { RebuildCatalogOptions, RebuiltCatalog } from './audit/rebuild-options.js';
 import type { RenewOptions, RenewResult } from './audit/renew-options.js';
 import type { VerifyOptions, VerifyResult } from './audit/verify-options.js';
 import type { CreateResourcesOptions, PlannedResources, ResourcesSummary } from './aws/create-resources.js';
@@ -67,6 +68,7 @@ export type {
   VerifyResult,
 } from './audit/verify-options.js';
 export type { ExpireOptions, ExpireResult } from './audit/expire.js';
+export type { RebuildCatalogOptions, RebuiltCatalog } from './audit/rebuild-options.js';
 export type { AwsAccess } from './aws/access.js';
 export type { CreateResourcesOptions, PlannedResources, ResourcesSummary } from './aws/create-resources.js';
 export type { ListEntriesOptions } from './audit/ls.js';
@@ -74,7 +76,7 @@ export type { AssumeRequest } from './aws/credentials.js';
 export type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
 export { defaultStatePath } from './config/conf-path.js';
 export type { ResourceParameters } from './aws/resource-parameters.js';
-export type { ResourceChange, UpdateResourcesOptions } from './aws/update-resources.js';
+export type { ParameterChange, ResourceChange, UpdateResourcesOptions } from './aws/update-resources.js';
 export type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
 export type { SettingsInForce } from './config/setting-reader.js';
 export type { ContentSettings, S3Settings, Settings } from './config/settings.js';
@@ -106,6 +108,16 @@ export type {
   SkippedFile,
 } from './sources/executables.js';
 export type * from './store/port.js';
+export {
+  isPriced,
+  type ListPrices,
+  type PricedStorageClass,
+  priceOfRequests,
+  priceOfThawing,
+  S3_LIST_PRICES,
+  type StorageClassPrices,
+  storagePricePerMonth,
+} from './store/prices.js';
 export type { CarryOutOptions } from './system/carry-out.js';
 export type { PasswordSource } from './system/ccrypt.js';
 export { describeStep, formatSteps, type Step } from './system/steps.js';
@@ -228,6 +240,11 @@ export async function renew(options: RenewOptions): Promise<RenewResult> {
 /** The error that a renewal's result amounts to: DAMAGED, RETENTION_SHORT, or undefined. */
 export async function failureOfRenewal(result: RenewResult): Promise<SysbackupError | undefined> {
   return (await import('./audit/renew.js')).failureOfRenewal(result);
+}
+
+/** Makes a lost catalog anew from a run in the store. Takes the right to read, which `archive` does not need. */
+export async function rebuildCatalog(options: RebuildCatalogOptions): Promise<RebuiltCatalog> {
+  return (await import('./audit/rebuild-catalog.js')).rebuildCatalog(options);
 }
 
 /** What {@link createResources} would send: the template and the parameters. Sends nothing. */

@@ -27,6 +27,9 @@ Examples:
   s3-sysbackup check-config --conf-dir examples/quickstart --connect
 `;
 
+const SOURCES = ['pickers.d', 'snapshots.d'];
+const RUNS = 'runs';
+
 const SKIP_REASONS: Record<string, string> = {
   hidden: 'its name begins with a dot',
   'backup-copy': 'its name ends in ~',
@@ -47,9 +50,11 @@ export async function run(command: Command, session: Session): Promise<number> {
   for (const message of await storageClassWarnings(settings))
     onEvent({ type: 'log', level: 'warning', message });
   const shown: SettingsInForce = { ...values };
-  for (const folder of ['pickers.d', 'snapshots.d']) {
+  for (const folder of SOURCES) {
     shown[folder] = await executablesIn(join(settings.confDir, folder), session.user.uid);
   }
+  if (!SOURCES.some((folder) => Object.values(shown[folder] ?? {}).some(({ value }) => value === RUNS)))
+    session.log.write('warning', 'nothing says what to back up: no executable in pickers.d or snapshots.d');
   if (command.opts<Flags>().connect === true) shown['store'] = await tryStore(session, settings, onEvent);
   if (session.globals.json === true) session.output.json(shown);
   else for (const line of linesOf(shown)) session.output.line(line);
@@ -60,7 +65,7 @@ export async function run(command: Command, session: Session): Promise<number> {
 async function executablesIn(folder: string, uid: number): Promise<SettingsInForce[string]> {
   const { executables, skipped } = await findExecutables(folder, { uid });
   const found = [
-    ...executables.map(({ name }) => ({ name, value: 'runs' })),
+    ...executables.map(({ name }) => ({ name, value: RUNS })),
     ...skipped.map(({ name, reason }) => ({
       name,
       value: `skipped: ${SKIP_REASONS[reason] ?? reason}`,

@@ -26,7 +26,7 @@ Examples:
 `;
 
 export function define(command: Command): void {
-  addResourceOptions(command);
+  addResourceOptions(command, 'create');
   command
     .option('--dry-run', 'print the template and the parameters, and send nothing')
     .addHelpText('after', AFTER_HELP);

@@ -11,7 +11,8 @@ import { chooseStore, withStore } from '../store.js';
 const AFTER_HELP = `
 A RUN is a run id, a backup name (its newest run that is not broken), or "latest". What the second has and the first
 has not is "+", what only the first has is "-", and "~" is in both, followed by what changed of it: content, kind,
-symlink's target, mode, owner, group, ACL, extended attributes, modification time. Times are UTC.
+symlink's target, mode, owner, group, ACL (its lines that went with "-" and that came with "+"), extended attributes
+(likewise; without a sign: another value), modification time. Times are UTC.
 
 With --json each change is a line {"change": "added" | "removed" | "changed", "before", "after", "parts"}, with entries
 as they stand in the manifests (docs/format.md).

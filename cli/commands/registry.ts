@@ -60,6 +60,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./renew.js'),
   },
   {
+    name: 'rebuild-catalog',
+    summary: "read this machine's memory back after it was lost",
+    load: () => import('./rebuild-catalog.js'),
+  },
+  {
     name: 'check-config',
     summary: 'show the settings in force, and what would run',
     load: () => import('./check-config.js'),
@@ -71,7 +76,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'update-resources',
-    summary: 'bring those to this version, or change them',
+    summary: 'change what create-resources made, or bring it to this version',
     load: () => import('./update-resources.js'),
   },
   {

@@ -110,7 +110,10 @@ async function restoreRun(work: Work): Promise<Restored> {
     if (mayAsk && !(await mayRestoreInPlace(options, session, mayAsk)))
       throw new SysbackupError('ABORTED', 'nothing was restored: you did not say yes');
     const actions = new PathActionPresenter(session, dryRun === true);
-    restored.files = { ...(await restore({ ...options, onPath: actions.show })), target };
+    const done = await restore({ ...options, onPath: actions.show }).catch((error: unknown) => {
+      throw session.signal.aborted && dryRun !== true ? stopped(error) : error;
+    });
+    restored.files = { ...done, target };
   }
   if (flags.snapshots !== undefined) {
     const into = resolve(workingFolder, flags.snapshots);
@@ -124,6 +127,13 @@ async function restoreRun(work: Work): Promise<Restored> {
   const found = await thawFrozen(frozen, flags, session, { cold: work.cold, onEvent });
   if (found) restored.frozen = found;
   return restored;
+}
+
+function stopped(cause: unknown): SysbackupError {
+  return new SysbackupError('ABORTED', 'stopped before the end', {
+    hint: 'What was restored stays; the same command goes on with what is missing.',
+    cause,
+  });
 }
 
 async function toTar(work: Work, frozen: FrozenObjects): Promise<NonNullable<Restored['tar']>> {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type ResourceChange, updateResources } from '../../src/index.js';
+import { type ParameterChange, type ResourceChange, updateResources } from '../../src/index.js';
 import { askYes } from '../ask.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { formatTable } from '../presentation/table.js';
@@ -26,7 +26,7 @@ Examples:
 `;
 
 export function define(command: Command): void {
-  addResourceOptions(command);
+  addResourceOptions(command, 'update');
   command.option('--yes', 'do not ask').addHelpText('after', AFTER_HELP);
 }
 
@@ -38,8 +38,8 @@ export async function run(command: Command, session: Session): Promise<number> {
     parameters: parametersOf(flags),
     onEvent: eventLogger(session.log),
     signal: session.signal,
-    confirm: async (changes) => {
-      for (const line of linesOf(changes)) session.screen.line(line);
+    confirm: async (changes, changedParameters) => {
+      for (const line of linesOf(changes, changedParameters)) session.screen.line(line);
       return flags.yes === true || (await askYes(session, 'Change that?', 'Agree beforehand with --yes.'));
     },
   });
@@ -47,16 +47,30 @@ export async function run(command: Command, session: Session): Promise<number> {
   return 0;
 }
 
-function linesOf(changes: readonly ResourceChange[]): string[] {
-  const columns = ['ACTION', 'RESOURCE', 'TYPE', 'OF IT', 'MADE ANEW'].map((title) => ({ title }));
+function linesOf(changes: readonly ResourceChange[], parameters: readonly ParameterChange[]): string[] {
+  return [
+    ...table(
+      ['PARAMETER', 'NOW', 'THEN'],
+      parameters.map(({ name, from = '(none)', to }) => [name, from || '(empty)', to || '(empty)']),
+    ),
+    ...(changes.length === 0 ? ['No resource changes.'] : []),
+    ...table(
+      ['ACTION', 'RESOURCE', 'TYPE', 'WHAT OF IT', 'MADE ANEW'],
+      changes.map(({ action, resource, type, what, replacement }) => [
+        action,
+        resource,
+        type,
+        what.join(', '),
+        replacement === undefined || replacement === 'False' ? 'no' : replacement.toLowerCase(),
+      ]),
+    ),
+  ];
+}
+
+function table(titles: readonly string[], rows: string[][]): string[] {
+  if (rows.length === 0) return [];
   return formatTable(
-    columns,
-    changes.map(({ action, resource, type, scope, replacement }) => [
-      action,
-      resource,
-      type,
-      scope.join(', '),
-      replacement === undefined || replacement === 'False' ? 'no' : replacement.toLowerCase(),
-    ]),
+    titles.map((title) => ({ title })),
+    rows,
   );
 }

@@ -33,7 +33,7 @@ function partText(part: ChangedPart, before: ManifestEntry, after: ManifestEntry
     case 'group':
       return [fromTo(part, ownerText(before, after, part), ownerText(after, before, part))];
     case 'acl':
-      return ['ACL'];
+      return [aclText(before, after)];
     case 'xattr':
       return attributesText(before, after);
     case 'time':
@@ -75,9 +75,31 @@ function timeText(entry: ManifestEntry): string {
   return entry.typ === 's' || entry.mt === undefined ? '?' : shownTime(entry.mt);
 }
 
+const ACL_LINES_SHOWN = 6;
+
+/** The ACL's lines that went and came; where they are many, only that it changed. */
+function aclText(before: ManifestEntry, after: ManifestEntry): string {
+  const [old, young] = [aclLines(before), aclLines(after)];
+  const changed = [
+    ...old.filter((line) => !young.includes(line)).map((line) => `-${line}`),
+    ...young.filter((line) => !old.includes(line)).map((line) => `+${line}`),
+  ];
+  return changed.length > ACL_LINES_SHOWN ? 'ACL' : printable(['ACL', ...changed].join(' '));
+}
+
+function aclLines(entry: ManifestEntry): string[] {
+  const acl = entry.typ === 'd' || entry.typ === 'f' ? entry.acl : undefined;
+  return acl === undefined ? [] : acl.split('\n').filter((line) => line !== '');
+}
+
 function attributesText(before: ManifestEntry, after: ManifestEntry): string[] {
   if (before.typ === 's' || after.typ === 's') return [];
   const [old, young] = [before.xattr ?? {}, after.xattr ?? {}];
   const names = [...new Set([...Object.keys(old), ...Object.keys(young)])];
-  return names.filter((name) => old[name] !== young[name]).map((name) => `attribute ${printable(name)}`);
+  return names
+    .filter((name) => old[name] !== young[name])
+    .map(
+      (name) =>
+        `attribute ${old[name] === undefined ? '+' : young[name] === undefined ? '-' : ''}${printable(name)}`,
+    );
 }

@@ -11,15 +11,17 @@ const NAMES: Record<Phase, string> = {
   manifest: 'manifest',
   restore: 'restoring',
   verify: 'verifying',
+  rebuild: 'reading back',
 };
 
-const BAR_WIDTH = 24;
+/** As wide as there is room for, within these. */
+const BAR_WIDTH = { least: 10, most: 30 };
 
 /** In the order in which they are shown. */
 const SHOWN = ['phase', 'bar', 'share', 'entries', 'bytes', 'rate', 'left'] as const;
 
 /** In the order in which they are left out. */
-const LEAST_FIRST = ['bar', 'bytes', 'entries', 'rate', 'left', 'share'] as const;
+const LEAST_FIRST = ['entries', 'rate', 'bar', 'bytes', 'left', 'share'] as const;
 
 type Parts = { phase: string } & Partial<Record<(typeof SHOWN)[number], string>>;
 
@@ -59,6 +61,10 @@ export class ProgressView {
       if (joined(parts).length <= columns) break;
       delete parts[name];
     }
+    const room = columns - joined(parts).length;
+    const share = this.#latest && shareOf(this.#latest);
+    if (parts.bar !== undefined && share !== undefined)
+      parts.bar = bar(share, Math.min(BAR_WIDTH.most, BAR_WIDTH.least + room));
     return joined(parts).slice(0, columns);
   }
 
@@ -68,7 +74,7 @@ export class ProgressView {
     if (latest === undefined) return { phase: `${parts.phase} ...` };
     const share = shareOf(latest);
     if (share !== undefined) {
-      parts.bar = bar(share);
+      parts.bar = bar(share, BAR_WIDTH.least);
       parts.share = `${Math.floor(share * 100)}%`.padStart(4);
     }
     parts.entries = amount(latest.entries, latest.entriesTotal, formatCount);
@@ -121,7 +127,7 @@ function timeLeft(seconds: number): string {
   return seconds < 59.5 ? `${Math.ceil(seconds)} s` : formatDuration(Math.round(seconds));
 }
 
-function bar(share: number): string {
-  const full = Math.round(share * BAR_WIDTH);
-  return `[${'='.repeat(full)}${' '.repeat(BAR_WIDTH - full)}]`;
+function bar(share: number, width: number): string {
+  const full = Math.round(share * width);
+  return `[${'='.repeat(full)}${' '.repeat(width - full)}]`;
 }

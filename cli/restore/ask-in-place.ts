@@ -42,7 +42,11 @@ export async function mayRestoreInPlace(
   return isYes(await question('Go on? [y/N] '));
 }
 
-function planLines({ backup, run, done, bytes }: RestoreSummary, overwritten: readonly string[]): string[] {
+function planLines(
+  { backup, run, done, bytes, failed, problems }: RestoreSummary,
+  overwritten: readonly string[],
+): string[] {
+  const failures = problems.filter(({ severity }) => severity === 'failure');
   const more = done.replace - overwritten.length;
   return [
     `Restoring run ${run} of ${backup} to where it came from`,
@@ -53,5 +57,8 @@ function planLines({ backup, run, done, bytes }: RestoreSummary, overwritten: re
     `  sets mode, owner and time of ${countOf(done['set-metadata'], 'path')} that ${done['set-metadata'] === 1 ? 'has' : 'have'} the right content`,
     `  leaves as it is  ${countOf(done.keep, 'path')}, and all that the run does not have`,
     `  fetches          ${formatBytes(bytes)}`,
+    ...(failed > 0 ? [`  cannot restore   ${countOf(failed, 'path')}:`] : []),
+    ...failures.slice(0, SHOWN).map(({ message }) => `                     ${message}`),
+    ...(failures.length > SHOWN ? ['                     and more (--dry-run lists all)'] : []),
   ];
 }

@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Overwrite, SysbackupError, type ThawTier } from '../../src/index.js';
 import type { ProgressChoice } from '../presentation/event-presenter.js';
 import type { Session } from '../session.js';
-import type { RoleFlags } from './role.js';
+import { addRoleOptions, type RoleFlags } from './role.js';
 import { type StoreFlags, addStoreOptions } from '../store-flags.js';
 
 export interface RestoreFlags extends StoreFlags, RoleFlags {
@@ -63,12 +63,7 @@ export function addRestoreOptions(command: Command): void {
         .default('auto'),
     );
   addStoreOptions(command);
-  command
-    .optionsGroup('Who may read it:')
-    .option('--role-arn <arn>', 'take this role')
-    .option('--package <name>', 'take the restore role of these resources, as create-resources made them')
-    .option('--mfa-device <serial>', 'prove by this device that it is you; its code is asked for')
-    .option('--mfa <code>', 'that code, instead of being asked');
+  addRoleOptions(command);
 }
 
 export function filesTo({ target, toTar, snapshots }: RestoreFlags): FilesTo {

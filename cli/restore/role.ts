@@ -1,3 +1,4 @@
+import type { Command } from 'commander';
 import { type AssumeRequest, type Settings, SysbackupError } from '../../src/index.js';
 import type { Question } from '../question.js';
 import type { Session } from '../session.js';
@@ -10,6 +11,15 @@ export interface RoleFlags {
 }
 
 const CODE = /^\d{6}$/;
+
+export function addRoleOptions(command: Command): void {
+  command
+    .optionsGroup('Who may read it:')
+    .option('--role-arn <arn>', 'take this role')
+    .option('--package <name>', 'take the restore role of these resources, as create-resources made them')
+    .option('--mfa-device <serial>', 'prove by this device that it is you; its code is asked for')
+    .option('--mfa <code>', 'that code, instead of being asked');
+}
 
 /** The role that is asked for, and how MFA is proven; undefined where neither is. Throws USAGE. */
 export function assumeRequest(flags: RoleFlags, session: Session): AssumeRequest | undefined {

@@ -1,6 +1,7 @@
-import { createHash } from 'node:crypto';
 import type { Encoding } from '../config/compression.js';
 import type { ObjectBody } from '../store/port.js';
+import { BundleBytes, Slabs } from './bundle-bytes.js';
+import { gzipMember, storedGzipMember } from './gzip-member.js';
 
 /** One small content in a bundle. */
 export interface TarMember {
@@ -9,143 +10,121 @@ export interface TarMember {
   enc: Encoding | undefined;
   /** As stored. */
   bytes: Uint8Array;
+  /** Length of the unencoded bytes. */
+  size: number;
+}
+
+/** Where a member's bytes are in the bundle, and in which form. */
+export interface MemberPlace {
+  off: number;
+  len: number;
+  enc: Encoding | undefined;
+}
+
+/** A bundle in the making. Its bytes are the same whoever makes it of these members, and when. */
+export interface BundleTar {
+  /** Bytes so far. */
+  readonly size: number;
+  /** How the tar as a whole is encoded, for its metadata. */
+  readonly enc: 'gzip' | undefined;
+  add(member: TarMember): MemberPlace;
+  finish(): { sha: Buffer; body: ObjectBody };
+  /** Gives its memory to the next one; what {@link finish} gave must not be in use any more. */
+  release(): void;
 }
 
 /** A tar's unit: a header is one, and data is filled up to a multiple (POSIX.1-2017, pax, "ustar Interchange Format"). */
 const RECORD = 512;
+const END = Buffer.alloc(2 * RECORD);
 const SUFFIXES: Record<Encoding, string> = { gzip: '.gz', zstd: '.zst' };
-const SLAB = 1 << 20;
 
-/** Where a header has its member's name, length and checksum. */
-const SIZE_AT = 124;
-const CHECKSUM_AT = 148;
+/** A tar of contents, each under the name `<sha256>`, `<sha256>.gz` or `<sha256>.zst` by the form it is stored in. */
+export class PlainBundleTar implements BundleTar {
+  readonly enc = undefined;
+  readonly #bytes: BundleBytes;
 
-/**
- * What the headers of all members have in common: the same bytes whoever makes them and when. Names of 64 to 68
- * characters need one header and no more.
- */
-const COMMON = Buffer.alloc(RECORD);
-COMMON.write('000444 \0', 100); // mode
-COMMON.write('000000 \0', 108); // uid
-COMMON.write('000000 \0', 116); // gid
-COMMON.write('00000000000 ', 136); // mtime
-COMMON.fill(' ', CHECKSUM_AT, CHECKSUM_AT + 8); // counts as spaces
-COMMON.write('0', 156); // a regular file
-COMMON.write('ustar\x0000', 257);
-COMMON.write('000000 \0', 329); // device numbers
-COMMON.write('000000 \0', 337);
-const COMMON_SUM = COMMON.reduce((sum, byte) => sum + byte, 0);
-
-/** The slabs that bundles are made in, used again and again. */
-export class Slabs {
-  readonly #free: Buffer[] = [];
-
-  take(): Buffer {
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(SLAB);
+  constructor(slabs = new Slabs()) {
+    this.#bytes = new BundleBytes(slabs);
   }
 
-  /** The slabs must not be in use any more. */
-  giveBack(slabs: readonly Buffer[]): void {
-    this.#free.push(...slabs);
+  get size(): number {
+    return this.#bytes.size;
+  }
+
+  add({ sha, enc, bytes }: TarMember): MemberPlace {
+    this.#bytes.add(tarHeader(`${hexOf(sha)}${enc === undefined ? '' : SUFFIXES[enc]}`, bytes.length));
+    const off = this.#bytes.size;
+    this.#bytes.add(bytes);
+    this.#bytes.add(END.subarray(0, fillingOf(bytes.length)));
+    return { off, len: bytes.length, enc };
+  }
+
+  finish(): { sha: Buffer; body: ObjectBody } {
+    this.#bytes.add(END);
+    return this.#bytes.finish();
+  }
+
+  release(): void {
+    this.#bytes.release();
   }
 }
 
 /**
- * A tar of small contents, each under the name `<sha256>`, `<sha256>.gz` or `<sha256>.zst`. It is written as members
- * come, into slabs of 1 MiB: a bundle is in memory once, and what its members came in is free to go.
+ * The same tar of unencoded contents, compressed: each content is a gzip member of its own, and what tar puts between
+ * two contents is another one, which takes 120 bytes in place of 770. So the whole is a `.tar.gz` to every tar, and
+ * each content can be had by a range and unpacked by itself.
  */
-export class BundleTar {
-  readonly #pool: Slabs;
-  readonly #sha = createHash('sha256');
-  readonly #md5 = createHash('md5');
-  readonly #slabs: Buffer[] = [];
-  readonly #header = Buffer.from(COMMON);
-  #filled = SLAB;
+export class GzipBundleTar implements BundleTar {
+  readonly enc = 'gzip';
+  readonly #bytes: BundleBytes;
+  #filling = 0;
 
-  constructor(pool = new Slabs()) {
-    this.#pool = pool;
+  constructor(slabs = new Slabs()) {
+    this.#bytes = new BundleBytes(slabs);
   }
 
-  /** Bytes so far, headers and filling included. */
   get size(): number {
-    return this.#slabs.length * SLAB - (SLAB - this.#filled);
+    return this.#bytes.size;
   }
 
-  /** Copies the member. Returns where its bytes begin. */
-  add({ sha, enc, bytes }: TarMember): number {
-    this.#write(this.#headerOf(sha, enc, bytes.length));
-    const off = this.size;
-    this.#write(bytes);
-    this.#fill(-bytes.length & (RECORD - 1));
-    return off;
+  add({ sha, enc, bytes, size }: TarMember): MemberPlace {
+    this.#bytes.add(gzipMember(Buffer.concat([END.subarray(0, this.#filling), tarHeader(hexOf(sha), size)])));
+    this.#filling = fillingOf(size);
+    const off = this.#bytes.size;
+    for (const piece of enc === 'gzip' ? [bytes] : storedGzipMember(bytes)) this.#bytes.add(piece);
+    return { off, len: this.#bytes.size - off, enc: 'gzip' };
   }
 
-  /** Ends the tar. */
   finish(): { sha: Buffer; body: ObjectBody } {
-    this.#fill(2 * RECORD);
-    const last = this.#slabs.at(-1)?.subarray(0, this.#filled);
-    if (last && last.length < SLAB) this.#hash(last);
-    const pieces = this.#slabs.map((slab, index) =>
-      index === this.#slabs.length - 1 ? slab.subarray(0, this.#filled) : slab,
-    );
-    return { sha: this.#sha.digest(), body: { pieces, md5: this.#md5.digest('hex'), size: this.size } };
+    this.#bytes.add(gzipMember(Buffer.concat([END.subarray(0, this.#filling), END])));
+    return this.#bytes.finish();
   }
 
-  /** Its memory is free for the next one. */
   release(): void {
-    this.#pool.giveBack(this.#slabs.splice(0));
+    this.#bytes.release();
   }
+}
 
-  #headerOf(sha: Uint8Array, enc: Encoding | undefined, size: number): Buffer {
-    const header = this.#header;
-    const hex = Buffer.from(sha.buffer, sha.byteOffset, sha.length).toString('hex');
-    const end = header.write(`${hex}${enc === undefined ? '' : SUFFIXES[enc]}`, 'latin1');
-    header.fill(0, end, 100);
-    header.write(`${size.toString(8).padStart(11, '0')} `, SIZE_AT, 'latin1');
-    let sum = COMMON_SUM;
-    for (let at = 0; at < end; at++) sum += header[at] ?? 0;
-    for (let at = SIZE_AT; at < SIZE_AT + 12; at++) sum += header[at] ?? 0;
-    header.write(`${sum.toString(8).padStart(6, '0')} \0`, CHECKSUM_AT, 'latin1');
-    return header;
-  }
+/** What a tar is filled up with after so many bytes. */
+function fillingOf(length: number): number {
+  return (RECORD - (length % RECORD)) % RECORD;
+}
 
-  #write(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length; ) {
-      const slab = this.#slab();
-      const copied = Math.min(bytes.length - at, SLAB - this.#filled);
-      slab.set(bytes.subarray(at, at + copied), this.#filled);
-      this.#advance(slab, copied);
-      at += copied;
-    }
-  }
+function hexOf(sha: Uint8Array): string {
+  return Buffer.from(sha.buffer, sha.byteOffset, sha.length).toString('hex');
+}
 
-  #fill(length: number): void {
-    for (let left = length; left > 0; ) {
-      const slab = this.#slab();
-      const filled = Math.min(left, SLAB - this.#filled);
-      slab.fill(0, this.#filled, this.#filled + filled);
-      this.#advance(slab, filled);
-      left -= filled;
-    }
-  }
-
-  /** The slab to write to, with room in it. */
-  #slab(): Buffer {
-    const last = this.#slabs.at(-1);
-    if (last !== undefined && this.#filled < SLAB) return last;
-    const slab = this.#pool.take();
-    this.#slabs.push(slab);
-    this.#filled = 0;
-    return slab;
-  }
-
-  #advance(slab: Buffer, length: number): void {
-    this.#filled += length;
-    if (this.#filled === SLAB) this.#hash(slab);
-  }
-
-  #hash(bytes: Uint8Array): void {
-    this.#sha.update(bytes);
-    this.#md5.update(bytes);
-  }
+/** A ustar header of a file without owner or time, read-only. Names of this length need one header and no more. */
+function tarHeader(name: string, size: number): Buffer {
+  const header = Buffer.alloc(RECORD);
+  header.write(name, 0, 'latin1');
+  header.write('0000444\0' + '0000000\0'.repeat(2), 100, 'latin1');
+  header.write(`${size.toString(8).padStart(11, '0')}\0${'0'.repeat(11)}\0`, 124, 'latin1');
+  // The checksum is taken with blanks in its place.
+  header.write('        0', 148, 'latin1');
+  header.write('ustar\x0000', 257, 'latin1');
+  let sum = 0;
+  for (const byte of header) sum += byte;
+  header.write(`${sum.toString(8).padStart(6, '0')}\0`, 148, 'latin1');
+  return header;
 }

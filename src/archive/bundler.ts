@@ -4,7 +4,14 @@ import type { EventListener } from '../events.js';
 import { bundleKey } from '../manifest/keys.js';
 import type { LockDates } from '../store/lock-dates.js';
 import type { ObjectStore } from '../store/port.js';
-import { BundleTar, Slabs, type TarMember } from './bundle-tar.js';
+import { Slabs } from './bundle-bytes.js';
+import {
+  type BundleTar,
+  GzipBundleTar,
+  type MemberPlace,
+  PlainBundleTar,
+  type TarMember,
+} from './bundle-tar.js';
 
 export interface BundlerOptions {
   store: ObjectStore;
@@ -17,6 +24,8 @@ export interface BundlerOptions {
   /** Awaited after each PUT. */
   afterPut: () => Promise<void>;
   storageClass?: string;
+  /** Whether a bundle is a compressed tar. Default false. */
+  gzipBundles?: boolean;
   /** Bytes of a bundle: it is sent when it has so many. Default a little under 32 MiB. */
   maxBytes?: number;
   /** Members at most. Default {@link MAX_MEMBERS}. */
@@ -37,24 +46,16 @@ export interface ComingRow {
   index: number;
 }
 
-/** A member that is in the tar. */
-interface Member {
-  sha: Uint8Array;
-  enc: TarMember['enc'];
-  off: number;
-  len: number;
-}
-
 /** A bundle that is being filled: one promise for all that wait for it. */
 class Filling {
-  readonly members: Member[] = [];
+  readonly members: (MemberPlace & { sha: Uint8Array })[] = [];
   readonly tar: BundleTar;
   readonly rows: Promise<ArrayLike<number>>;
   resolve: (rows: ArrayLike<number>) => void = () => undefined;
   reject: (error: unknown) => void = () => undefined;
 
-  constructor(slabs: Slabs) {
-    this.tar = new BundleTar(slabs);
+  constructor(tar: BundleTar) {
+    this.tar = tar;
     this.rows = new Promise((resolve, reject) => {
       this.resolve = resolve;
       this.reject = reject;
@@ -82,15 +83,15 @@ export class Bundler {
     this.#options = options;
     this.#maxBytes = options.maxBytes ?? MAX_BYTES;
     this.#maxMembers = options.maxMembers ?? MAX_MEMBERS;
-    this.#filling = new Filling(this.#slabs);
+    this.#filling = this.#newBundle();
   }
 
   /** Copies the member's bytes; its hash is kept. */
   add(member: TarMember): Bundled & { row: ComingRow } {
     const { members, tar, rows } = this.#filling;
-    const { sha, enc, bytes } = member;
     const row = { rows, index: members.length };
-    members.push({ sha, enc, off: tar.add(member), len: bytes.length });
+    const { off, len, enc } = tar.add(member);
+    members.push({ sha: member.sha, off, len, enc });
     if (tar.size < this.#maxBytes && members.length < this.#maxMembers) return { accepted: undefined, row };
     const before = this.#sending;
     this.flush();
@@ -101,8 +102,15 @@ export class Bundler {
   flush(): void {
     const filled = this.#filling;
     if (filled.members.length === 0) return;
-    this.#filling = new Filling(this.#slabs);
+    this.#filling = this.#newBundle();
     this.#sending = this.#sending.then(() => this.#send(filled));
+  }
+
+  #newBundle(): Filling {
+    const slabs = this.#slabs;
+    return new Filling(
+      this.#options.gzipBundles === true ? new GzipBundleTar(slabs) : new PlainBundleTar(slabs),
+    );
   }
 
   /** Resolves when nothing is on its way any more. What is still being collected is dropped. */
@@ -130,6 +138,7 @@ export class Bundler {
       key,
       body,
       retention: locks.retention(until),
+      ...(tar.enc === undefined ? {} : { metadata: { 'storage-encoding': tar.enc } }),
       ...(storageClass === undefined ? {} : { storageClass }),
     });
     // Not where it failed: what was begun may still be reading.

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Journal } from '../catalog/journal.js';
 import type { ObjectTable } from '../catalog/object-table.js';
+import type { UnprovenContent } from '../catalog/unproven-content.js';
 import { SysbackupError } from '../errors.js';
 import type { EventListener } from '../events.js';
 import { bundleKey, contentKey } from '../manifest/keys.js';
@@ -13,12 +14,17 @@ import type { ContentFinder } from './find-content.js';
 export interface ContentObjectsOptions {
   store: ObjectStore;
   table: ObjectTable;
+  /** What a rebuilt catalog has of content objects. */
+  unproven?: UnprovenContent | undefined;
   journal: Journal;
   locks: LockDates;
   finder: ContentFinder;
   onEvent: EventListener;
   /** Bytes; files below go into bundles. 0: none do. */
   bundleBelow: number;
+  /** Bytes of a bundle: see `BundlerOptions` of bundler.ts. */
+  maxBytes?: number;
+  gzipBundles?: boolean;
   /** Awaited after each PUT: a run that takes days keeps its first locks up. */
   afterPut: () => Promise<void>;
   storageClass?: string;
@@ -48,6 +54,8 @@ export class ContentObjects {
   readonly #renewals = new Map<number, Promise<boolean>>();
   readonly #bundleRenewals = new Map<number, Promise<boolean>>();
   readonly #bundler: Bundler;
+  /** For what lives on of bundles that are let go: it has lasted, and what has lasted will. */
+  readonly #survivors: Bundler;
   readonly #stored = { objects: 0, bytes: 0 };
   reused = 0;
   renewed = 0;
@@ -55,19 +63,18 @@ export class ContentObjects {
   constructor(options: ContentObjectsOptions) {
     this.#options = options;
     this.#table = options.table;
-    this.#bundler = new Bundler({
-      ...options,
-      ended: (members) => {
-        for (const { sha } of members) this.#underWay.delete(mapKey(sha));
-      },
-    });
+    const ended = (members: readonly { sha: Uint8Array }[]) => {
+      for (const { sha } of members) this.#underWay.delete(mapKey(sha));
+    };
+    this.#bundler = new Bundler({ ...options, ended });
+    this.#survivors = new Bundler({ ...options, ended });
   }
 
   get stored(): { objects: number; bytes: number } {
-    const bundles = this.#bundler.stored;
+    const [fresh, moved] = [this.#bundler.stored, this.#survivors.stored];
     return {
-      objects: this.#stored.objects + bundles.objects,
-      bytes: this.#stored.bytes + bundles.bytes,
+      objects: this.#stored.objects + fresh.objects + moved.objects,
+      bytes: this.#stored.bytes + fresh.bytes + moved.bytes,
     };
   }
 
@@ -77,7 +84,7 @@ export class ContentObjects {
    * @param fileSize of a file that is this block: small ones go into bundles
    */
   ensure(sha: Uint8Array, block: StoredBlock, fileSize?: number): Bundled {
-    const row = this.#table.find(sha);
+    const row = this.#find(sha, block);
     if (row >= 0 && this.isCurrent(row)) {
       this.#table.markUsed(row);
       this.reused++;
@@ -89,11 +96,11 @@ export class ContentObjects {
     if (known !== undefined) return { accepted: undefined, row: known };
     const small = fileSize !== undefined && fileSize < this.#options.bundleBelow;
     if (small && (row < 0 || this.#table.isGone(row))) {
-      const bundled = this.#addToBundle(sha, block);
+      const bundled = this.#addToBundle(sha, row, block, fileSize);
       this.#underWay.set(key, bundled.row);
       return bundled;
     }
-    const bundled = small ? this.#renewOrBundle(sha, row, block) : this.#byItself(sha, row, block);
+    const bundled = small ? this.#renewOrBundle(sha, row, block, fileSize) : this.#byItself(sha, row, block);
     const rows = bundled.row.rows.finally(() => this.#underWay.delete(key));
     rows.catch(() => undefined); // heard of by whoever has the row
     const coming = { rows, index: 0 };
@@ -101,22 +108,44 @@ export class ContentObjects {
     return { accepted: bundled.accepted, row: coming };
   }
 
+  /** The row of what is known, or is now known since the bytes at hand prove it; or -1. */
+  #find(sha: Uint8Array, block: StoredBlock): number {
+    const row = this.#table.find(sha);
+    const { unproven } = this.#options;
+    if (row >= 0 || unproven === undefined) return row;
+    const proven = unproven.find(sha, block.bytes.length, md5Of(block));
+    return proven === undefined ? -1 : this.#table.set(sha, 0, { ...proven, enc: block.enc });
+  }
+
   tag(row: number): number {
     return this.#table.tag(row);
   }
 
-  /** Sends the bundle that is being filled, without waiting for more. */
+  /** Sends the bundles that are being filled, without waiting for more. */
   flush(): void {
     this.#bundler.flush();
+    this.#survivors.flush();
   }
 
-  #addToBundle(sha: Uint8Array, { enc, bytes }: StoredBlock): Bundled & { row: ComingRow } {
-    return this.#bundler.add({ sha, enc, bytes });
+  #addToBundle(
+    sha: Uint8Array,
+    row: number,
+    { enc, bytes }: StoredBlock,
+    size: number,
+  ): Bundled & { row: ComingRow } {
+    return (row < 0 ? this.#bundler : this.#survivors).add({ sha, enc, bytes, size });
   }
 
   /** An object of its own that can be renewed is kept; anything else goes into a bundle. */
-  #renewOrBundle(sha: Uint8Array, row: number, block: StoredBlock): Bundled & { row: ComingRow } {
-    const bundled = this.renew(row).then((kept) => (kept ? undefined : this.#addToBundle(sha, block)));
+  #renewOrBundle(
+    sha: Uint8Array,
+    row: number,
+    block: StoredBlock,
+    size: number,
+  ): Bundled & { row: ComingRow } {
+    const bundled = this.renew(row).then((kept) =>
+      kept ? undefined : this.#addToBundle(sha, row, block, size),
+    );
     return {
       accepted: bundled.then((added) => added?.accepted),
       row: {
@@ -186,7 +215,7 @@ export class ContentObjects {
 
   /** Resolves when nothing is under way any more, however it ended: what is confirmed is in the journal then. */
   async settled(): Promise<void> {
-    await this.#bundler.settled();
+    await Promise.all([this.#bundler.settled(), this.#survivors.settled()]);
     await Promise.allSettled([
       ...this.#storing,
       ...this.#renewals.values(),
@@ -199,7 +228,7 @@ export class ContentObjects {
       this.reused++;
       return knownRow;
     }
-    const md5 = block.md5 ?? hash('md5', block.bytes);
+    const md5 = md5Of(block);
     const found =
       knownRow >= 0 ? undefined : await this.#options.finder.find(hex, { bytes: block.bytes, md5 });
     if (found !== undefined) {
@@ -339,6 +368,10 @@ export class ContentObjects {
 /** The row, once it is known. */
 export async function rowOf({ row }: Pick<Bundled, 'row'>): Promise<number> {
   return typeof row === 'number' ? row : ((await row.rows)[row.index] ?? -1);
+}
+
+function md5Of({ md5, bytes }: StoredBlock): string {
+  return md5 ?? hash('md5', bytes);
 }
 
 function mapKey(sha: Uint8Array): string {

@@ -1,6 +1,6 @@
 import { BlockRecords, type EntryBlock, type EntryBlockWriter } from '../catalog/entry-blocks.js';
 import type { BytePath } from '../files/byte-path.js';
-import type { Member, ManifestSpool } from '../manifest/spool.js';
+import type { ManifestSink, Member } from '../manifest/spool.js';
 
 /** An entry that is ready for manifest and catalog. */
 export interface OutputEntry {
@@ -50,7 +50,7 @@ const MAX_BLOCKS_WRITING = 8;
  * ready later than those behind them.
  */
 export class EntryOutput implements EntrySink {
-  readonly #spool: ManifestSpool;
+  readonly #spool: ManifestSink;
   readonly #catalog: EntryBlockWriter;
   readonly #onEntry: (stats: Buffer, statAt: number, size?: number) => void;
   readonly #onWait: (waiting: boolean) => void;
@@ -67,7 +67,7 @@ export class EntryOutput implements EntrySink {
    * @param collected how many contents may wait to be stored together: so many entries more may be under way
    */
   constructor(
-    spool: ManifestSpool,
+    spool: ManifestSink,
     catalog: EntryBlockWriter,
     onEntry: (stats: Buffer, statAt: number, size?: number) => void,
     onWait: (waiting: boolean) => void,
@@ -145,9 +145,8 @@ export class EntryOutput implements EntrySink {
       this.#onEntry(stat, statAt, size);
       records.add(path, lineEnd, flags, stat, statAt, sha, shaAt, tag);
     }
-    await this.#writeBlock(this.#spool.append(lines), ({ start, bytes }) =>
-      records.payload(lines.length, start, bytes),
-    );
+    const { length } = lines;
+    await this.#writeBlock(this.#spool.append(lines), (member) => records.payload(length, member));
   }
 
   async #writeCarried({ block, conditions, entryAt }: CarriedBlock): Promise<void> {
@@ -158,9 +157,8 @@ export class EntryOutput implements EntrySink {
       return;
     }
     for (let index = 0; index < block.count; index++) this.#onEntry(block.bytes, block.statOffset(index));
-    await this.#writeBlock(this.#spool.append(block.lines, block.member), ({ start }) =>
-      block.payloadAt(start),
-    );
+    const member = this.#spool.carry(block.member, block.linesLength);
+    await this.#writeBlock(member, ({ start }) => block.movedTo(start));
   }
 
   /** The catalog's block is written after its member; the next block's member may be compressed meanwhile. */

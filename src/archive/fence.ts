@@ -57,7 +57,7 @@ export async function askShare(store: ObjectStore, table: ObjectTable, turn: num
   const end = Math.ceil((256 * (share + 1)) / SHARES);
   const missing = new Set<number>();
   for (let row = 0; row < table.size; row++) {
-    const byte = table.sha(row)[0] ?? 0;
+    const byte = table.firstByte(row);
     if (byte >= first && byte < end && !table.isGone(row) && !table.isMember(row)) missing.add(row);
   }
   const rest = await listShare(store, table, missing, first, end);

@@ -9,7 +9,8 @@ import {
   pathForFs,
   pathFromBytes,
 } from '../files/byte-path.js';
-import { FileStat, PACKED_STAT_SIZE, packedLstat } from '../files/stat.js';
+import { type FileKind, FileStat, kindOfWords, PACKED_STAT_WORDS, packedLstatWords } from '../files/stat.js';
+import type { StatBatch } from '../files/stat-batch.js';
 import type { PickedPaths } from './picked-paths.js';
 
 /** As many links on the way as the kernel follows (path_resolution(7)). */
@@ -39,8 +40,9 @@ export class Gatherer {
   #folders = new Map<string, Folder>();
   #lastFolder = '';
   #lastReal: BytePath | undefined;
-  readonly #stat = Buffer.alloc(PACKED_STAT_SIZE);
-  readonly #view = new FileStat(this.#stat);
+  /** What was looked at last, here. */
+  readonly #words = new Int32Array(PACKED_STAT_WORDS);
+  readonly #stat = new FileStat(Buffer.from(this.#words.buffer));
   /** Picked paths that were not there, the first of them. */
   readonly missing: string[] = [];
   readonly #lastMissing: ReadonlySet<string>;
@@ -66,8 +68,12 @@ export class Gatherer {
     this.#startedNs = startedNs - 20_000_000n;
   }
 
-  /** @param path absolute */
-  pick(path: BytePath, picker: string): void {
+  /** @param paths absolute, each with what lstat said of it as it was printed */
+  pickAll(paths: readonly BytePath[], picker: string, stats: StatBatch): void {
+    for (const [index, path] of paths.entries()) this.#pick(path, picker, stats, index);
+  }
+
+  #pick(path: BytePath, picker: string, stats: StatBatch, index: number): void {
     if (path.length >= PATH_MAX) {
       this.#reportFolder(unreachable('ENAMETOOLONG'), path, parentOf(path), picker);
       return;
@@ -91,25 +97,48 @@ export class Gatherer {
       this.#lastFolder = folderPath;
       this.#lastReal = real;
     }
-    const full = real === folderPath ? path : joinPath(real, path.slice(slash + 1));
-    const problem = this.#take(full, 0);
+    const problem =
+      real === folderPath
+        ? this.#takeLookedAt(real, path, stats, index)
+        : this.#take(joinPath(real, path.slice(slash + 1)), 0);
     if (problem !== undefined) this.#reportFolder(problem, path, real, picker);
+  }
+
+  #takeLookedAt(
+    folder: BytePath,
+    path: BytePath,
+    stats: StatBatch,
+    index: number,
+  ): Omit<Problem, 'path'> | undefined {
+    const errno = stats.errors.size === 0 ? undefined : stats.errors.get(index);
+    if (errno !== undefined) return unreachable(errno);
+    return this.#takeAs(folder, path, stats.words, index * PACKED_STAT_WORDS, 0);
   }
 
   /** Takes one path whose folder is real. Returns what is wrong with it. */
   #take(path: BytePath, links: number): Omit<Problem, 'path'> | undefined {
     if (links > 0 && this.#chain.includes(path)) return loop(path);
-    if (this.#picked.has(path)) return undefined;
-    const errno = packedLstat(path, this.#stat, 0);
+    const errno = packedLstatWords(path, this.#words, 0);
     if (errno !== undefined) return unreachable(errno);
-    const kind = this.#view.kind;
+    return this.#takeAs(parentOf(path), path, this.#words, 0, links);
+  }
+
+  /** Takes one path of which the stat is known. */
+  #takeAs(
+    folder: BytePath,
+    path: BytePath,
+    words: Int32Array,
+    at: number,
+    links: number,
+  ): Omit<Problem, 'path'> | undefined {
+    const kind = kindOfWords(words, at);
     switch (kind) {
       case 'file':
       case 'directory':
-        this.#picked.add(path, this.#stat, 0);
+        this.#picked.add(folder, path, words, at);
         return undefined;
       case 'symlink':
-        this.#picked.add(path, this.#stat, 0);
+        this.#picked.add(folder, path, words, at);
         return this.#follow(path, links + 1);
       default:
         this.#noteSpecial(path, kind);
@@ -170,21 +199,25 @@ export class Gatherer {
 
   #resolveFolder(path: BytePath, links: number): Folder {
     let full = path;
+    let above = path;
     if (path !== '/') {
       const parentPath = parentOf(path);
       const parent = this.#folder(parentPath, links);
       if ('problem' in parent) return parent;
-      full = parent.real === parentPath ? path : joinPath(parent.real, path.slice(path.lastIndexOf('/') + 1));
+      above = parent.real;
+      full = above === parentPath ? path : joinPath(above, path.slice(path.lastIndexOf('/') + 1));
     }
-    const errno = packedLstat(full, this.#stat, 0);
+    // Most pickers print a folder right before what is in it.
+    if (this.#picked.kindOfLast(above, full) === 'directory') return { real: full };
+    const errno = packedLstatWords(full, this.#words, 0);
     if (errno !== undefined) return { problem: unreachable(errno) };
-    const kind = this.#view.kind;
+    const kind = this.#stat.kind;
     if (kind === 'directory') {
-      this.#picked.add(full, this.#stat, 0);
+      this.#picked.add(above, full, this.#words, 0);
       return { real: full };
     }
     if (kind !== 'symlink') return { problem: unreachable('ENOTDIR') };
-    this.#picked.add(full, this.#stat, 0);
+    this.#picked.add(above, full, this.#words, 0);
     return this.#folderBehind(full, links + 1);
   }
 
@@ -206,7 +239,7 @@ export class Gatherer {
     return { real: at };
   }
 
-  #noteSpecial(path: BytePath, kind: string): void {
+  #noteSpecial(path: BytePath, kind: FileKind): void {
     if (this.#noted.has(path) || this.#noted.size > MAX_FOLDERS) return;
     this.#noted.add(path);
     const message = `${displayPath(path)} is a ${kind}: not backed up`;
@@ -230,7 +263,7 @@ export class Gatherer {
     if (this.missing.length < MOST_MISSING) this.missing.push(path);
     if (this.#lastMissing.has(path)) return false;
     for (let at = folder; ; at = parentOf(at)) {
-      if (packedLstat(at, this.#stat, 0) === undefined) return this.#view.mtimeNs >= this.#startedNs;
+      if (packedLstatWords(at, this.#words, 0) === undefined) return this.#stat.mtimeNs >= this.#startedNs;
       if (at === '/') return false;
     }
   }

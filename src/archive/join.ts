@@ -1,8 +1,8 @@
 import { type EntryBlock, MANY_OBJECTS, ONE_OBJECT, SETTLED } from '../catalog/entry-blocks.js';
 import type { BytePath } from '../files/byte-path.js';
-import { PACKED_STAT_SIZE } from '../files/stat.js';
+import { PACKED_STAT_WORDS } from '../files/stat.js';
 import type { EntrySink, OutputEntry, PendingEntry } from './entry-output.js';
-import type { PathBatch } from './picked-paths.js';
+import type { PathBatch } from './path-page.js';
 
 /** What the join asks of the run. */
 export interface JoinHandlers {
@@ -21,6 +21,8 @@ export interface JoinHandlers {
 const BLOCK_ENTRIES = 512;
 /** Fewer are not worth a block of their own. */
 const SMALL_BLOCK = 128;
+/** Entries between two pauses. */
+const PAUSE_EVERY = 4096;
 
 /**
  * Joins the picked paths with the last catalog, both in path order, and sends every entry to the output. Blocks of
@@ -29,60 +31,103 @@ const SMALL_BLOCK = 128;
 export class Join {
   readonly #output: EntrySink;
   readonly #handlers: JoinHandlers;
-  readonly #blocks: AsyncGenerator<EntryBlock> | undefined;
+  readonly #blocks: Generator<EntryBlock> | undefined;
   #items: PendingEntry[] = [];
 
   #block: EntryBlock | undefined;
+  /** Its paths; empty where they have not been needed yet. */
   #paths: BytePath[] = [];
+  /** Whether all of it has been compared at once already. */
+  #looked = false;
   #at = 0;
   /** All of the block up to `at` was kept, and none of it is among the items yet. */
   #clean = true;
   #conditions: { index: number; kept: Promise<boolean> }[] = [];
 
-  constructor(output: EntrySink, blocks: AsyncGenerator<EntryBlock> | undefined, handlers: JoinHandlers) {
+  constructor(output: EntrySink, blocks: Generator<EntryBlock> | undefined, handlers: JoinHandlers) {
     this.#output = output;
     this.#blocks = blocks;
     this.#handlers = handlers;
   }
 
-  /** @param beforeBatch called now and then: to stop, to report progress, to keep locks up */
-  async run(batches: Iterable<PathBatch>, beforeBatch: () => Promise<void>): Promise<void> {
-    await this.#nextBlock();
+  /** @param now and then awaited: to stop, to report progress, to keep locks up */
+  async run(batches: Iterable<PathBatch>, now: () => Promise<void>): Promise<void> {
+    this.#nextBlock();
+    let taken = 0;
     try {
       for (const batch of batches) {
-        await beforeBatch();
-        for (let index = 0; index < batch.paths.length; index++) {
-          const path = batch.paths[index] as BytePath;
-          // The awaits are for the borders of blocks only: one per entry would be most of an unchanged run's time.
-          while (
-            this.#block !== undefined &&
-            (this.#at >= this.#block.count || (this.#paths[this.#at] as BytePath) < path)
-          ) {
-            if (this.#at < this.#block.count) this.#drop();
-            else await this.#nextBlock();
+        for (let index = 0; index < batch.paths.length; ) {
+          if (taken >= PAUSE_EVERY) {
+            taken = 0;
+            await now();
           }
-          this.#take(path, batch.stats, batch.statAt[index] ?? 0);
-          if (this.#items.length >= BLOCK_ENTRIES * 2) this.#seal();
+          const whole = this.#takeBlock(batch, index);
+          if (whole === 0) this.#takeOne(batch, index);
+          index += Math.max(1, whole);
+          taken += Math.max(1, whole);
+          // The awaits are for what waits only: one per entry would be most of an unchanged run's time.
           if (!this.#output.hasRoom) await this.#output.room();
         }
       }
       this.#endBlock();
       this.#seal();
     } finally {
-      await this.#blocks?.return(undefined);
+      this.#blocks?.return(undefined);
     }
   }
 
-  #take(path: BytePath, stats: Buffer, statAt: number): void {
+  /**
+   * Takes a whole block in which nothing has changed, which is most of them: its paths compared as one text. Returns
+   * how many entries that were; 0 where they have to be taken one by one.
+   */
+  #takeBlock(batch: PathBatch, first: number): number {
+    if (this.#block !== undefined && this.#at >= this.#block.count) this.#nextBlock();
     const block = this.#block;
-    if (block === undefined || this.#paths[this.#at] !== path) {
+    if (block === undefined || this.#at > 0 || this.#looked) return 0;
+    this.#looked = true;
+    const { count } = block;
+    if (batch.paths.length - first < count) return 0;
+    if (batch.paths.slice(first, first + count).join('\0') !== block.pathsText()) return 0;
+    for (let index = 0; index < count; index++) {
+      if (!isSame(block, index, batch.words, (batch.statAt[first + index] ?? 0) >> 2)) return 0;
+    }
+    this.#paths = batch.paths.slice(first, first + count);
+    for (let index = 0; index < count; index++) this.#take(batch, first + index, true);
+    return count;
+  }
+
+  #takeOne(batch: PathBatch, index: number): void {
+    const path = batch.paths[index] as BytePath;
+    for (;;) {
+      const block = this.#block;
+      if (block === undefined) break;
+      if (this.#at >= block.count) {
+        this.#nextBlock();
+        continue;
+      }
+      if (this.#paths.length === 0) this.#paths = block.paths();
+      if ((this.#paths[this.#at] as BytePath) >= path) break;
+      this.#drop();
+    }
+    this.#take(batch, index, false);
+    if (this.#items.length >= BLOCK_ENTRIES * 2) this.#seal();
+  }
+
+  /** @param same it is known to be in the block, as it was */
+  #take(batch: PathBatch, picked: number, same: boolean): void {
+    const { stats } = batch;
+    const path = batch.paths[picked] as BytePath;
+    const statAt = batch.statAt[picked] ?? 0;
+    const block = this.#block;
+    if (block === undefined || (!same && this.#paths[this.#at] !== path)) {
       if (this.#at > 0) this.#dirty();
       this.#items.push(this.#handlers.make(path, stats, statAt));
       if (block === undefined && this.#items.length >= BLOCK_ENTRIES) this.#seal();
       return;
     }
     const index = this.#at;
-    const kept = this.#isSame(block, index, stats, statAt) && this.#handlers.keep(block, index);
+    const unchanged = same || isSame(block, index, batch.words, statAt >> 2);
+    const kept = unchanged && this.#handlers.keep(block, index);
     if (kept === false) {
       this.#dirty();
       this.#items.push(this.#handlers.make(path, stats, statAt));
@@ -91,12 +136,6 @@ export class Join {
       if (!this.#clean) this.#items.push(this.#entryAfter(block, index, path, kept));
     }
     this.#at++;
-  }
-
-  #isSame(block: EntryBlock, index: number, stats: Buffer, statAt: number): boolean {
-    if ((block.flags(index) & SETTLED) === 0) return false;
-    const at = block.statOffset(index);
-    return block.bytes.compare(stats, statAt, statAt + PACKED_STAT_SIZE, at, at + PACKED_STAT_SIZE) === 0;
   }
 
   /** The catalog has a path that was not picked. */
@@ -139,17 +178,17 @@ export class Join {
     this.#conditions = [];
   }
 
-  async #nextBlock(): Promise<void> {
+  #nextBlock(): void {
     this.#endBlock();
     this.#block = undefined;
     this.#paths = [];
     this.#at = 0;
     this.#clean = true;
+    this.#looked = false;
     try {
-      const next = await this.#blocks?.next();
+      const next = this.#blocks?.next();
       if (next === undefined || next.done === true) return;
       this.#block = next.value;
-      this.#paths = next.value.paths();
     } catch (error) {
       this.#handlers.damaged(error);
     }
@@ -159,6 +198,16 @@ export class Join {
     if (this.#items.length > 0) this.#output.add(this.#items);
     this.#items = [];
   }
+}
+
+/** Whether the file is as it was when it was read, by its stat at word `at`. */
+function isSame(block: EntryBlock, index: number, words: Int32Array, at: number): boolean {
+  if ((block.flags(index) & SETTLED) === 0) return false;
+  const then = block.statOffset(index) >> 2;
+  for (let word = 0; word < PACKED_STAT_WORDS; word++) {
+    if (block.words[then + word] !== words[at + word]) return false;
+  }
+  return true;
 }
 
 /** An entry of the last catalog, as it goes into the next. */

@@ -32,7 +32,7 @@ export class Keeper {
     if (this.#anyRenamed && this.#showsRenamed(block, index)) return false;
     const flags = block.flags(index);
     if ((flags & ONE_OBJECT) !== 0) {
-      const row = this.#table.find(block.bytes, block.shaOffset(index));
+      const row = this.#table.findWords(block.words, block.shaOffset(index) >> 2);
       return row >= 0 && this.#table.tag(row) === block.tag(index) && this.#keepRow(row);
     }
     if ((flags & MANY_OBJECTS) !== 0) return this.#keepBlocks(block.line(index));

@@ -1,9 +1,15 @@
 import { join } from 'node:path';
+import type { CatalogHead } from '../catalog/head.js';
+import type { StateFolder } from '../catalog/state-folder.js';
+import type { Problem } from '../events.js';
+import { StatPool } from '../files/stat-pool.js';
 import { judgePicker } from '../sources/judge-picker.js';
-import { runPickers } from '../sources/pickers.js';
+import { type PickerResult, runPickers } from '../sources/pickers.js';
 import { Gatherer } from './gather.js';
+import { LookAhead } from './look-ahead.js';
+import type { ArchiveOptions } from './options.js';
 import { PickedPaths } from './picked-paths.js';
-import type { RunStart } from './workshop.js';
+import type { ProblemLog } from './problem-log.js';
 
 export interface Picked {
   paths: PickedPaths;
@@ -15,32 +21,77 @@ export interface Picked {
   startedNs: bigint;
 }
 
-/** Runs the pickers and gathers what gets an entry. */
-export async function pickPaths({ options, state, recalled, problems }: RunStart): Promise<Picked> {
-  const { settings, env, uid, signal, onEvent } = options;
-  const { timeout, allowEmpty } = settings.programs;
-  const lastHead = recalled.catalog?.head;
-  const startedNs = BigInt(Date.now()) * 1_000_000n;
-  const paths = new PickedPaths(state.spoolPath);
-  const gatherer = new Gatherer(paths, (problem) => problems.add(problem), startedNs, lastHead?.missing);
-  const results = await runPickers({
-    folder: join(settings.confDir, 'pickers.d'),
-    uid,
-    env,
-    ...(timeout === undefined ? {} : { timeoutMs: timeout * 1000 }),
-    ...(signal === undefined ? {} : { signal }),
-    onPaths: (picked, picker) => {
-      for (const path of picked) gatherer.pick(path, picker);
-    },
-    onLog: (picker, line) => onEvent?.({ type: 'log', level: 'info', message: line, source: picker }),
-  });
-  const printed: Record<string, number> = {};
-  for (const result of results) {
-    for (const problem of result.problems) problems.add(problem);
-    printed[result.name] = result.printed;
-    const allowed = allowEmpty.includes(result.name);
-    const verdict = judgePicker(result.printed, lastHead?.pickers[result.name], allowed, result.name);
-    if (verdict !== undefined) problems.add(verdict);
+/** What pickers are run with. */
+export interface PickStart {
+  options: ArchiveOptions;
+  state: StateFolder;
+  problems: ProblemLog;
+}
+
+/**
+ * Runs the pickers and gathers what gets an entry, beginning at once: while the run's memory is read and the store
+ * asked, the disks can be at work.
+ */
+export class Picking {
+  readonly #start: PickStart;
+  readonly #stop = new AbortController();
+  readonly #startedNs = BigInt(Date.now()) * 1_000_000n;
+  readonly #paths: PickedPaths;
+  readonly #gatherer: Gatherer;
+  readonly #results: Promise<PickerResult[]>;
+
+  constructor(start: PickStart) {
+    const { state, problems } = start;
+    this.#start = start;
+    this.#paths = new PickedPaths(state.spoolPath);
+    // Of a catalog that is not believed too: what the pickers printed has nothing to do with what the store has.
+    const lastMissing = state.peekHead()?.missing;
+    const report = (problem: Problem): void => problems.add(problem);
+    this.#gatherer = new Gatherer(this.#paths, report, this.#startedNs, lastMissing);
+    this.#results = this.#gather();
+    this.#results.catch(() => undefined); // heard of in picked()
   }
-  return { paths, printed, missing: gatherer.missing, startedNs };
+
+  /** All of it, judged by what the last run picked. */
+  async picked(lastHead: CatalogHead | undefined): Promise<Picked> {
+    const { options, problems } = this.#start;
+    const { allowEmpty } = options.settings.programs;
+    const printed: Record<string, number> = {};
+    for (const result of await this.#results) {
+      for (const problem of result.problems) problems.add(problem);
+      printed[result.name] = result.printed;
+      const allowed = allowEmpty.includes(result.name);
+      const verdict = judgePicker(result.printed, lastHead?.pickers[result.name], allowed, result.name);
+      if (verdict !== undefined) problems.add(verdict);
+    }
+    return { paths: this.#paths, printed, missing: this.#gatherer.missing, startedNs: this.#startedNs };
+  }
+
+  /** Stops the picker that is running, if one is. Resolves when it has ended. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#results.catch(() => undefined);
+  }
+
+  async #gather(): Promise<PickerResult[]> {
+    const { settings, env, uid, signal, onEvent } = this.#start.options;
+    const { timeout } = settings.programs;
+    const pool = new StatPool();
+    const ahead = new LookAhead(pool, this.#gatherer);
+    try {
+      const results = await runPickers({
+        folder: join(settings.confDir, 'pickers.d'),
+        uid,
+        env,
+        ...(timeout === undefined ? {} : { timeoutMs: timeout * 1000 }),
+        signal: AbortSignal.any([this.#stop.signal, ...(signal === undefined ? [] : [signal])]),
+        onPaths: (picked, picker) => ahead.add(picked, picker),
+        onLog: (picker, line) => onEvent?.({ type: 'log', level: 'info', message: line, source: picker }),
+      });
+      await ahead.end();
+      return results;
+    } finally {
+      pool.close();
+    }
+  }
 }

@@ -1,20 +1,14 @@
 import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BytePath } from '../files/byte-path.js';
-import { PACKED_STAT_SIZE } from '../files/stat.js';
+import { type FileKind, PACKED_STAT_SIZE, PACKED_STAT_WORDS } from '../files/stat.js';
+import { type PathBatch, PathPage } from './path-page.js';
 
 /** Paths held before a page is sorted and spilled: about 40 MB with paths of usual length. */
 const PAGE_PATHS = 150_000;
 const BATCH = 4096;
 /** Of a record in a spilled page: path length u16, then the path, then the packed stat. */
 const RECORD_HEAD = 2;
-
-/** Some paths in ascending byte order, with the packed stat of each at `statAt[i]` in `stats`. */
-export interface PathBatch {
-  paths: BytePath[];
-  stats: Buffer;
-  statAt: Uint32Array;
-}
 
 /**
  * Collects paths with their stats in any order and gives them back sorted, each once. Beyond a page's worth they are
@@ -23,70 +17,52 @@ export interface PathBatch {
 export class PickedPaths {
   readonly #spoolFolder: string;
   readonly #pagePaths: number;
-  #page = new Map<BytePath, number>();
-  #stats: Buffer;
-  #spilled: string[] = [];
+  #page = new PathPage();
+  readonly #spilled: string[] = [];
 
   constructor(spoolFolder: string, pagePaths = PAGE_PATHS) {
     this.#spoolFolder = spoolFolder;
     this.#pagePaths = pagePaths;
-    this.#stats = Buffer.allocUnsafe(Math.min(pagePaths, 1024) * PACKED_STAT_SIZE);
   }
 
-  /** Paths in the page under way; a path spilled earlier is not known here, and taken again, and dropped in the merge. */
-  has(path: BytePath): boolean {
-    return this.#page.has(path);
-  }
-
-  add(path: BytePath, stat: Buffer, statOffset: number): void {
-    const offset = this.#page.size * PACKED_STAT_SIZE;
-    if (this.#page.has(path)) return;
-    if (offset + PACKED_STAT_SIZE > this.#stats.length) {
-      const larger = Buffer.allocUnsafe(Math.min(this.#stats.length * 2, this.#pagePaths * PACKED_STAT_SIZE));
-      this.#stats.copy(larger);
-      this.#stats = larger;
-    }
-    stat.copy(this.#stats, offset, statOffset, statOffset + PACKED_STAT_SIZE);
-    this.#page.set(path, offset);
+  /** The same path may come again; of its stats one counts. `folder` is the path's own, by its real path. */
+  add(folder: BytePath, path: BytePath, words: Int32Array, from: number): void {
+    this.#page.add(folder, path, words, from);
     if (this.#page.size >= this.#pagePaths) this.#spill();
   }
 
-  /** All paths in order. To be called once, at the end. `count` is known only where nothing was spilled. */
+  /** What kind of file the path is, if it came last of those in its folder; undefined says nothing. */
+  kindOfLast(folder: BytePath, path: BytePath): FileKind | undefined {
+    return this.#page.kindOfLast(folder, path);
+  }
+
+  /** All paths in order. To be called once, at the end. */
   *batches(): Generator<PathBatch> {
     if (this.#spilled.length === 0) {
-      yield* this.#pageBatches();
+      yield this.#page.sorted();
       return;
     }
     if (this.#page.size > 0) this.#spill();
     yield* mergePages(this.#spilled);
   }
 
-  /** How many there are; an upper bound where pages were spilled. */
+  /** How many there are; an upper bound where the same path came twice. */
   get count(): number {
     return this.#spilled.length * this.#pagePaths + this.#page.size;
-  }
-
-  *#pageBatches(): Generator<PathBatch> {
-    // The default order of strings is that of their code units, which here are bytes, and needs no callback.
-    const sorted = [...this.#page.keys()].sort();
-    for (let start = 0; start < sorted.length; start += BATCH) {
-      const paths = sorted.slice(start, start + BATCH);
-      const statAt = Uint32Array.from(paths, (path) => this.#page.get(path) ?? 0);
-      yield { paths, stats: this.#stats, statAt };
-    }
   }
 
   #spill(): void {
     const file = join(this.#spoolFolder, `paths-${this.#spilled.length}`);
     const fd = openSync(file, 'wx', 0o600);
     try {
-      for (const batch of this.#pageBatches()) {
+      const { paths, stats, statAt } = this.#page.sorted();
+      for (let start = 0; start < paths.length; start += BATCH) {
         const bytes = Buffer.concat(
-          batch.paths.flatMap((path, index) => {
+          paths.slice(start, start + BATCH).flatMap((path, index) => {
             const head = Buffer.alloc(RECORD_HEAD);
             head.writeUInt16LE(path.length);
-            const at = batch.statAt[index] ?? 0;
-            return [head, Buffer.from(path, 'latin1'), batch.stats.subarray(at, at + PACKED_STAT_SIZE)];
+            const at = statAt[start + index] ?? 0;
+            return [head, Buffer.from(path, 'latin1'), stats.subarray(at, at + PACKED_STAT_SIZE)];
           }),
         );
         for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
@@ -95,7 +71,7 @@ export class PickedPaths {
       closeSync(fd);
     }
     this.#spilled.push(file);
-    this.#page = new Map();
+    this.#page = new PathPage();
   }
 }
 
@@ -103,7 +79,8 @@ function* mergePages(files: readonly string[]): Generator<PathBatch> {
   const pages = files.map((file) => new PageReader(file));
   let live = pages.filter((page) => page.next());
   let paths: BytePath[] = [];
-  let stats = Buffer.allocUnsafe(BATCH * PACKED_STAT_SIZE);
+  let words = new Int32Array(BATCH * PACKED_STAT_WORDS);
+  let stats = Buffer.from(words.buffer);
   const statAt = Uint32Array.from({ length: BATCH }, (_, index) => index * PACKED_STAT_SIZE);
   let last: BytePath | undefined;
   while (live.length > 0) {
@@ -116,14 +93,15 @@ function* mergePages(files: readonly string[]): Generator<PathBatch> {
       least.stat.copy(stats, paths.length * PACKED_STAT_SIZE);
       paths.push(least.path);
       if (paths.length === BATCH) {
-        yield { paths, stats, statAt };
+        yield { paths, stats, words, statAt };
         paths = [];
-        stats = Buffer.allocUnsafe(BATCH * PACKED_STAT_SIZE);
+        words = new Int32Array(BATCH * PACKED_STAT_WORDS);
+        stats = Buffer.from(words.buffer);
       }
     }
     if (!least.next()) live = live.filter((page) => page !== least);
   }
-  if (paths.length > 0) yield { paths, stats, statAt };
+  if (paths.length > 0) yield { paths, stats, words, statAt };
 }
 
 class PageReader {

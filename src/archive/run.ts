@@ -6,9 +6,11 @@ import { SysbackupError, throwIfAborted } from '../errors.js';
 import { estimate } from './dry-run.js';
 import { headerLine, storeManifest } from './manifest-ends.js';
 import type { ArchiveOptions, RunSummary } from './options.js';
-import { pickPaths } from './pick.js';
+import { Picking } from './pick.js';
 import { ProblemLog } from './problem-log.js';
 import { recall } from './recall.js';
+import { toBeWatched, watchRenewal } from './renewal-watch.js';
+import { requireSources } from './require-sources.js';
 import { takeSnapshots } from './snapshots.js';
 import { Stopwatch } from './stopwatch.js';
 import { checkObjectLock, warnOfClock } from './store-check.js';
@@ -23,22 +25,30 @@ import { writeEntries } from './write-entries.js';
  * the old catalog and the journal, so that the next one sends nothing twice.
  *
  * Throws RUN_LOCKED, ACCESS_DENIED, NOT_FOUND (no such bucket), STORE_UNSUITABLE, STORE_FAILED, LIMIT, ABORTED, CONFIG
- * (executables others could change) and SYSTEM. What concerns single paths is a problem in the manifest instead.
+ * (no executable at all, or one that others could change) and SYSTEM. What concerns single paths is a problem in the
+ * manifest instead.
  */
 export async function archive(options: ArchiveOptions): Promise<RunSummary> {
   const { settings, store, onEvent = () => undefined } = options;
+  await requireSources(settings.confDir, options.uid);
   const state = StateFolder.open(settings.statePath, store.identity, settings.backupName);
   const watch = new Stopwatch(onEvent);
   try {
     watch.begin('prepare');
-    const start = await begin(options, state);
-    return await (options.dryRun === true ? look(start, watch) : run(start, watch));
+    const problems = new ProblemLog(join(state.spoolPath, 'problems'), onEvent);
+    const picking = new Picking({ options, state, problems });
+    try {
+      const start = await begin(options, state, problems);
+      return await (options.dryRun === true ? look(start, picking, watch) : run(start, picking, watch));
+    } finally {
+      await picking.stop();
+    }
   } finally {
     state.close();
   }
 }
 
-async function begin(options: ArchiveOptions, state: StateFolder): Promise<RunStart> {
+async function begin(options: ArchiveOptions, state: StateFolder, problems: ProblemLog): Promise<RunStart> {
   const { settings, store, onEvent = () => undefined } = options;
   const recalled = await recall(state, store, settings.backupName, onEvent);
   // A lock, once there, cannot be taken off a bucket; its lack was allowed by settings that may have changed.
@@ -46,16 +56,15 @@ async function begin(options: ArchiveOptions, state: StateFolder): Promise<RunSt
     recalled.catalog?.head.objectLock === true || (await checkObjectLock(store, settings.destination));
   const startMs = await store.now();
   warnOfClock(startMs, Date.now(), onEvent);
-  const problems = new ProblemLog(join(state.spoolPath, 'problems'), onEvent);
   return { options, state, store, onEvent, problems, recalled, startMs, objectLock };
 }
 
 /** A dry run: picks and joins, and says what would come of it. */
-async function look(start: RunStart, watch: Stopwatch): Promise<RunSummary> {
+async function look(start: RunStart, picking: Picking, watch: Stopwatch): Promise<RunSummary> {
   const { options, problems } = start;
   const tally = new Tally(start.onEvent);
   watch.begin('pick');
-  const picked = await pickPaths(start);
+  const picked = await picking.picked(start.recalled.catalog?.head);
   watch.begin('content');
   const estimated = await estimate(start, picked, locksOf(start), tally);
   return {
@@ -71,10 +80,10 @@ async function look(start: RunStart, watch: Stopwatch): Promise<RunSummary> {
   };
 }
 
-async function run(start: RunStart, watch: Stopwatch): Promise<RunSummary> {
+async function run(start: RunStart, picking: Picking, watch: Stopwatch): Promise<RunSummary> {
   const workshop = await Workshop.open(start);
   try {
-    const summary = await work(workshop, watch);
+    const summary = await work(workshop, picking, watch);
     await workshop.close();
     return summary;
   } catch (error) {
@@ -84,15 +93,16 @@ async function run(start: RunStart, watch: Stopwatch): Promise<RunSummary> {
   }
 }
 
-async function work(workshop: Workshop, watch: Stopwatch): Promise<RunSummary> {
+async function work(workshop: Workshop, picking: Picking, watch: Stopwatch): Promise<RunSummary> {
   const { start, identity, locks, classes, lockKeeper, objects, spool } = workshop;
   const { options, problems, onEvent } = start;
   const { settings, signal } = options;
   const tally = new Tally(onEvent);
+  const watched = await watchRenewal(start);
   await spool.append(headerLine(identity, options, locks, classes));
 
   watch.begin('pick');
-  const picked = await pickPaths(start);
+  const picked = await picking.picked(start.recalled.catalog?.head);
   watch.begin('content');
   const written = await writeEntries(workshop, picked, tally);
   watch.begin('snapshots');
@@ -107,7 +117,7 @@ async function work(workshop: Workshop, watch: Stopwatch): Promise<RunSummary> {
   const manifest = await storeManifest(workshop, { ...totals, outcome, requests }, snapshots, until);
   const head = start.recalled.catalog?.head;
   remember(workshop, {
-    format: 1,
+    format: 2,
     store: start.store.identity,
     backupName: settings.backupName,
     machine: identity.machine,
@@ -125,6 +135,7 @@ async function work(workshop: Workshop, watch: Stopwatch): Promise<RunSummary> {
     users: written.names.users,
     groups: written.names.groups,
     objectLock: start.objectLock,
+    watched: watched ?? toBeWatched(start, manifest, until),
   });
   return {
     ...totalsOf(tally, problems, snapshots, objects),

@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { EntryBlockWriter } from '../catalog/entry-blocks.js';
 import { Journal } from '../catalog/journal.js';
 import { machineId } from '../catalog/machine-id.js';
@@ -6,7 +7,8 @@ import type { NewGeneration, StateFolder } from '../catalog/state-folder.js';
 import { ContentPool } from '../content/pool.js';
 import type { EventListener } from '../events.js';
 import { newRunId } from '../manifest/keys.js';
-import { ManifestSpool } from '../manifest/spool.js';
+import { type ManifestSink, ManifestSpool } from '../manifest/spool.js';
+import { SpoolThread } from '../manifest/spool-thread.js';
 import { LockDates } from '../store/lock-dates.js';
 import type { ObjectStore } from '../store/port.js';
 import { ContentObjects } from './content-objects.js';
@@ -46,6 +48,14 @@ export function locksOf({ options, startMs, objectLock }: RunStart): LockDates {
   return LockDates.ofRun(startMs, daysRetained, objectLock ? mode : undefined);
 }
 
+/** Bytes of the last catalog's entries from which on a thread for the manifest is worth its start. */
+const WORTH_A_THREAD = 4 << 20;
+
+async function spoolFor({ recalled }: RunStart, path: string): Promise<ManifestSink> {
+  const large = (recalled.catalog?.entriesBytes ?? 0) >= WORTH_A_THREAD;
+  return large && availableParallelism() > 1 ? new SpoolThread(path) : await ManifestSpool.create(path);
+}
+
 /** What a run works with. To be ended by {@link Workshop.close} or {@link Workshop.abandon}. */
 export class Workshop {
   readonly start: RunStart;
@@ -58,7 +68,7 @@ export class Workshop {
   readonly lockKeeper: LockKeeper;
   readonly pool: ContentPool;
   readonly generation: NewGeneration;
-  readonly spool: ManifestSpool;
+  readonly spool: ManifestSink;
   readonly catalog: EntryBlockWriter;
   readonly #journal: Journal;
 
@@ -68,15 +78,20 @@ export class Workshop {
     const run = newRunId(startMs, machine);
     state.removeGenerations(start.recalled.catalog?.folder);
     const generation = state.newGeneration(run);
-    const spool = await ManifestSpool.create(generation.manifestPath);
-    return new Workshop(start, { run, machine, startMs }, generation, spool);
+    const spool = await spoolFor(start, generation.manifestPath);
+    try {
+      return new Workshop(start, { run, machine, startMs }, generation, spool);
+    } catch (error) {
+      await spool.discard();
+      throw error;
+    }
   }
 
   private constructor(
     start: RunStart,
     identity: RunIdentity,
     generation: NewGeneration,
-    spool: ManifestSpool,
+    spool: ManifestSink,
   ) {
     const { options, state, store, onEvent, problems, recalled, startMs } = start;
     const { backupName, classes, content, destination } = options.settings;
@@ -96,11 +111,14 @@ export class Workshop {
     this.objects = new ContentObjects({
       store,
       table: recalled.objects,
+      unproven: recalled.catalog?.unproven,
       journal: this.#journal,
       locks: this.locks,
       finder: new ContentFinder(store, content.share, storageClass),
       onEvent,
       bundleBelow: content.bundleBelow,
+      gzipBundles: content.compression === 'gzip',
+      ...(options.bundleBytes === undefined ? {} : { maxBytes: options.bundleBytes }),
       afterPut: () => this.lockKeeper.keepUp(),
       ...this.storageClass,
     });

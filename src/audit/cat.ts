@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { SysbackupError } from '../errors.js';
 import { displayPath } from '../files/byte-path.js';
-import { entryPath, linkTarget } from '../manifest/paths.js';
-import { type ManifestStore, readManifest } from '../manifest/reader.js';
+import { linkTarget } from '../manifest/paths.js';
+import { type ManifestStore, readLazily } from '../manifest/reader.js';
 import type { FileEntry, ManifestEntry, SnapshotEntry } from '../manifest/types.js';
 import { ContentFetcher } from '../restore/fetch-content.js';
 import { NearPaths, noSnapshot, wantedPath } from './wanted-path.js';
@@ -56,19 +56,16 @@ async function findEntry({ store, run, path, signal }: OpenContentOptions): Prom
   const near = new NearPaths(wanted);
   const snapshots: string[] = [];
   let found: ManifestEntry | undefined;
-  for await (const lines of readManifest(store, run.key, run.version, { signal })) {
-    for (const line of lines) {
-      if (line.typ === 's') {
+  for await (const lines of readLazily(store, run.key, run.version, { signal })) {
+    for (const lazy of lines) {
+      if (!lazy.entry) {
+        const { line } = lazy;
+        if (line.typ !== 's') continue;
         snapshots.push(line.name);
         if (!isPath && line.name === path) found ??= line;
-      } else if (
-        isPath &&
-        found === undefined &&
-        (line.typ === 'd' || line.typ === 'f' || line.typ === 'l')
-      ) {
-        const at = entryPath(line);
-        if (at === wanted) found = line;
-        else near.see(at, line);
+      } else if (isPath && found === undefined) {
+        if (lazy.entry.path === wanted) found = lazy.fileSystemEntry;
+        else near.see(lazy.entry.path, lazy);
       }
     }
   }

@@ -1,7 +1,7 @@
 import { type BytePath } from '../files/byte-path.js';
-import { entryPath } from '../manifest/paths.js';
-import { type ManifestStore, readManifest } from '../manifest/reader.js';
-import type { FileSystemEntry, ManifestEntry, ManifestLine, SnapshotEntry } from '../manifest/types.js';
+import type { LazyLine } from '../manifest/lazy-line.js';
+import { type ManifestStore, readLazily } from '../manifest/reader.js';
+import type { ManifestEntry, SnapshotEntry } from '../manifest/types.js';
 import { type ChangedPart, changedParts } from './changed-parts.js';
 
 export interface DiffRunsOptions {
@@ -29,8 +29,8 @@ const BATCH = 1000;
  */
 export async function* diffRuns(options: DiffRunsOptions): AsyncGenerator<Change[], void> {
   const { store, before, after, signal } = options;
-  const old = new RunCursor(readManifest(store, before.key, before.version, { signal }));
-  const young = new RunCursor(readManifest(store, after.key, after.version, { signal }));
+  const old = new RunCursor(readLazily(store, before.key, before.version, { signal }));
+  const young = new RunCursor(readLazily(store, after.key, after.version, { signal }));
   let changes: Change[] = [];
   try {
     for (;;) {
@@ -40,7 +40,7 @@ export async function* diffRuns(options: DiffRunsOptions): AsyncGenerator<Change
       const [was, is] = [old.current, young.current];
       if (!was && !is) break;
       const order = !was ? 1 : !is ? -1 : was.path < is.path ? -1 : was.path > is.path ? 1 : 0;
-      const change = changeOf(order > 0 ? undefined : was?.entry, order < 0 ? undefined : is?.entry);
+      const change = changeOfPath(order > 0 ? undefined : was?.lazy, order < 0 ? undefined : is?.lazy);
       if (order <= 0) old.advance();
       if (order >= 0) young.advance();
       if (change) changes.push(change);
@@ -53,6 +53,12 @@ export async function* diffRuns(options: DiffRunsOptions): AsyncGenerator<Change
   } finally {
     await Promise.all([old.close(), young.close()]);
   }
+}
+
+function changeOfPath(before: LazyLine | undefined, after: LazyLine | undefined): Change | undefined {
+  // Of most paths, both runs have the very same line.
+  if (before && after && before.isSame(after)) return undefined;
+  return changeOf(before?.fileSystemEntry, after?.fileSystemEntry);
 }
 
 function changeOf(before: ManifestEntry | undefined, after: ManifestEntry | undefined): Change | undefined {
@@ -75,13 +81,13 @@ class RunCursor {
   /** Whole when there is no more path. */
   readonly snapshots = new Map<string, SnapshotEntry>();
   /** Undefined when the batch is used up, and at the end. */
-  current: { path: BytePath; entry: FileSystemEntry } | undefined;
-  readonly #batches: AsyncGenerator<ManifestLine[], void>;
-  #lines: ManifestLine[] = [];
+  current: { path: BytePath; lazy: LazyLine } | undefined;
+  readonly #batches: AsyncGenerator<LazyLine[], void>;
+  #lines: LazyLine[] = [];
   #next = 0;
   #isDone = false;
 
-  constructor(batches: AsyncGenerator<ManifestLine[], void>) {
+  constructor(batches: AsyncGenerator<LazyLine[], void>) {
     this.#batches = batches;
   }
 
@@ -92,11 +98,13 @@ class RunCursor {
   advance(): void {
     this.current = undefined;
     while (this.#next < this.#lines.length) {
-      const line = this.#lines[this.#next++];
+      const lazy = this.#lines[this.#next++];
+      if (lazy?.entry) {
+        this.current = { path: lazy.entry.path, lazy };
+        return;
+      }
+      const line = lazy?.line;
       if (line?.typ === 's') this.snapshots.set(line.name, line);
-      if (line?.typ !== 'd' && line?.typ !== 'f' && line?.typ !== 'l') continue;
-      this.current = { path: entryPath(line), entry: line };
-      return;
     }
   }
 

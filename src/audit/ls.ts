@@ -1,8 +1,8 @@
 import { SysbackupError } from '../errors.js';
 import type { BytePath } from '../files/byte-path.js';
-import { entryPath } from '../manifest/paths.js';
-import { type ManifestStore, readManifest } from '../manifest/reader.js';
-import type { ManifestEntry, ManifestLine } from '../manifest/types.js';
+import type { LazyLine } from '../manifest/lazy-line.js';
+import { type ManifestStore, readLazily } from '../manifest/reader.js';
+import type { ManifestEntry } from '../manifest/types.js';
 import { NearPaths, noSnapshot, prefixBelow, wantedPath } from './wanted-path.js';
 
 export interface ListEntriesOptions {
@@ -31,8 +31,8 @@ export async function* listEntries(options: ListEntriesOptions): AsyncGenerator<
     path === undefined || path.startsWith('/')
       ? new PathsWanted(wantedPath(path ?? '/'), options.depth ?? Infinity, path === undefined)
       : new SnapshotWanted(path);
-  for await (const lines of readManifest(store, run.key, run.version, { signal })) {
-    const chosen = lines.filter((line) => wanted.takes(line));
+  for await (const lines of readLazily(store, run.key, run.version, { signal })) {
+    const chosen = lines.flatMap((line) => wanted.from(line) ?? []);
     if (chosen.length > 0) yield chosen;
   }
   const missing = wanted.missing(run.run);
@@ -40,7 +40,8 @@ export async function* listEntries(options: ListEntriesOptions): AsyncGenerator<
 }
 
 interface Wanted {
-  takes(line: ManifestLine): line is ManifestEntry;
+  /** The line's entry, if it is one that is wanted. */
+  from(line: LazyLine): ManifestEntry | undefined;
   /** Where nothing was taken that should have been. */
   missing(run: string): SysbackupError | undefined;
 }
@@ -63,17 +64,21 @@ class PathsWanted implements Wanted {
     this.#isFound = isAll;
   }
 
-  takes(line: ManifestLine): line is ManifestEntry {
-    if (line.typ === 's') return this.#isAll;
-    if (line.typ !== 'f' && line.typ !== 'd' && line.typ !== 'l') return false;
-    if (this.#isAll && this.#depth === Infinity) return true;
-    const path = entryPath(line);
-    if (path === this.#path || (path.startsWith(this.#below) && this.#isNearEnough(path))) {
+  from(lazy: LazyLine): ManifestEntry | undefined {
+    const { entry } = lazy;
+    if (!entry) return this.#isAll && lazy.line.typ === 's' ? lazy.line : undefined;
+    const { path } = entry;
+    if (this.#isWanted(path)) {
       this.#isFound = true;
-      return true;
+      return lazy.fileSystemEntry;
     }
-    if (!this.#isFound) this.#near.see(path, line);
-    return false;
+    if (!this.#isFound) this.#near.see(path, lazy);
+    return undefined;
+  }
+
+  #isWanted(path: BytePath): boolean {
+    if (this.#isAll && this.#depth === Infinity) return true;
+    return path === this.#path || (path.startsWith(this.#below) && this.#isNearEnough(path));
   }
 
   #isNearEnough(path: BytePath): boolean {
@@ -97,10 +102,11 @@ class SnapshotWanted implements Wanted {
     this.#name = name;
   }
 
-  takes(line: ManifestLine): line is ManifestEntry {
-    if (line.typ !== 's') return false;
+  from(lazy: LazyLine): ManifestEntry | undefined {
+    if (lazy.entry || lazy.line.typ !== 's') return undefined;
+    const { line } = lazy;
     this.#names.push(line.name);
-    return line.name === this.#name;
+    return line.name === this.#name ? line : undefined;
   }
 
   missing(run: string): SysbackupError | undefined {

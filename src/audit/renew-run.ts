@@ -165,9 +165,10 @@ export class RunRenewer {
   }
 }
 
-const TAR_RECORD = 512;
-/** Of 512 bytes, in a bundle of 32 MiB and one member more. */
-const PLACES_IN_BUNDLE = 2 ** 17;
+/** Bytes of a member with its header at least, in a compressed tar. */
+const SHORTEST_MEMBER = 128;
+/** Of so many bytes, in a bundle of 32 MiB and one member more. */
+const PLACES_IN_BUNDLE = 2 ** 19;
 
 /** What has been seen of one run while its lines are gone through. */
 class SeenRun {
@@ -223,11 +224,10 @@ class SeenRun {
     for (const rows of contents) if (!rows.some((row) => this.#locks.isGone(row))) this.weight += 1;
   }
 
-  /** Each place in a bundle weighs once, and only one where a member can be: a tar's members begin at such offsets. */
+  /** Each place in a bundle weighs once, and two are further apart than a member with its header can be long. */
   #isNewMember(row: number, off: number): boolean {
-    const place = row * PLACES_IN_BUNDLE + off / TAR_RECORD;
-    if (off % TAR_RECORD !== 0 || off / TAR_RECORD >= PLACES_IN_BUNDLE || this.#members.has(place))
-      return false;
+    const place = row * PLACES_IN_BUNDLE + Math.floor(off / SHORTEST_MEMBER);
+    if (off / SHORTEST_MEMBER >= PLACES_IN_BUNDLE || this.#members.has(place)) return false;
     this.#members.add(place);
     return true;
   }

@@ -1,6 +1,8 @@
 import { messageOf, SysbackupError, throwIfAborted } from '../errors.js';
 import { fetchManifest, type FetchedManifest } from '../manifest/fetch.js';
 import { listRuns, type StoredRun } from '../manifest/runs.js';
+import type { ManifestLine } from '../manifest/types.js';
+import { Budget } from '../store/concurrency.js';
 import type { Retention } from '../store/port.js';
 import { BackupSets } from './backup-sets.js';
 import { findVersions } from './existence.js';
@@ -17,6 +19,8 @@ import {
   SHORT,
   UNREADABLE,
 } from './findings.js';
+import { readBundle } from './bundle-members.js';
+import { membersIn, MemberTable } from './member-table.js';
 import { contradictsItself, referencesOf } from './named-versions.js';
 import { keeps, lockDate, promiseOf } from './promise.js';
 import { readObject } from './read-object.js';
@@ -28,6 +32,8 @@ import { VersionTable } from './version-table.js';
 
 const LOCKS_AT_ONCE = 16;
 const READS_AT_ONCE = 8;
+/** Each is in memory whole. */
+const BUNDLES_AT_ONCE = 2;
 const PROGRESS_ROWS = 500;
 const MAX_SECONDS = 0xffff_ffff;
 const STORE_FAILS: ReadonlySet<string> = new Set(['ACCESS_DENIED', 'STORE_FAILED']);
@@ -37,7 +43,7 @@ const ONE_RUN_FAILS: ReadonlySet<string> = new Set(['DAMAGED', 'NOT_FOUND', ...S
  * Whether runs are still what was stored: their manifests are read and checked, every version they name is looked
  * for in listings, and its lock is asked for and compared with the run's promise (see {@link promiseOf}). With
  * `readData`, versions are read too, and what they hold is hashed: content and blocks against their keys, bundles
- * likewise as a whole, snapshots against their entries. Each version is looked at once, however many runs name it.
+ * likewise as a whole and each content that is named in them, snapshots against their entries. Each version is looked at once, however many runs name it.
  *
  * What is wrong with single manifests or versions is in the result and stops nothing; {@link failureOf} makes the
  * error of it that a command ends with. Throws USAGE, NOT_FOUND where there is no run of that name, ACCESS_DENIED,
@@ -92,6 +98,9 @@ async function runsOf({ store, run, backup, onEvent }: VerifyOptions): Promise<S
 class Verification {
   readonly #options: VerifyOptions;
   readonly #table = new VersionTable();
+  /** By the rows of their bundles in the table. */
+  readonly #members = new MemberTable();
+  readonly #bundlesRead = new Budget(BUNDLES_AT_ONCE);
   readonly #sets = new BackupSets();
   readonly #findings = new Findings();
   readonly #shortest = new ShortestLocks();
@@ -146,6 +155,7 @@ class Verification {
       for await (const lines of manifest.lines(signal)) {
         for (const line of lines) {
           for (const { version, size } of referencesOf(line)) this.#note(version, size, verified, backup);
+          if (this.#options.readData !== undefined) this.#noteMembers(line);
           if (contradictsItself(line)) this.#addContradiction(verified, line);
         }
       }
@@ -179,6 +189,13 @@ class Verification {
     if (run.promise === undefined || run.state === 'lapsed') return;
     table.needed[row] = Math.max(table.needed[row] ?? 0, Math.min(run.promise.until, MAX_SECONDS));
     if (run.promise.mode === 'COMPLIANCE') this.#flag(row, NEEDS_COMPLIANCE);
+  }
+
+  /** What must be in which place of a bundle. */
+  #noteMembers(line: ManifestLine): void {
+    if (line.typ !== 'f' && line.typ !== 's') return;
+    for (const { ref, member } of membersIn(line.dat, line.size ?? 0, line.sha))
+      this.#members.add(this.#table.find({ key: ref.key, ver: ref.ver }), member);
   }
 
   #addContradiction(run: VerifiedRun, line: Parameters<typeof addPath>[2]): void {
@@ -251,15 +268,25 @@ class Verification {
     this.#advance(1);
   }
 
-  async #read(row: number, failures: FailureStreak): Promise<void> {
+  /** Returns the bytes it took to prove. */
+  async #readVersion(row: number): Promise<number> {
     const { store, signal } = this.#options;
+    const table = this.#table;
+    if (table.kind(row) !== 'bundle') return await readObject(store, table, row, signal);
+    const sha = Buffer.from(table.sha(row) ?? '', 'hex');
+    const bundle = { key: table.key(row), version: table.version(row), sha };
+    const read = () => readBundle(store, bundle, this.#members.of(row), signal);
+    return (await this.#bundlesRead.run(1, read)).bytes;
+  }
+
+  async #read(row: number, failures: FailureStreak): Promise<void> {
     try {
-      const bytes = await readObject(store, this.#table, row, signal);
+      const bytes = await this.#readVersion(row);
       this.#checked.bytes += bytes;
       failures.succeeded();
       this.#checked.data += 1;
     } catch (error) {
-      throwIfAborted(signal);
+      throwIfAborted(this.#options.signal);
       const code = error instanceof SysbackupError ? error.code : undefined;
       if (code === 'NOT_FOUND') this.#table.flags[row] = (this.#table.flags[row] ?? 0) & ~FOUND;
       else if (code === 'DAMAGED') {

@@ -1,8 +1,8 @@
 import { SysbackupError } from '../errors.js';
 import { type BytePath, baseOf, displayPath, pathFromText } from '../files/byte-path.js';
+import type { LazyLine } from '../manifest/lazy-line.js';
 import { distance, nearest } from '../manifest/nearest.js';
 import { linkTarget } from '../manifest/paths.js';
-import type { FileSystemEntry } from '../manifest/types.js';
 
 const SHOWN = 3;
 
@@ -26,7 +26,7 @@ export class NearPaths {
   readonly #wanted: BytePath;
   readonly #sameName: string;
   readonly #elsewhere: BytePath[] = [];
-  #deepest: FileSystemEntry | undefined;
+  #deepest: LazyLine | undefined;
   #below = '';
   #name = '';
   #nearest: { path: BytePath; distance: number }[] = [];
@@ -36,12 +36,12 @@ export class NearPaths {
     this.#sameName = `/${baseOf(wanted)}`;
   }
 
-  see(path: BytePath, entry: FileSystemEntry): void {
+  see(path: BytePath, lazy: LazyLine): void {
     const wanted = this.#wanted;
     if (this.#elsewhere.length < SHOWN && path.endsWith(this.#sameName)) this.#elsewhere.push(path);
     const prefix = prefixBelow(path);
     if (wanted.startsWith(prefix)) {
-      this.#deepest = entry;
+      this.#deepest = lazy;
       this.#below = prefix;
       this.#name = wanted.slice(prefix.length).split('/', 1)[0] ?? '';
       this.#nearest = [];
@@ -68,7 +68,7 @@ export class NearPaths {
   }
 
   #hint(): string {
-    const folder = this.#deepest;
+    const folder = this.#deepest?.fileSystemEntry;
     if (folder?.typ === 'l') {
       const target = displayPath(linkTarget(folder));
       return `${displayPath(this.#below.slice(0, -1))} is a symlink to ${target}; ask for the path that it leads to.`;

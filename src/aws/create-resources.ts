@@ -3,7 +3,7 @@ import { SysbackupError, throwIfAborted } from '../errors.js';
 import type { EventListener } from '../events.js';
 import { type AwsAccess, cloudFormationOf } from './access.js';
 import { explainAwsError } from './explain.js';
-import { type FollowOptions, StackFollower, stackFailure } from './follow-stack.js';
+import { type FollowedStack, type FollowOptions, StackFollower, stackFailure } from './follow-stack.js';
 import {
   checkParameters,
   firstDifference,
@@ -100,7 +100,7 @@ class Creation {
     if (stack !== undefined && isMoving(stack)) {
       const creating = stack.status === 'CREATE_IN_PROGRESS';
       this.#say(`the stack ${this.#name} is being worked on (${stack.status}): waiting for it`);
-      const followed = await new StackFollower(this.#client, this.#options).follow(stack);
+      const followed = await this.#follow(stack);
       stack = followed.stack;
       if (creating) {
         if (stack !== undefined && isStanding(stack)) return this.#summary(stack, 'created');
@@ -127,9 +127,22 @@ class Creation {
       parameters: new Map(),
       outputs: new Map(),
     };
-    const followed = await new StackFollower(this.#client, this.#options).follow(started);
+    const followed = await this.#follow(started);
     if (followed.stack?.status === 'CREATE_COMPLETE') return this.#summary(followed.stack, 'created');
     throw stackFailure(followed, this.#name, 'could not be made');
+  }
+
+  /** Throws ABORTED, with what that means for the stack. */
+  async #follow(stack: StackState): Promise<FollowedStack> {
+    try {
+      return await new StackFollower(this.#client, this.#options).follow(stack);
+    } catch (error) {
+      if (!(error instanceof SysbackupError) || error.code !== 'ABORTED') throw error;
+      throw new SysbackupError('ABORTED', error.message, {
+        hint: `CloudFormation goes on with the stack ${this.#name}: run this again to see what comes of it.`,
+        cause: error,
+      });
+    }
   }
 
   async #send(): Promise<string> {

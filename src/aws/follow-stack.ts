@@ -36,6 +36,8 @@ export class StackFollower {
   readonly #options: FollowOptions;
   readonly #seen = new Set<string>();
   #failed: FailedResource | undefined;
+  /** Why all is taken back, where no single resource is to blame: an export's name that is taken. */
+  #rollback: FailedResource | undefined;
 
   constructor(client: CloudFormationClient, options: FollowOptions) {
     this.#client = client;
@@ -56,7 +58,7 @@ export class StackFollower {
       for (const event of (await this.#fresh(stack)).reverse()) this.#tell(event);
       if (now === undefined || !isMoving(now)) {
         const named = now === undefined ? undefined : { ...now, name: stack.name };
-        return { stack: named, failed: this.#failed };
+        return { stack: named, failed: this.#failed ?? this.#rollback };
       }
       throwIfAborted(signal);
       await pause(pollMs, undefined, signal === undefined ? {} : { signal }).catch(() =>
@@ -96,6 +98,8 @@ export class StackFollower {
     const failed = status.endsWith('_FAILED');
     if (failed && this.#failed === undefined && !CANCELLED.test(reason ?? ''))
       this.#failed = { name, type, reason: reason ?? 'CloudFormation gives no reason' };
+    if (status.endsWith('ROLLBACK_IN_PROGRESS') && reason !== undefined)
+      this.#rollback ??= { name, type, reason };
     this.#options.onEvent?.({
       type: 'log',
       level: failed ? 'warning' : 'info',
@@ -105,12 +109,7 @@ export class StackFollower {
 }
 
 /** The error that names what failed first. `what`: `could not be made`. */
-export function stackFailure(
-  { stack, failed }: FollowedStack,
-  name: string,
-  what: string,
-  hint?: string,
-): SysbackupError {
+export function stackFailure({ stack, failed }: FollowedStack, name: string, what: string): SysbackupError {
   const status = stack === undefined ? 'it is gone' : stack.status;
   const reason =
     failed === undefined
@@ -120,9 +119,15 @@ export function stackFailure(
   return new SysbackupError(
     denied ? 'ACCESS_DENIED' : 'STORE_FAILED',
     `the stack ${name} ${what} (${status}): ${reason}`,
-    {
-      hint:
-        hint ?? (denied ? 'Run this as somebody with administrator rights.' : 'Mend that, and run it again.'),
-    },
+    { hint: denied ? 'Run this as somebody with administrator rights.' : hintFor(failed) },
   );
+}
+
+function hintFor(failed: FailedResource | undefined): string {
+  const { type = '', reason = '' } = failed ?? {};
+  if (/already exported/.test(reason)) return 'Choose another name with --export, and run it again.';
+  if (!/already exists|not available|Duplicate/i.test(reason)) return 'Mend that, and run it again.';
+  return type === 'AWS::S3::Bucket'
+    ? 'Bucket names are unique in all of AWS: choose another --bucket-name, and run it again.'
+    : 'Choose another --package-name (and --export), or remove what has that name, and run it again.';
 }

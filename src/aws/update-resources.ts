@@ -18,13 +18,24 @@ export interface ResourceChange {
   type: string;
   /** Whether the resource would be made anew: `True`, `False`, or `Conditional` where it depends. */
   replacement: string | undefined;
-  /** What of it changes: `Properties`, `Tags`, … */
-  scope: readonly string[];
+  /** What of it changes: names of properties, else `Tags`, `Metadata`, … */
+  what: readonly string[];
+}
+
+/** A parameter that gets another value. */
+export interface ParameterChange {
+  name: string;
+  /** Undefined where the stack's template has it not yet. */
+  from: string | undefined;
+  to: string;
 }
 
 export interface UpdateResourcesOptions extends CreateResourcesOptions {
-  /** Shown what would change; only what it agrees to is done. */
-  confirm: (changes: readonly ResourceChange[]) => Promise<boolean>;
+  /**
+   * Shown what would change; only what it agrees to is done. Where no resource changes, the stack's own parameters or
+   * outputs do.
+   */
+  confirm: (changes: readonly ResourceChange[], parameters: readonly ParameterChange[]) => Promise<boolean>;
 }
 
 const POLL_MS = 1000;
@@ -64,14 +75,16 @@ class Update {
     const { parameters = {} } = this.#options;
     checkParameters({ ...numbersOf(stack), ...parameters });
     this.#refuseOtherNames(stack, parameters);
-    const changeSet = await this.#changeSet(stack);
+    const template = await resourceTemplate();
+    const values = parametersFor(stack, parameters, template);
+    const changeSet = await this.#changeSet(template, values);
     let executed = false;
     try {
       const described = await this.#made(changeSet, stack);
       if (described === undefined) return this.#summary(stack, 'unchanged');
       const changes = (described.Changes ?? []).flatMap(changeOf);
       refuseLossOfBucket(changes);
-      if (!(await this.#options.confirm(changes)))
+      if (!(await this.#options.confirm(changes, changedParameters(stack, values))))
         throw new SysbackupError('ABORTED', `the stack ${this.#name} was left as it is`);
       throwIfAborted(this.#options.signal);
       const follower = new StackFollower(this.#client, this.#options);
@@ -124,18 +137,8 @@ class Update {
     }
   }
 
-  async #changeSet(stack: StackState): Promise<string> {
+  async #changeSet(template: string, values: ReadonlyMap<string, string>): Promise<string> {
     const { CreateChangeSetCommand } = await import('@aws-sdk/client-cloudformation');
-    // An empty name of the bucket stays empty, though its real one may be given.
-    const { bucketName: _kept, ...parameters } = this.#options.parameters ?? {};
-    const template = await resourceTemplate();
-    const asked = new Map(
-      toCloudFormation(parameters).map(({ ParameterKey = '', ParameterValue = '' }) => [
-        ParameterKey,
-        ParameterValue,
-      ]),
-    );
-    const values = new Map([...stack.parameters, ...asked]);
     try {
       const { Id } = await this.#client.send(
         new CreateChangeSetCommand({
@@ -143,10 +146,7 @@ class Update {
           ChangeSetName: `s3-sysbackup-${randomUUID()}`,
           ChangeSetType: 'UPDATE',
           TemplateBody: template,
-          Parameters: [...values]
-            // A parameter of an older template that this one has no more.
-            .filter(([key]) => new RegExp(`^ {2}${key}:$`, 'm').test(template))
-            .map(([ParameterKey, ParameterValue]) => ({ ParameterKey, ParameterValue })),
+          Parameters: [...values].map(([ParameterKey, ParameterValue]) => ({ ParameterKey, ParameterValue })),
           Capabilities: ['CAPABILITY_NAMED_IAM'],
         }),
       );
@@ -228,6 +228,26 @@ class Update {
   }
 }
 
+/** The stack's own, but for what is asked for, as far as this template has them. */
+function parametersFor(
+  stack: StackState,
+  // An empty name of the bucket stays empty, though its real one may be given.
+  { bucketName: _kept, ...parameters }: ResourceParameters,
+  template: string,
+): ReadonlyMap<string, string> {
+  const asked = toCloudFormation(parameters).map(
+    ({ ParameterKey = '', ParameterValue = '' }) => [ParameterKey, ParameterValue] as const,
+  );
+  const values = [...new Map([...stack.parameters, ...asked])];
+  return new Map(values.filter(([key]) => new RegExp(`^ {2}${key}:$`, 'm').test(template)));
+}
+
+function changedParameters(stack: StackState, values: ReadonlyMap<string, string>): ParameterChange[] {
+  return [...values]
+    .map(([name, to]) => ({ name, from: stack.parameters.get(name), to }))
+    .filter(({ from, to }) => from !== to);
+}
+
 function numbersOf(stack: StackState): ResourceParameters {
   const days = Number(stack.parameters.get('RetentionDays'));
   const longest = Number(stack.parameters.get('MaximumLockDays'));
@@ -239,14 +259,22 @@ function numbersOf(stack: StackState): ResourceParameters {
 
 function changeOf({ ResourceChange: change }: Change): ResourceChange[] {
   if (change === undefined) return [];
-  const { Action, LogicalResourceId = '?', ResourceType = '?', Replacement, Scope = [] } = change;
+  const {
+    Action,
+    LogicalResourceId = '?',
+    ResourceType = '?',
+    Replacement,
+    Scope = [],
+    Details = [],
+  } = change;
+  const properties = Details.flatMap(({ Target }) => (Target?.Name === undefined ? [] : [Target.Name]));
   return [
     {
       action: Action ?? 'Dynamic',
       resource: LogicalResourceId,
       type: ResourceType,
       replacement: Replacement,
-      scope: Scope,
+      what: properties.length > 0 ? [...new Set(properties)].sort() : Scope,
     },
   ];
 }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readSync, writevSync } from 'node:fs';
 
 /**
- * A file of frames: `length u32 | type u32 | checksum 16 bytes | payload`. The checksum is the first half of the
+ * A file of frames: `length u32 | type u32 | checksum 16 bytes | payload`, each filled up with zeros so that the next
+ * begins at a multiple of 8, and the words in a payload lie where words can. The checksum is the first half of the
  * SHA-256 of the frame's number, its type and its payload, so that a frame that was changed, moved, repeated or cut
  * is never taken for what it was. The last frame of a whole file has the type {@link END} and counts the others.
  */
@@ -13,6 +14,13 @@ const CHECKSUM_SIZE = 16;
 /** Nothing this program writes comes near it; a length beyond it is damage, not a reason to ask for memory. */
 const MAX_PAYLOAD = 64 << 20;
 const BUFFER_SIZE = 1 << 20;
+const ALIGNMENT = 8;
+const ZEROS = Buffer.alloc(ALIGNMENT);
+
+/** Bytes that follow a payload of so many. */
+function paddingAfter(length: number): number {
+  return (ALIGNMENT - (length % ALIGNMENT)) % ALIGNMENT;
+}
 
 export interface Frame {
   type: number;
@@ -42,8 +50,9 @@ export class FrameWriter {
     head.writeUInt32LE(type, 4);
     checksum(this.#index, type, payload).copy(head, 8);
     this.#index++;
-    this.#pending.push(head, payload);
-    this.#pendingBytes += HEAD_SIZE + payload.length;
+    const padding = paddingAfter(payload.length);
+    this.#pending.push(head, payload, ZEROS.subarray(0, padding));
+    this.#pendingBytes += HEAD_SIZE + payload.length + padding;
     if (this.#pendingBytes >= BUFFER_SIZE) this.#flush();
   }
 
@@ -64,12 +73,22 @@ export class FrameWriter {
   }
 
   #flush(): void {
-    const bytes = Buffer.concat(this.#pending);
     if (this.#fd === undefined) throw new Error('the file of frames is closed');
-    for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done);
+    let pending = this.#pending;
+    while (pending.length > 0) pending = without(pending, writevSync(this.#fd, pending));
     this.#pending = [];
     this.#pendingBytes = 0;
   }
+}
+
+/** What is left of some buffers when so many bytes of them have been written. */
+function without(buffers: readonly Buffer[], written: number): Buffer[] {
+  let left = written;
+  return buffers.flatMap((buffer) => {
+    const done = Math.min(left, buffer.length);
+    left -= done;
+    return done === buffer.length ? [] : [buffer.subarray(done)];
+  });
 }
 
 /** Thrown where a file of frames is not what was written. Its text ends up in a warning, never before a user alone. */
@@ -82,6 +101,7 @@ export class FrameReader {
   #index = 0;
   #buffer: Buffer = Buffer.alloc(0);
   #at = 0;
+  #end = 0;
   #ended = false;
 
   /** Throws Node's ENOENT where there is no such file. */
@@ -89,22 +109,26 @@ export class FrameReader {
     this.#fd = openSync(path, 'r');
   }
 
-  /** The next frame; undefined after a proper end. Throws {@link FramesDamaged} at the first wrong byte. */
+  /** The next frame, whose payload stays good; undefined after a proper end. Throws {@link FramesDamaged} at the first wrong byte. */
   next(): Frame | undefined {
     if (this.#ended) return undefined;
     const head = this.#take(HEAD_SIZE);
     const length = head.readUInt32LE(0);
     const type = head.readUInt32LE(4);
-    const expected = Buffer.from(head.subarray(8, HEAD_SIZE));
+    const expected = head.subarray(8, HEAD_SIZE);
     if (length > MAX_PAYLOAD) throw new FramesDamaged(`frame ${this.#index} has an impossible length`);
     const payload = this.#take(length);
+    const padding = this.#take(paddingAfter(length));
     if (!checksum(this.#index, type, payload).equals(expected)) {
       throw new FramesDamaged(`frame ${this.#index} does not match its checksum`);
+    }
+    if (!padding.equals(ZEROS.subarray(0, padding.length))) {
+      throw new FramesDamaged(`bytes after frame ${this.#index} that are none of it`);
     }
     if (type === END) {
       if (payload.length !== 4 || payload.readUInt32LE(0) !== this.#index)
         throw new FramesDamaged('wrong frame count');
-      if (this.#at < this.#buffer.length || this.#read(1).length > 0)
+      if (this.#at < this.#end || readSync(this.#fd, Buffer.alloc(1), 0, 1, null) > 0)
         throw new FramesDamaged('bytes after the end');
       this.#ended = true;
       return undefined;
@@ -117,27 +141,25 @@ export class FrameReader {
     closeSync(this.#fd);
   }
 
-  /** A view of the next `length` bytes; good until bytes are taken beyond the buffer it lies in. */
+  /** The next bytes. A buffer once filled is never filled again, so that what lies in it stays good. */
   #take(length: number): Buffer {
-    if (this.#buffer.length - this.#at < length) {
-      const rest = this.#buffer.subarray(this.#at);
-      this.#buffer = Buffer.concat([rest, this.#read(Math.max(BUFFER_SIZE, length - rest.length))]);
-      this.#at = 0;
-      if (this.#buffer.length < length) throw new FramesDamaged('the file ends too early');
-    }
+    if (this.#end - this.#at < length) this.#fill(length);
+    if (this.#end - this.#at < length) throw new FramesDamaged('the file ends too early');
     const bytes = this.#buffer.subarray(this.#at, this.#at + length);
     this.#at += length;
     return bytes;
   }
 
-  #read(length: number): Buffer {
-    const bytes = Buffer.allocUnsafe(length);
-    let done = 0;
-    while (done < length) {
-      const count = readSync(this.#fd, bytes, done, length - done, null);
+  #fill(length: number): void {
+    const next = Buffer.allocUnsafeSlow(Math.max(BUFFER_SIZE, length));
+    let end = this.#buffer.copy(next, 0, this.#at, this.#end);
+    while (end < next.length) {
+      const count = readSync(this.#fd, next, end, next.length - end, null);
       if (count === 0) break;
-      done += count;
+      end += count;
     }
-    return bytes.subarray(0, done);
+    this.#buffer = next;
+    this.#at = 0;
+    this.#end = end;
   }
 }

@@ -2,7 +2,7 @@ import type { RetentionClass } from '../manifest/types.js';
 
 /** What a catalog says of itself and of the run that wrote it. */
 export interface CatalogHead {
-  format: 1;
+  format: 2;
   /** `ObjectStore.identity` and the backup name: what this memory is of. */
   store: string;
   backupName: string;
@@ -27,6 +27,17 @@ export interface CatalogHead {
   groups: Record<string, string | number>;
   /** Whether the store was found to enforce locks. */
   objectLock: boolean;
+  /** An earlier manifest, whose lock will tell whether anybody renews. */
+  watched?: WatchedManifest | undefined;
+}
+
+/** A manifest of this machine, and the lock that this machine gave it. Times in seconds since the epoch. */
+export interface WatchedManifest {
+  key: string;
+  version: string;
+  until: number;
+  /** Start of its run. */
+  since: number;
 }
 
 /** Whether a parsed value has the shape; a catalog of another format is as good as none. */
@@ -35,7 +46,7 @@ export function isCatalogHead(value: unknown): value is CatalogHead {
   const head = value as Record<string, unknown>;
   const manifest = head.manifest as Record<string, unknown> | null | undefined;
   return (
-    head.format === 1 &&
+    head.format === 2 &&
     ['store', 'backupName', 'machine', 'run'].every((key) => typeof head[key] === 'string') &&
     typeof manifest?.key === 'string' &&
     typeof manifest.version === 'string' &&
@@ -45,6 +56,15 @@ export function isCatalogHead(value: unknown): value is CatalogHead {
       (key) => typeof head[key] === 'object' && head[key] !== null,
     ) &&
     Array.isArray(head.missing) &&
-    typeof head.objectLock === 'boolean'
+    typeof head.objectLock === 'boolean' &&
+    (head.watched === undefined || isWatched(head.watched))
+  );
+}
+
+function isWatched(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { key, version, until, since } = value as Record<string, unknown>;
+  return (
+    [key, version].every((text) => typeof text === 'string') && [until, since].every(Number.isSafeInteger)
   );
 }

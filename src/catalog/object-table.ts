@@ -1,5 +1,6 @@
 import type { Encoding } from '../config/compression.js';
 import { BundleTable } from './bundle-table.js';
+import type { ObjectRows } from './object-rows.js';
 
 /** What is remembered of one stored object. */
 export interface ObjectRecord {
@@ -25,6 +26,7 @@ const GONE = 0b100;
 const USED = 0b1000;
 const MEMBER = 0b1_0000;
 const SHA_SIZE = 32;
+const SHA_WORDS = SHA_SIZE / 4;
 const EMPTY = 0xffff_ffff;
 
 /**
@@ -38,6 +40,8 @@ export class ObjectTable {
   readonly bundles = new BundleTable();
   #size = 0;
   #shas = Buffer.alloc(0);
+  /** The same memory: words are compared faster than a call that compares bytes. */
+  #shaWords = new Int32Array(0);
   #untils = new Uint32Array(0);
   #flags = new Uint8Array(0);
   /** Where the version stands in `#versions`; of members the bundle's number. */
@@ -47,8 +51,10 @@ export class ObjectTable {
   #lens = new Uint32Array(0);
   #versions = Buffer.alloc(1 << 12);
   #versionsEnd = 0;
-  /** Row numbers by hash, open addressing; the hash is the SHA's first four bytes. */
+  /** Row numbers by hash, open addressing; the hash is the SHA's first word. */
   #buckets = new Uint32Array(16).fill(EMPTY);
+  readonly #soughtWords = new Int32Array(SHA_WORDS);
+  readonly #sought = new Uint8Array(this.#soughtWords.buffer);
 
   get size(): number {
     return this.#size;
@@ -56,13 +62,64 @@ export class ObjectTable {
 
   /** The row of the SHA at `offset` in `bytes`, or -1. Rows that are gone are found too. */
   find(bytes: Uint8Array, offset = 0): number {
+    for (let index = 0; index < SHA_SIZE; index++) this.#sought[index] = bytes[offset + index] ?? 0;
+    return this.findWords(this.#soughtWords, 0);
+  }
+
+  /** The same of a SHA at word `at`. */
+  findWords(words: Int32Array, at: number): number {
     const buckets = this.#buckets;
     const mask = buckets.length - 1;
-    for (let at = hashAt(bytes, offset) & mask; ; at = (at + 1) & mask) {
-      const row = buckets[at] ?? EMPTY;
+    for (let bucket = (words[at] ?? 0) & mask; ; bucket = (bucket + 1) & mask) {
+      const row = buckets[bucket] ?? EMPTY;
       if (row === EMPTY) return -1;
-      if (this.#sameSha(row, bytes, offset)) return row;
+      if (this.#sameSha(row, words, at)) return row;
     }
+  }
+
+  /** Adds rows that are not there yet, all of them different: what a catalog's file holds. */
+  addRows(rows: ObjectRows): void {
+    const first = this.#size;
+    this.#makeRoom(rows.count);
+    this.#shas.set(rows.shas, first * SHA_SIZE);
+    this.#flags.set(rows.flags, first);
+    this.#tags.set(rows.tags, first);
+    this.#lens.set(rows.lens, first);
+    let versionAt = 0;
+    for (let index = 0; index < rows.count; index++) {
+      const row = first + index;
+      const of = rows.of[index] ?? 0;
+      if (((rows.flags[index] ?? 0) & MEMBER) !== 0) {
+        this.#versionAt[row] = of;
+        this.#offs[row] = rows.at[index] ?? 0;
+      } else {
+        this.#versionAt[row] = this.#storeVersionBytes(rows.versions, versionAt, of);
+        this.#untils[row] = rows.at[index] ?? 0;
+        versionAt += of;
+      }
+    }
+    this.#size += rows.count;
+    this.#link(first);
+  }
+
+  /** Copies a row for {@link addRows}, with the number its bundle has there. Returns how many bytes of versions there are then. */
+  copyRow(row: number, to: ObjectRows, index: number, bundle: number, versionAt: number): number {
+    const start = row * SHA_SIZE;
+    this.#shas.copy(to.shas, index * SHA_SIZE, start, start + SHA_SIZE);
+    to.flags[index] = (this.#flags[row] ?? 0) & (ENCODING_MASK | MEMBER);
+    to.tags[index] = this.#tags[row] ?? 0;
+    to.lens[index] = this.#lens[row] ?? 0;
+    if (this.isMember(row)) {
+      to.of[index] = bundle;
+      to.at[index] = this.#offs[row] ?? 0;
+      return versionAt;
+    }
+    const at = this.#versionAt[row] ?? 0;
+    const length = this.#versions.readUInt16LE(at);
+    to.of[index] = length;
+    to.at[index] = this.#untils[row] ?? 0;
+    this.#versions.copy(to.versions, versionAt, at + 2, at + 2 + length);
+    return versionAt + length;
   }
 
   /** Adds or replaces an object of its own. Returns the row. */
@@ -84,6 +141,21 @@ export class ObjectTable {
     this.#lens[row] = len;
     this.#tags[row] = tagOf(this.bundles.get(bundle).version, off);
     return row;
+  }
+
+  /** The number of a member's bundle. */
+  bundleOf(row: number): number {
+    return this.#versionAt[row] ?? 0;
+  }
+
+  /** How long the version id of an object of its own is. */
+  versionLength(row: number): number {
+    return this.#versions.readUInt16LE(this.#versionAt[row] ?? 0);
+  }
+
+  /** The first byte of a row's SHA. */
+  firstByte(row: number): number {
+    return this.#shas[row * SHA_SIZE] ?? 0;
   }
 
   isMember(row: number): boolean {
@@ -156,45 +228,51 @@ export class ObjectTable {
     return ((this.#flags[row] ?? 0) & USED) !== 0;
   }
 
-  #sameSha(row: number, bytes: Uint8Array, offset: number): boolean {
-    const start = row * SHA_SIZE;
-    return this.#shas.compare(bytes, offset, offset + SHA_SIZE, start, start + SHA_SIZE) === 0;
+  #sameSha(row: number, words: Int32Array, at: number): boolean {
+    const start = row * SHA_WORDS;
+    for (let word = 0; word < SHA_WORDS; word++) {
+      if (this.#shaWords[start + word] !== words[at + word]) return false;
+    }
+    return true;
   }
 
   #rowFor(bytes: Uint8Array, offset: number): number {
     const known = this.find(bytes, offset);
     if (known >= 0) return known;
     const row = this.#size;
-    this.#grow();
+    this.#makeRoom(1);
     this.#shas.set(bytes.subarray(offset, offset + SHA_SIZE), row * SHA_SIZE);
     this.#size++;
     this.#link(row);
     return row;
   }
 
-  #link(row: number): void {
+  /** Puts the rows from `first` on into the buckets. */
+  #link(first: number): void {
+    let from = first;
     if (this.#size * 2 > this.#buckets.length) {
-      this.#buckets = new Uint32Array(this.#buckets.length * 2).fill(EMPTY);
-      for (let each = 0; each < this.#size; each++) this.#insert(each);
-    } else {
-      this.#insert(row);
+      let length = this.#buckets.length;
+      while (this.#size * 2 > length) length *= 2;
+      this.#buckets = new Uint32Array(length).fill(EMPTY);
+      from = 0;
+    }
+    const mask = this.#buckets.length - 1;
+    for (let row = from; row < this.#size; row++) {
+      let at = (this.#shaWords[row * SHA_WORDS] ?? 0) & mask;
+      while (this.#buckets[at] !== EMPTY) at = (at + 1) & mask;
+      this.#buckets[at] = row;
     }
   }
 
-  #insert(row: number): void {
-    const mask = this.#buckets.length - 1;
-    let at = hashAt(this.#shas, row * SHA_SIZE) & mask;
-    while (this.#buckets[at] !== EMPTY) at = (at + 1) & mask;
-    this.#buckets[at] = row;
-  }
-
-  #grow(): void {
-    if (this.#size < this.#untils.length) return;
+  #makeRoom(rows: number): void {
+    const needed = this.#size + rows;
+    if (needed <= this.#untils.length) return;
     // By half, not by two: at a million rows the doubled copy would be most of the memory we promise to stay in.
-    const capacity = Math.max(256, Math.ceil(this.#size * 1.5));
+    const capacity = Math.max(256, needed, Math.ceil(this.#size * 1.5));
     const shas = Buffer.alloc(capacity * SHA_SIZE);
     this.#shas.copy(shas);
     this.#shas = shas;
+    this.#shaWords = new Int32Array(shas.buffer, shas.byteOffset, capacity * SHA_WORDS);
     this.#untils = grown(this.#untils, new Uint32Array(capacity));
     this.#flags = grown(this.#flags, new Uint8Array(capacity));
     this.#versionAt = grown(this.#versionAt, new Uint32Array(capacity));
@@ -204,7 +282,11 @@ export class ObjectTable {
   }
 
   #storeVersion(version: string): number {
-    const length = Buffer.byteLength(version, 'latin1');
+    const bytes = Buffer.from(version, 'latin1');
+    return this.#storeVersionBytes(bytes, 0, bytes.length);
+  }
+
+  #storeVersionBytes(bytes: Uint8Array, from: number, length: number): number {
     if (this.#versionsEnd + length + 2 > this.#versions.length) {
       const larger = Buffer.alloc(Math.ceil((this.#versions.length + length) * 1.5));
       this.#versions.copy(larger, 0, 0, this.#versionsEnd);
@@ -212,20 +294,10 @@ export class ObjectTable {
     }
     const at = this.#versionsEnd;
     this.#versions.writeUInt16LE(length, at);
-    this.#versions.write(version, at + 2, 'latin1');
+    for (let index = 0; index < length; index++) this.#versions[at + 2 + index] = bytes[from + index] ?? 0;
     this.#versionsEnd += length + 2;
     return at;
   }
-}
-
-function hashAt(bytes: Uint8Array, offset: number): number {
-  return (
-    (((bytes[offset] ?? 0) << 24) |
-      ((bytes[offset + 1] ?? 0) << 16) |
-      ((bytes[offset + 2] ?? 0) << 8) |
-      (bytes[offset + 3] ?? 0)) >>>
-    0
-  );
 }
 
 /** FNV-1a, 32 bits. */

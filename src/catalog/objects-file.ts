@@ -1,19 +1,16 @@
-import type { Encoding } from '../config/compression.js';
 import { FrameReader, FramesDamaged, FrameWriter } from './frames.js';
 import { type CatalogHead, isCatalogHead } from './head.js';
+import { emptyRows, packRows, unpackRows } from './object-rows.js';
 import { ObjectTable } from './object-table.js';
+import { UnprovenContent } from './unproven-content.js';
+import { readUnproven, unprovenPieces } from './unproven-rows.js';
 
 /** Frames of the file that holds a catalog's head and the objects it knows. */
 const HEAD_FRAME = 1;
 const BUNDLES_FRAME = 2;
-const OBJECTS_FRAME = 3;
-const MEMBERS_FRAME = 4;
-const ROWS_PER_FRAME = 4096;
-const ENCODING_CODES: readonly (Encoding | undefined)[] = [undefined, 'gzip', 'zstd'];
-/** SHA-256, end of the lock u32, encoding u8, length of the version id u8; then the version id. */
-const OBJECT_HEAD = 38;
-/** SHA-256, bundle u32, offset u32, length u32, encoding u8. */
-const MEMBER_SIZE = 45;
+const ROWS_FRAME = 6;
+const UNPROVEN_FRAME = 5;
+const ROWS_PER_FRAME = 16_384;
 
 /** A bundle as it stands in its frame, in the order of their numbers. */
 interface BundleRow {
@@ -28,6 +25,7 @@ interface BundleRow {
  * Writes head, bundles and objects. Objects that are gone, or whose lock ended before `nowSeconds`, are left out.
  *
  * @param keepLive whether bundles keep the live bytes of the run before: this one saw too little
+ * @param unproven read back from a manifest
  */
 export function writeObjectsFile(
   path: string,
@@ -35,20 +33,39 @@ export function writeObjectsFile(
   table: ObjectTable,
   nowSeconds: number,
   keepLive: boolean,
+  unproven = new UnprovenContent(),
 ): void {
   const frames = new FrameWriter(path);
   frames.write(HEAD_FRAME, Buffer.from(JSON.stringify(head)));
   const numbers = writeBundles(frames, table, nowSeconds, keepLive);
-  const objects = new RowFrames(frames, OBJECTS_FRAME);
-  const members = new RowFrames(frames, MEMBERS_FRAME);
+  let chosen: number[] = [];
   for (let row = 0; row < table.size; row++) {
     if (table.isGone(row) || table.until(row) < nowSeconds) continue;
-    if (table.isMember(row)) members.add(memberRow(table, row, numbers));
-    else objects.add(objectRow(table, row));
+    chosen.push(row);
+    if (chosen.length < ROWS_PER_FRAME) continue;
+    writeRows(frames, table, chosen, numbers);
+    chosen = [];
   }
-  objects.flush();
-  members.flush();
+  if (chosen.length > 0) writeRows(frames, table, chosen, numbers);
+  for (const piece of unprovenPieces(unproven)) frames.write(UNPROVEN_FRAME, piece);
   frames.finish();
+}
+
+function writeRows(
+  frames: FrameWriter,
+  table: ObjectTable,
+  chosen: readonly number[],
+  numbers: ReadonlyMap<number, number>,
+): void {
+  let versionBytes = 0;
+  for (const row of chosen) if (!table.isMember(row)) versionBytes += table.versionLength(row);
+  const rows = emptyRows(chosen.length, versionBytes);
+  let versionAt = 0;
+  for (const [index, row] of chosen.entries()) {
+    const bundle = table.isMember(row) ? (numbers.get(table.bundleOf(row)) ?? 0) : 0;
+    versionAt = table.copyRow(row, rows, index, bundle, versionAt);
+  }
+  frames.write(ROWS_FRAME, packRows(rows));
 }
 
 /** Returns the number each bundle has in the file. */
@@ -76,66 +93,46 @@ function writeBundles(
   return numbers;
 }
 
-class RowFrames {
-  readonly #frames: FrameWriter;
-  readonly #type: number;
-  #rows: Buffer[] = [];
-
-  constructor(frames: FrameWriter, type: number) {
-    this.#frames = frames;
-    this.#type = type;
-  }
-
-  add(row: Buffer): void {
-    this.#rows.push(row);
-    if (this.#rows.length === ROWS_PER_FRAME) this.flush();
-  }
-
-  flush(): void {
-    if (this.#rows.length > 0) this.#frames.write(this.#type, Buffer.concat(this.#rows));
-    this.#rows = [];
-  }
-}
-
-function objectRow(table: ObjectTable, row: number): Buffer {
-  const version = Buffer.from(table.version(row), 'latin1');
-  const bytes = Buffer.alloc(OBJECT_HEAD + version.length);
-  table.sha(row).copy(bytes, 0);
-  bytes.writeUInt32LE(table.until(row), 32);
-  bytes.writeUInt8(ENCODING_CODES.indexOf(table.encoding(row)), 36);
-  bytes.writeUInt8(version.length, 37);
-  version.copy(bytes, OBJECT_HEAD);
-  return bytes;
-}
-
-function memberRow(table: ObjectTable, row: number, numbers: ReadonlyMap<number, number>): Buffer {
-  const { bundle, off, len, enc } = table.member(row);
-  const bytes = Buffer.alloc(MEMBER_SIZE);
-  table.sha(row).copy(bytes, 0);
-  bytes.writeUInt32LE(numbers.get(bundle) ?? 0, 32);
-  bytes.writeUInt32LE(off, 36);
-  bytes.writeUInt32LE(len, 40);
-  bytes.writeUInt8(ENCODING_CODES.indexOf(enc), 44);
-  return bytes;
-}
-
-/** Reads all of it, or throws {@link FramesDamaged} (or Node's ENOENT). */
-export function readObjectsFile(path: string): { head: CatalogHead; table: ObjectTable } {
+/** Reads the head alone. Throws as {@link readObjectsFile} does. */
+export function readHead(path: string): CatalogHead {
   const frames = new FrameReader(path);
   try {
-    const first = frames.next();
-    const head: unknown = first?.type === HEAD_FRAME ? JSON.parse(first.payload.toString()) : undefined;
-    if (!isCatalogHead(head)) throw new FramesDamaged('it has no head, or one of another format');
-    const table = new ObjectTable();
-    for (let frame = frames.next(); frame !== undefined; frame = frames.next()) {
-      if (frame.type === BUNDLES_FRAME) readBundles(frame.payload, table);
-      else if (frame.type === OBJECTS_FRAME) readObjects(frame.payload, table);
-      else if (frame.type === MEMBERS_FRAME) readMembers(frame.payload, table);
-    }
-    return { head, table };
+    return nextHead(frames);
   } finally {
     frames.close();
   }
+}
+
+/** What {@link writeObjectsFile} wrote. */
+export interface ObjectsFile {
+  head: CatalogHead;
+  table: ObjectTable;
+  unproven: UnprovenContent;
+}
+
+/** Reads all of it, or throws {@link FramesDamaged} (or Node's ENOENT). */
+export function readObjectsFile(path: string): ObjectsFile {
+  const frames = new FrameReader(path);
+  try {
+    const head = nextHead(frames);
+    const table = new ObjectTable();
+    const unproven = new UnprovenContent();
+    for (let frame = frames.next(); frame !== undefined; frame = frames.next()) {
+      if (frame.type === BUNDLES_FRAME) readBundles(frame.payload, table);
+      else if (frame.type === ROWS_FRAME) readRows(frame.payload, table);
+      else if (frame.type === UNPROVEN_FRAME) readUnproven(frame.payload, unproven);
+    }
+    return { head, table, unproven };
+  } finally {
+    frames.close();
+  }
+}
+
+function nextHead(frames: FrameReader): CatalogHead {
+  const first = frames.next();
+  const head: unknown = first?.type === HEAD_FRAME ? JSON.parse(first.payload.toString()) : undefined;
+  if (!isCatalogHead(head)) throw new FramesDamaged('it has no head, or one of another format');
+  return head;
 }
 
 function readBundles(payload: Buffer, table: ObjectTable): void {
@@ -144,25 +141,8 @@ function readBundles(payload: Buffer, table: ObjectTable): void {
   }
 }
 
-function readObjects(payload: Buffer, table: ObjectTable): void {
-  for (let at = 0; at < payload.length; ) {
-    const versionLength = payload.readUInt8(at + 37);
-    table.set(payload, at, {
-      until: payload.readUInt32LE(at + 32),
-      enc: ENCODING_CODES[payload.readUInt8(at + 36)],
-      version: payload.toString('latin1', at + OBJECT_HEAD, at + OBJECT_HEAD + versionLength),
-    });
-    at += OBJECT_HEAD + versionLength;
-  }
-}
-
-function readMembers(payload: Buffer, table: ObjectTable): void {
-  for (let at = 0; at < payload.length; at += MEMBER_SIZE) {
-    table.setMember(payload, at, {
-      bundle: payload.readUInt32LE(at + 32),
-      off: payload.readUInt32LE(at + 36),
-      len: payload.readUInt32LE(at + 40),
-      enc: ENCODING_CODES[payload.readUInt8(at + 44)],
-    });
-  }
+function readRows(payload: Buffer, table: ObjectTable): void {
+  const rows = unpackRows(payload);
+  if (rows === undefined) throw new FramesDamaged('rows that are none');
+  table.addRows(rows);
 }

@@ -9,6 +9,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +18,8 @@ import { type FileLock, tryLockFile } from '../files/flock.js';
 import { type EntryBlock, readEntryBlocks } from './entry-blocks.js';
 import type { CatalogHead } from './head.js';
 import type { ObjectTable } from './object-table.js';
-import { readObjectsFile } from './objects-file.js';
+import { readHead, readObjectsFile } from './objects-file.js';
+import type { UnprovenContent } from './unproven-content.js';
 
 const CURRENT = 'current';
 const ENTRIES = 'entries';
@@ -28,8 +30,12 @@ const MANIFEST = 'manifest.jsonl.gz';
 export interface Catalog {
   head: CatalogHead;
   objects: ObjectTable;
+  /** Of a catalog that was rebuilt: see {@link UnprovenContent}. */
+  unproven: UnprovenContent;
   /** Throws at damage; all blocks before it were right. */
-  entries(): AsyncGenerator<EntryBlock>;
+  entries(): Generator<EntryBlock>;
+  /** How long the file of entries is. */
+  entriesBytes: number;
   /** The folder its files are in. */
   folder: string;
 }
@@ -92,6 +98,16 @@ export class StateFolder {
     return folder;
   }
 
+  /** What the last catalog says of itself, without reading the rest; undefined where there is none, or a damaged one. */
+  peekHead(): CatalogHead | undefined {
+    try {
+      const generation = readFileSync(join(this.path, CURRENT), 'utf8').trim();
+      return readHead(join(this.path, generation, OBJECTS));
+    } catch {
+      return undefined;
+    }
+  }
+
   /** The last catalog; a text that says what is wrong with it where it cannot be used; undefined where there is none. */
   readCatalog(): Catalog | string | undefined {
     let generation: string;
@@ -103,9 +119,10 @@ export class StateFolder {
     if (!/^[0-9A-Za-z-]+$/.test(generation)) return `${CURRENT} names no catalog`;
     const folder = join(this.path, generation);
     try {
-      const { head, table } = readObjectsFile(join(folder, OBJECTS));
+      const { head, table, unproven } = readObjectsFile(join(folder, OBJECTS));
       const entries = () => readEntryBlocks(join(folder, ENTRIES), join(folder, MANIFEST));
-      return { head, objects: table, entries, folder };
+      const entriesBytes = statSync(join(folder, ENTRIES)).size;
+      return { head, objects: table, unproven, entries, entriesBytes, folder };
     } catch (error) {
       return messageOf(error);
     }

@@ -13,6 +13,18 @@ export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const statx: (fd: number, path: Uint8Array, flags: number, mask: number, out: Uint8Array) => number =
   libc.func('int statx(int fd, const uint8_t *path, int flags, uint32_t mask, uint8_t *out)');
 
+/**
+ * The same with the addresses of path and result ({@link addressOf}): looking up where two buffers lie takes a fifth of
+ * such a call, and an unchanged run is mostly such calls.
+ */
+export const statxAt: (fd: number, path: number, flags: number, mask: number, out: number) => number =
+  libc.func('int statx(int fd, uintptr_t path, int flags, uint32_t mask, uintptr_t out)');
+
+/** Where a buffer's bytes lie, for as long as it lives. Of one with memory of its own (`Buffer.alloc`) only. */
+export function addressOf(buffer: Uint8Array): number {
+  return Number(koffi.address(buffer));
+}
+
 const ERRNO_NAMES = new Map<number, string>(
   Object.entries(koffi.os.errno).map(([name, code]) => [code, name]),
 );

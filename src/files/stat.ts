@@ -1,5 +1,13 @@
 import type { BytePath } from './byte-path.js';
-import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, lastErrno, statx } from './native.js';
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  addressOf,
+  lastErrno,
+  statx,
+  statxAt,
+} from './native.js';
 
 /**
  * What `statx` says of a file, packed into 72 bytes: all of it that matters and nothing that changes by reading
@@ -10,21 +18,52 @@ import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, lastErrno, statx } from '
  * 48 mtime s64 + u32, 64 device major u32, 68 minor u32. All in the machine's byte order.
  */
 export const PACKED_STAT_SIZE = 72;
+/** The same in words of 32 bits. */
+export const PACKED_STAT_WORDS = PACKED_STAT_SIZE / 4;
 
 const STATX_BASIC_STATS = 0x7ff;
 const EMPTY_PATH = Buffer.from('\0');
 const PATH_MAX = 4096;
 
 const raw = Buffer.alloc(256);
+const rawWords = new Int32Array(raw.buffer, raw.byteOffset, raw.length / 4);
+const rawAddress = addressOf(raw);
 const pathBytes = Buffer.alloc(PATH_MAX + 1);
+const pathAddress = addressOf(pathBytes);
 
 /** lstat into `target` at `offset`. Returns undefined, or the errno's name. */
 export function packedLstat(path: BytePath, target: Buffer, offset: number): string | undefined {
   if (path.length >= PATH_MAX) return 'ENAMETOOLONG';
   pathBytes[pathBytes.write(path, 0, 'latin1')] = 0;
-  if (statx(AT_FDCWD, pathBytes, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, raw) !== 0) return lastErrno();
+  if (!statPath(pathAddress)) return lastErrno();
   pack(target, offset);
   return undefined;
+}
+
+/**
+ * lstat into `target` at word `at`: the way of every path of the machine in every run.
+ * Returns undefined, or the errno's name.
+ */
+export function packedLstatWords(path: BytePath, target: Int32Array, at: number): string | undefined {
+  if (path.length >= PATH_MAX) return 'ENAMETOOLONG';
+  pathBytes[pathBytes.write(path, 0, 'latin1')] = 0;
+  return packedLstatAt(pathAddress, target, at);
+}
+
+/** The same of a path that lies at an address, ending in NUL. */
+export function packedLstatAt(address: number, target: Int32Array, at: number): string | undefined {
+  if (!statPath(address)) return lastErrno();
+  for (let word = 0; word < 8; word++) {
+    target[at + word] = rawWords[4 + word] ?? 0;
+    target[at + 8 + word] = rawWords[24 + word] ?? 0;
+  }
+  target[at + 16] = rawWords[34] ?? 0;
+  target[at + 17] = rawWords[35] ?? 0;
+  return undefined;
+}
+
+function statPath(address: number): boolean {
+  return statxAt(AT_FDCWD, address, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, rawAddress) === 0;
 }
 
 /** fstat into `target` at `offset`. Returns undefined, or the errno's name. */
@@ -60,6 +99,11 @@ const KINDS: Partial<Record<number, FileKind>> = {
   0x6000: 'block device',
 };
 
+/** The kind by a packed stat at word `at`. */
+export function kindOfWords(words: Int32Array, at: number): FileKind {
+  return KINDS[(words[at + 3] ?? 0) & 0xf000] ?? 'unknown';
+}
+
 /** A view of one packed stat; reads the bytes on each access. */
 export class FileStat {
   readonly bytes: Buffer;
@@ -90,7 +134,7 @@ export class FileStat {
     return this.bytes.readBigUInt64LE(this.offset + 16);
   }
   get size(): number {
-    return Number(this.bytes.readBigUInt64LE(this.offset + 24));
+    return this.bytes.readUInt32LE(this.offset + 24) + this.bytes.readUInt32LE(this.offset + 28) * 2 ** 32;
   }
   /** Nanoseconds since the epoch. */
   get ctimeNs(): bigint {

@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import type { BytePath } from '../files/byte-path.js';
 import { LineFault } from './line-fault.js';
 import { entryPath } from './paths.js';
+import type { PeekedEntry } from './peek.js';
 import type { FileSystemEntry, ManifestFooter, ManifestHeader, ManifestLine } from './types.js';
 import { validateLine } from './validate.js';
 
@@ -27,7 +28,8 @@ export class LineCheck {
   private part = -1;
   private lastPath: BytePath | undefined;
   private readonly counts = { d: 0, l: 0, f: 0, s: 0, problems: 0 };
-  private bytes = 0;
+  /** Not known any more where a file was passed over. */
+  private bytes: number | undefined = 0;
 
   /** `hashed`: whether the footer's SHA-256 is checked; false where the same bytes were checked before. */
   constructor(hashed: boolean) {
@@ -37,7 +39,7 @@ export class LineCheck {
   take(bytes: Buffer): ManifestLine {
     this.lineNumber += 1;
     if (this.footer) throw new LineFault('comes after the footer');
-    const line = validateLine(parse(bytes));
+    const line = parseLine(bytes);
     this.order(line);
     if (line.typ === 'end') {
       this.total(line);
@@ -50,18 +52,32 @@ export class LineCheck {
     return line;
   }
 
+  /** Takes the line of an entry without parsing it: of its fields, only kind and path are looked at. */
+  pass(bytes: Buffer, { typ, path }: PeekedEntry): void {
+    this.lineNumber += 1;
+    if (this.footer) throw new LineFault('comes after the footer');
+    this.orderOfParts(typ);
+    this.orderOfPaths(path);
+    this.hash?.update(bytes).update(NEWLINE);
+    this.counts[typ] += 1;
+    if (typ === 'f') this.bytes = undefined;
+  }
+
   private order(line: ManifestLine): void {
-    const part = PARTS[line.typ];
+    this.orderOfParts(line.typ);
+    if (this.part === PARTS.d) this.orderOfPaths(entryPath(line as FileSystemEntry));
+  }
+
+  private orderOfParts(typ: ManifestLine['typ']): void {
+    const part = PARTS[typ];
     if (this.part === -1 && part !== 0) throw new LineFault('is the first, and no header');
     if (part === 0 && this.part !== -1) throw new LineFault('is a second header');
     if (part < this.part)
       throw new LineFault(`is out of order (${PART_NAMES[part]} after ${PART_NAMES[this.part]})`);
     this.part = part;
-    if (part === 1) this.orderOfPaths(line as FileSystemEntry);
   }
 
-  private orderOfPaths(entry: FileSystemEntry): void {
-    const path = entryPath(entry);
+  private orderOfPaths(path: BytePath): void {
     if (this.lastPath !== undefined && path <= this.lastPath)
       throw new LineFault('has a path that does not come after the one before it');
     this.lastPath = path;
@@ -71,7 +87,7 @@ export class LineCheck {
     if (line.typ === 'manifest') this.header = line;
     else if (line.typ === 'problem') this.counts.problems += 1;
     else if (line.typ !== 'end') this.counts[line.typ] += 1;
-    if (line.typ === 'f' || line.typ === 's') this.bytes += line.size ?? 0;
+    if (this.bytes !== undefined && (line.typ === 'f' || line.typ === 's')) this.bytes += line.size ?? 0;
   }
 
   private total(footer: ManifestFooter): void {
@@ -82,9 +98,14 @@ export class LineCheck {
         throw new LineFault(
           `is a footer that counts ${footer.counts[kind]} lines of \`${kind}\` where there are ${this.counts[kind]}`,
         );
-    if (footer.bytes !== this.bytes)
+    if (this.bytes !== undefined && footer.bytes !== this.bytes)
       throw new LineFault(`is a footer that counts ${footer.bytes} bytes where there are ${this.bytes}`);
   }
+}
+
+/** One line, checked by itself. Throws a {@link LineFault}. */
+export function parseLine(bytes: Buffer): ManifestLine {
+  return validateLine(parse(bytes));
 }
 
 function parse(bytes: Buffer): unknown {

@@ -4,11 +4,13 @@ import { errnoOf, messageOf, SysbackupError } from '../errors.js';
 import type { ObjectStore } from '../store/port.js';
 import { FOOTER_REACH, lastGzipMember } from './footer.js';
 import { parseManifestKey } from './keys.js';
+import { LazyLine } from './lazy-line.js';
 import { LineCheck } from './line-check.js';
 import { LineFault } from './line-fault.js';
 import { LineSplitter } from './line-splitter.js';
 import { readOlderManifest } from './older-format.js';
 import { isOlderManifest } from './older-runs.js';
+import { peekEntry } from './peek.js';
 import type { ManifestLine } from './types.js';
 
 export interface ReadManifestOptions {
@@ -48,11 +50,45 @@ export async function* readManifest(
 }
 
 /** {@link readManifest} for bytes from anywhere; `key` is the key they were stored under. */
-export async function* readManifestBytes(
+export function readManifestBytes(
   source: Readable,
   key: string,
   options: ReadManifestOptions = {},
 ): AsyncGenerator<ManifestLine[], void> {
+  return readLines(source, key, options, (check, bytes) => check.take(bytes));
+}
+
+/**
+ * As {@link readManifest}, for whoever wants few of the lines: an entry's is parsed when it is asked for, and of the
+ * others only kind and path are looked at. All of them are hashed, so that the end proves as much as it does there,
+ * except that each line of these makes sense.
+ */
+export async function* readLazily(
+  store: ManifestStore,
+  key: string,
+  version: string,
+  options: Pick<ReadManifestOptions, 'signal'> = {},
+): AsyncGenerator<LazyLine[], void> {
+  if (isOlderManifest(key))
+    for await (const lines of readOlderManifest(store, key, version, options.signal))
+      yield lines.map((line) => LazyLine.of(line));
+  else
+    yield* readLines(await store.get(key, version), key, options, (check, bytes) => {
+      const entry = peekEntry(bytes);
+      if (!entry) return LazyLine.of(check.take(bytes));
+      check.pass(bytes, entry);
+      const number = check.lineNumber;
+      return new LazyLine(entry, bytes, (error) => explained(error, key, number));
+    });
+}
+
+/** Each line is handed to `take` with a view of its bytes, which stays as it is. */
+async function* readLines<T>(
+  source: Readable,
+  key: string,
+  options: ReadManifestOptions,
+  take: (check: LineCheck, bytes: Buffer) => T,
+): AsyncGenerator<T[], void> {
   const check = new LineCheck(options.verifiedBefore !== true);
   const splitter = new LineSplitter(options.longestLine ?? LONGEST_LINE);
   const tail = new Tail();
@@ -68,7 +104,7 @@ export async function* readManifestBytes(
         check.lineNumber += 1;
         throw new LineFault('is longer than any line may be');
       }
-      if (lines.length > 0) yield lines.map((line) => check.take(line));
+      if (lines.length > 0) yield lines.map((line) => take(check, line));
     }
     finish(check, splitter.pending, key);
     if (options.verifiedBefore !== true) footerStandsAlone(check, tail);

@@ -43,7 +43,10 @@ export async function resolveRun(
   const names = backupNames(runs);
   if (text !== 'latest' && names.includes(text)) return newest(store, runs, text, options);
   if (text === 'latest') return newest(store, runs, nameForLatest(names, store, options), options);
-  throw notFound(`no backup and no run is called ${text} in ${store.description}`, text, names);
+  // Half a run id, or one that was mistyped, looks like none: the newest first.
+  const ids = runs.map((run) => run.run).reverse();
+  const candidates = [...names, 'latest', ...ids];
+  throw notFound(`no backup and no run is called ${text} in ${store.description}`, text, candidates);
 }
 
 /** The backup names of these runs, sorted. */

@@ -16,10 +16,14 @@ const getxattr: (path: Uint8Array, name: string, value: null, size: number) => n
   'int64_t getxattr(const uint8_t *path, const char *name, uint8_t *value, size_t size)',
 );
 
+/** What the kernel lets anybody have (pipe(7)): room for a picker to go on while what it printed is dealt with. */
+const PIPE_BYTES = 1 << 20;
+
 /** From `fcntl.h`, the same on x64 and arm64. */
 const O_CLOEXEC = 0o2000000;
 const F_SETSIG = 10;
 const F_SETLEASE = 1024;
+const F_SETPIPE_SZ = 1031;
 const F_RDLCK = 0;
 const F_UNLCK = 2;
 
@@ -36,6 +40,8 @@ export function openPipe(): { readEnd: number; writeEnd: number } {
     });
   }
   const [readEnd = -1, writeEnd = -1] = fds;
+  // Refused where this user's pipes take much already: the usual 64 KiB do too.
+  fcntl(readEnd, F_SETPIPE_SZ, 'int', PIPE_BYTES);
   return { readEnd, writeEnd };
 }
 

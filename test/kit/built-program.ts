@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 /** The command line as it is built. */
@@ -17,8 +17,6 @@ export interface RunOptions {
   /** Before the program's own: `['setpriv', '--reuid', 'nobody']`. */
   wrapper?: readonly string[];
   cwd?: string;
-  /** Each line of standard output as it comes. */
-  onLine?: (line: string, child: ChildProcess) => void;
 }
 
 /** Runs the built command line to its end, whatever that is. */
@@ -31,13 +29,8 @@ export function runProgram(args: readonly string[], options: RunOptions = {}): P
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });
     const ended: Ended = { code: null, signal: null, stdout: '', stderr: '' };
-    let line = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       ended.stdout += text;
-      if (options.onLine === undefined) return;
-      const lines = (line + text).split('\n');
-      line = lines.pop() ?? '';
-      for (const whole of lines) options.onLine(whole, child);
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       ended.stderr += text;

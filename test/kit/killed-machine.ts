@@ -1,7 +1,6 @@
-import { type ChildProcess, execFileSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as fc from 'fast-check';
 import { expect } from 'vitest';
 import { readManifest } from '#src/manifest/reader.js';
 import { openDirectoryStore } from '#src/store/directory.js';
@@ -9,6 +8,7 @@ import { listAll, type ObjectStore } from '#src/store/port.js';
 import { noise } from './awkward-contents.js';
 import { type Ended, eventsIn, runProgram, summaryIn } from './built-program.js';
 import { ConfFolder } from './conf-folder.js';
+import { killedAt, type Moment } from './killed-at.js';
 
 const BLOCK = 16 * 1024;
 
@@ -24,32 +24,29 @@ export interface KilledDestination {
   openStore?: () => Promise<ObjectStore>;
 }
 
-/** When to kill: after so many events of a type, and so many milliseconds more. */
-export interface Moment {
-  type: 'phase' | 'stored';
-  count: number;
-  laterMs: number;
-}
+const PHASES = 5;
+/** The last phase, in which the manifest goes out and the catalog is replaced, does more than this. */
+const LAST_OPERATIONS = 16;
 
-/** Moments all over a run: in every phase, after each of its objects, and in between. */
-export function moments(count: number): Moment[] {
-  const moment = fc.oneof(
-    fc.record({
-      type: fc.constant('phase' as const),
-      count: fc.integer({ min: 1, max: 5 }),
-      laterMs: fc.integer({ min: 0, max: 25 }),
-    }),
-    fc.record({
-      type: fc.constant('stored' as const),
-      count: fc.integer({ min: 1, max: 12 }),
-      laterMs: fc.integer({ min: 0, max: 6 }),
-    }),
-  );
-  // Each phase is met once for certain; the last is when the manifest goes out and the catalog is replaced.
-  const sure = [1, 2, 3, 4, 5, 5, 5].map(
-    (at, index): Moment => ({ type: 'phase', count: at, laterMs: index * 3 }),
-  );
-  return [...sure, ...fc.sample(moment, count - sure.length)];
+/**
+ * Moments all over a run: at each phase's beginning, after its objects, in between, and step by step where the manifest
+ * goes out. `stored`: how many objects a run over changed files stores at the least.
+ */
+export function moments(count: number, stored: number): Moment[] {
+  const all: Moment[] = [];
+  for (let phase = 1; phase <= PHASES; phase++)
+    for (const operations of [0, 1, 3, 6]) all.push({ type: 'phase', count: phase, operations });
+  for (let operations = 7; operations <= LAST_OPERATIONS; operations++)
+    all.push({ type: 'phase', count: PHASES, operations });
+  for (let object = 1; object <= stored; object++)
+    for (const operations of [0, 2, 5]) all.push({ type: 'stored', count: object, operations });
+  // Early and late ones in turn, so that each meets what different ones have left.
+  return Array.from({ length: count }, (_, index) => {
+    const at = Math.floor((index * all.length) / count);
+    const moment = all[(at * 7) % all.length];
+    if (moment === undefined) throw new Error('there is always one');
+    return moment;
+  });
 }
 
 /** A machine whose backups are killed now and then, and what is known of what they stored. */
@@ -87,28 +84,25 @@ export class KilledMachine {
     rmSync(join(this.tree, `round ${round - 3}`), { recursive: true, force: true });
   }
 
-  /** One run; what it says to have stored must be new. Returns whether it was killed. */
-  async run(moment?: Moment): Promise<boolean> {
-    let left = moment?.count ?? Infinity;
-    const ended = await this.command(['archive', '--log-level', 'debug'], (line, child) => {
-      if (moment === undefined || !line.startsWith(`{"type":"${moment.type}"`)) return;
-      left--;
-      if (left === 0) setTimeout(() => child.kill('SIGKILL'), moment.laterMs);
-    });
+  /** One run, killed or to its end; what it says to have stored must be new. */
+  async run(moment?: Moment): Promise<void> {
+    const ended = await this.command(['archive', '--log-level', 'debug'], moment && killedAt(moment));
     const stored = eventsIn(wholeLines(ended.stdout), 'stored').map(({ key }) => String(key));
     const again = stored.filter((key) => this.confirmed.has(key));
     expect(again, 'sent again although its PUT was confirmed').toEqual([]);
     for (const key of stored) if (/^(?:content|bundles)\//.test(key)) this.confirmed.add(key);
-    if (ended.signal === 'SIGKILL') return true;
+    if (moment) {
+      expect(ended.signal, `not killed at ${JSON.stringify(moment)}: ${ended.stdout}`).toBe('SIGKILL');
+      expect(eventsIn(wholeLines(ended.stdout), moment.type).length).toBeGreaterThanOrEqual(moment.count);
+      return;
+    }
     expect(ended).toMatchObject({ code: 0, signal: null });
     expect(summaryIn(ended.stdout)).toMatchObject({ outcome: 'complete', counts: { s: 1 } });
-    return false;
   }
 
-  command(args: readonly string[], onLine?: (line: string, child: ChildProcess) => void): Promise<Ended> {
-    const { env = {} } = this.#destination;
-    const all = [...args, '--conf-dir', this.backup.confDir, '--json'];
-    return runProgram(all, { env, ...(onLine === undefined ? {} : { onLine }) });
+  command(args: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<Ended> {
+    const env = { ...this.#destination.env, ...more };
+    return runProgram([...args, '--conf-dir', this.backup.confDir, '--json'], { env });
   }
 
   /** What was confirmed is there, in one version each, and every manifest can be read to its end. */

@@ -2,7 +2,8 @@
 A moto server with what the template of this project needs and moto's CloudFormation and IAM leave out: Object Lock,
 lifecycle and policy of a bucket, groups, a role's managed policies; and IAM's decision as AWS documents it, with
 permission boundaries, bucket policies, conditions and principal tags
-(https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-basics.html).
+(https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-basics.html). The life
+of a stack is in moto_stacks.py.
 
 It speaks HTTP, so `aws:SecureTransport` is taken to be true.
 """
@@ -14,6 +15,7 @@ import sys
 import urllib.parse
 from xml.etree import ElementTree
 
+import moto_stacks  # noqa: F401
 from moto.core.common_models import CloudFormationModel
 from moto.iam import access_control
 from moto.iam.responses import IamResponse
@@ -43,8 +45,6 @@ def complete_bucket(bucket, properties):
 
 
 def create_bucket(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs):
-    if resource_name.startswith("refused-"):
-        raise ValueError(f"{resource_name} already exists")
     bucket = plain_create(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs)
     complete_bucket(bucket, cloudformation_json["Properties"])
     return bucket
@@ -113,10 +113,14 @@ class TemplateGroup(CloudFormationModel):
 
     @classmethod
     def delete_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name):
-        iam_backends[account_id][PARTITION].delete_group(resource_name)
+        backend = iam_backends[account_id][PARTITION]
+        for arn in list(backend.get_group(resource_name).managed_policies):
+            backend.detach_group_policy(arn, resource_name)
+        backend.delete_group(resource_name)
 
 
 plain_create_role = Role.create_from_cloudformation_json.__func__
+plain_delete_role = Role.delete_from_cloudformation_json.__func__
 
 
 def create_role(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs):
@@ -126,6 +130,17 @@ def create_role(cls, resource_name, cloudformation_json, account_id, region_name
     return role
 
 
+def delete_role(cls, resource_name, cloudformation_json, account_id, region_name):
+    backend = iam_backends[account_id][PARTITION]
+    for arn in list(backend.get_role(resource_name).managed_policies):
+        backend.detach_role_policy(arn, resource_name)
+    plain_delete_role(cls, resource_name, cloudformation_json, account_id, region_name)
+
+
+def delete_policy(cls, resource_name, cloudformation_json, account_id, region_name):
+    iam_backends[account_id][PARTITION].delete_policy(resource_name)
+
+
 def update_policy(cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name):
     default = next(version for version in original_resource.versions if version.is_default)
     default.document = json.dumps(cloudformation_json["Properties"]["PolicyDocument"], default=str)
@@ -133,7 +148,9 @@ def update_policy(cls, original_resource, new_resource_name, cloudformation_json
 
 
 Role.create_from_cloudformation_json = classmethod(create_role)
+Role.delete_from_cloudformation_json = classmethod(delete_role)
 ManagedPolicy.update_from_cloudformation_json = classmethod(update_policy)
+ManagedPolicy.delete_from_cloudformation_json = classmethod(delete_policy)
 
 # -- S3: moto shows no lock, lets one be shortened, and skips a version ----------------------------------------------
 
@@ -206,7 +223,9 @@ def like(wanted, value, context):
 
 def condition_holds(operator, key, wanted, context):
     every = operator.startswith("ForAllValues:")
-    operator = operator.removeprefix("ForAllValues:")
+    if operator.startswith("ForAnyValue:") and context.get(key.lower()) is None:
+        return False
+    operator = operator.removeprefix("ForAllValues:").removeprefix("ForAnyValue:")
     value = context.get(key.lower())
     if operator == "Null":
         return (value is None) == (str(listed(wanted)[0]).lower() == "true")

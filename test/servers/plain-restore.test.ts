@@ -63,19 +63,27 @@ function makeMore(tree: string): void {
 }
 
 describeWithCeph('examples/plain-restore.sh (needs aws or PyPI, jq, setfacl, setfattr)', {}, (ceph) => {
-  it.each([0, 4096])(
-    'brings a whole run back, with files below %i bytes in bundles',
+  it.each([
+    [0, 'gzip' as const],
+    [4096, 'gzip' as const],
+    [4096, 'none' as const],
+  ])(
+    'brings a whole run back, with files below %i bytes in bundles, compression = %s',
     {
       timeout: 600_000,
     },
-    async (bundleBelow) => {
+    async (bundleBelow, compression) => {
       const prefix = 'hosts/web 1/';
       const Bucket = await ceph().createBucket();
       const store = await openS3Store({ bucket: Bucket, prefix, client: ceph().clientConfig() });
       const machine = new BackupMachine();
       machine.store = store;
-      machine.settings = { ...machine.settings, content: { ...machine.settings.content, bundleBelow } };
+      const content = { ...machine.settings.content, bundleBelow, compression };
+      machine.settings = { ...machine.settings, content };
       makeMore(machine.tree);
+      machine.write('a/small', 'at the end of a long file too');
+      const whole = randomBytes(content.blockSize);
+      machine.write('z long', Buffer.concat([whole, Buffer.from('at the end of a long file too')]));
       machine.snapshotter('numbers', 'seq 10000 >&$1; echo ten thousand numbers');
       machine.snapshotter('nothing', ':');
       const { summary } = await machine.archive();
@@ -85,6 +93,8 @@ describeWithCeph('examples/plain-restore.sh (needs aws or PyPI, jq, setfacl, set
       const blocks = entries.flatMap((entry) => (entry.typ === 'f' && entry.dat !== null ? entry.dat : []));
       expect(blocks.some(({ off }) => off !== undefined)).toBe(bundleBelow > 0);
       expect(blocks).toContainEqual(expect.objectContaining({ n: 3 }));
+      // A block in a bundle, where another file is that block.
+      expect(blocks.some((ref) => ref.off !== undefined && 'size' in ref)).toBe(bundleBelow > 0);
 
       const env = await environment(Bucket, prefix, machine.settings.backupName);
       const target = join(machine.folder, 'restored\nhere');

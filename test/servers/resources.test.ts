@@ -127,33 +127,6 @@ describe.skipIf(moto === undefined)('resources in AWS, against moto (needs pytho
     expect(other.stderr).toContain('its RetentionMode is GOVERNANCE, not COMPLIANCE');
   });
 
-  // docs/permissions.md: 0 where the role is meant for it, 12 where it is refused.
-  it.each<[Role, Record<string, number>]>([
-    ['backup', { archive: 0, restore: 12, cat: 12, 'check-config': 0 }],
-    ['restore', { archive: 12, list: 0, restore: 0, cat: 0, verify: 0, 'check-config': 0 }],
-    ['audit', { archive: 12, list: 0, restore: 12, verify: 0, 'check-config': 0 }],
-    ['renew', { archive: 12, list: 0, restore: 12, renew: 0 }],
-  ])('the %s role can do what it is for, and nothing else', async (role, codes) => {
-    const commands: Record<string, string[]> = {
-      archive: ['archive', '--name', 'web1-backup'],
-      list: ['list'],
-      restore: ['restore', 'web1-backup', '--target', join(folder, `back-${role}`)],
-      cat: ['cat', 'web1-backup', join(folder, 'data', 'letter')],
-      verify: ['verify', 'web1-backup'],
-      renew: ['renew', '--name', 'web1-backup'],
-      'check-config': ['check-config', '--connect'],
-    };
-    const found: Record<string, number | null> = {};
-    for (const name of Object.keys(codes)) {
-      // Something new, which must be stored.
-      writeFileSync(join(folder, 'data', 'letter'), `${role}: ${name}\n`);
-      const ended = await as(role, ...(commands[name] ?? []));
-      found[name] = ended.code;
-      if (ended.code === 12) expect(ended.stderr).toMatch(/denied/i);
-    }
-    expect(found).toEqual(codes);
-  });
-
   it('who backs up can neither read, nor delete, nor shorten, nor hold, nor store without a lock', async () => {
     const client = s3(roles.get('backup'));
     const content = await versionBelow('content/');

@@ -5,6 +5,7 @@ import { Gatherer } from '#src/archive/gather.js';
 import { PickedPaths } from '#src/archive/picked-paths.js';
 import type { Problem } from '#src/events.js';
 import { pathFromText } from '#src/files/byte-path.js';
+import { lstatAll } from '#src/files/stat-batch.js';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../kit/temporary.js';
 
@@ -17,11 +18,12 @@ function gather(
   const picked = new PickedPaths(temporaryFolder());
   const problems: Problem[] = [];
   const gatherer = new Gatherer(picked, (problem) => problems.push(problem), startedNs);
-  for (const pick of picks) gatherer.pick(pathFromText(pick), 'test');
-  const paths = [...picked.batches()].flatMap((batch) => batch.paths);
+  const paths = picks.map(pathFromText);
+  gatherer.pickAll(paths, 'test', lstatAll(paths));
+  const taken = [...picked.batches()].flatMap((batch) => batch.paths);
   return {
-    taken: paths.filter((path) => path.startsWith(`${root}/`)).map((path) => path.slice(root.length + 1)),
-    paths,
+    taken: taken.filter((path) => path.startsWith(`${root}/`)).map((path) => path.slice(root.length + 1)),
+    paths: taken,
     problems,
   };
 }
@@ -132,9 +134,10 @@ describe('Gatherer', () => {
     const picked = new PickedPaths(root);
     const problems: Problem[] = [];
     const path = pathFromText(join(root, 'typo'));
+    const other = pathFromText(join(root, 'other'));
     const gatherer = new Gatherer(picked, (problem) => problems.push(problem), 0n, [path]);
-    gatherer.pick(path, 'test');
-    gatherer.pick(pathFromText(join(root, 'other')), 'test');
+    gatherer.pickAll([path, other], 'test', lstatAll([path, other]));
+
     expect(problems.map(({ severity }) => severity)).toEqual(['failure', 'note']);
     expect(gatherer.missing).toHaveLength(2);
   });

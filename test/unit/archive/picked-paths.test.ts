@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { PickedPaths } from '#src/archive/picked-paths.js';
-import type { BytePath } from '#src/files/byte-path.js';
+import { type BytePath, parentOf } from '#src/files/byte-path.js';
 import { PACKED_STAT_SIZE } from '#src/files/stat.js';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -11,6 +11,10 @@ function statFor(path: string): Buffer {
   const stat = Buffer.alloc(PACKED_STAT_SIZE);
   stat.write(path.slice(0, PACKED_STAT_SIZE), 'latin1');
   return stat;
+}
+
+function wordsFor(path: string): Int32Array {
+  return new Int32Array(Uint8Array.from(statFor(path)).buffer);
 }
 
 function collect(picked: PickedPaths): { path: BytePath; stat: string }[] {
@@ -43,7 +47,7 @@ describe('PickedPaths', () => {
     fc.assert(
       fc.property(fc.array(path, { maxLength: 60 }), (paths) => {
         const picked = new PickedPaths(folder, page);
-        for (const each of paths) picked.add(each, statFor(each), 0);
+        for (const each of paths) picked.add(parentOf(each), each, wordsFor(each), 0);
         const got = collect(picked);
         const expected = [...new Set(paths)].sort((a, b) =>
           Buffer.compare(Buffer.from(a, 'latin1'), Buffer.from(b, 'latin1')),

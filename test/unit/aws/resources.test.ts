@@ -96,6 +96,18 @@ describe('making resources', () => {
     ]);
   });
 
+  it('what is rolled back for no single resource says why too', async () => {
+    stackIs(undefined, 'ROLLBACK_COMPLETE');
+    cloudFormation.on(CreateStackCommand).resolves({ StackId: 'the-id' });
+    const reason = 'Export with name backup-bucket is already exported by stack other.';
+    const rolledBack = event('1', 'CloudFormation::Stack', 'ROLLBACK_IN_PROGRESS', reason);
+    cloudFormation.on(DescribeStackEventsCommand).resolves({ StackEvents: [rolledBack] });
+    await expect(createResources(OPTIONS)).rejects.toMatchObject({
+      message: expect.stringContaining(reason),
+      hint: expect.stringContaining('--export'),
+    });
+  });
+
   it('a lack of rights in the stack is one', async () => {
     stackIs(undefined, 'ROLLBACK_COMPLETE');
     cloudFormation.on(CreateStackCommand).resolves({ StackId: 'the-id' });

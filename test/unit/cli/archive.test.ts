@@ -128,7 +128,25 @@ describe('archive', () => {
     expect(restored.stderr).toMatch(/^warning: .*partial/m);
   });
 
-  // The library does not know dry runs yet, and the command refuses them until then.
+  it('of nothing, as no executable says what, is refused: 2, and nothing is stored or remembered', async () => {
+    const machine = new Machine();
+    writeFileSync(join(machine.confDir, 'pickers.d', 'example'), '#!/bin/sh\nfind /etc\n', { mode: 0o644 });
+    for (const args of [[], ['--dry-run']]) {
+      const { code, stdout, stderr } = await machine.archive(...args);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+      expect(stderr).toContain('nothing says what to back up: there is no executable in ');
+      expect(stderr).toMatch(/^hint: .*chmod \+x.* not executable: pickers\.d\/example\.$/m);
+    }
+    expect(readdirSync(machine.folder).sort()).toEqual(['conf', 'data']);
+    const checked = await run(['check-config', '--conf-dir', machine.confDir]);
+    expect(checked.code).toBe(0);
+    expect(checked.stderr).toContain('nothing says what to back up');
+    // One of either kind is enough.
+    machine.snapshotter('db', 'echo dump >&$1');
+    expect((await machine.archive()).code).toBe(0);
+    expect((await run(['check-config', '--conf-dir', machine.confDir])).stderr).toBe('');
+  });
+
   it('a dry run stores nothing', async () => {
     const machine = new Machine();
     machine.pickData();

@@ -139,6 +139,7 @@ describe('check-config', () => {
 
   it('warns of a storage class that is charged for longer than its content may be kept', async () => {
     const machine = new Machine();
+    machine.pickData();
     const s3 = '[s3]\nbucket = some-bucket\nstorage_class = STANDARD_IA\n';
     machine.writeConf(`${s3}[content]\ndays_retained = 14\n`);
     const short = await run(['check-config', '--conf-dir', machine.confDir]);

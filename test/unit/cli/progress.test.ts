@@ -52,6 +52,19 @@ describe('ProgressView', () => {
     expect(view.line(14)).toMatch(/^content\s+50%$/);
   });
 
+  it('has a bar on a terminal of the usual width, and uses all of it', () => {
+    let now = 0;
+    const view = new ProgressView(() => now);
+    for (const share of [0.1, 0.2, 0.3]) {
+      const total = { entriesTotal: 1_234_567, bytesTotal: 98_765_432_109 };
+      view.update({ phase: 'restore', entries: share * 1e6, bytes: share * total.bytesTotal, ...total });
+      now += 60_000;
+    }
+    expect(view.line(80)).toMatch(/^restoring  \[={3,9} {7,21}\]  {2}30%  27\.6 GiB of 92\.0 GiB .*left$/);
+    expect(view.line(80).length).toBeGreaterThan(70);
+    expect(view.line(120)).toContain('of 1,234,567');
+  });
+
   it('begins anew with a new phase', () => {
     const view = viewAfter({ bytesTotal: 1_000_000 });
     view.enter('manifest');

@@ -70,6 +70,14 @@ describe('restore without --target', () => {
     },
   );
 
+  it.skipIf(!hasScript)('shows at a terminal what could not be restored, before it asks', async () => {
+    const { machine, args } = await damaged();
+    rmSync(join(machine.data, 'folder'), { recursive: true });
+    writeFileSync(join(machine.data, 'folder'), 'no folder');
+    const { screen } = await atTerminal(args, { answers: [{ to: '[y/N]', type: 'n\n' }] });
+    expect(screen).toMatch(/cannot restore +2 paths:\n +\S+\/folder: .*no folder.*\nGo on\?/);
+  });
+
   it.skipIf(!hasScript).each(['n\n', '\n', 'yesterday\n', '\x04'])(
     'does nothing after the answer %j, and exits with 1',
     async (type) => {

@@ -1,6 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { COMMANDS } from '#cli/commands/registry.js';
+import { run } from '../cli/command.js';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 const DOCS = join(ROOT, 'docs');
@@ -68,4 +70,31 @@ describe('docs/format.md', () => {
     for (const field of new Set(fields))
       expect(text.includes(`\`${field}\``) || text.includes(`"${field}"`), field).toBe(true);
   });
+});
+
+describe('commands in the documents', () => {
+  const helps = new Map<string, Promise<string>>();
+  const helpOf = (name: string): Promise<string> => {
+    const known = helps.get(name) ?? run([name, '--help']).then(({ stdout }) => stdout);
+    helps.set(name, known);
+    return known;
+  };
+
+  it.each(['README.md', ...documents.map((name) => `docs/${name}`)])(
+    '%s names those that there are, with options that they have',
+    async (name) => {
+      const text = read(join(ROOT, name)).replaceAll(/\\\n\s*/g, ' ');
+      for (const [, command = '', rest = ''] of text.matchAll(
+        /s3-sysbackup ([a-z][a-z-]*)\b([^`\n|;&#]*)/g,
+      )) {
+        if (!COMMANDS.some((known) => known.name === command)) continue;
+        for (const [option] of rest.matchAll(/(?<=\s)--[a-z][a-z-]*/g))
+          expect(await helpOf(command), `${command} ${option}`).toMatch(new RegExp(`\\s${option}\\b`));
+      }
+      // Where a shell is to type it, it is a command.
+      for (const [, script = ''] of text.matchAll(/^```sh\n([^]*?)^```$/gm))
+        for (const [, command] of script.matchAll(/^(?:sudo (?:-u \w+ )?)?s3-sysbackup ([a-z][a-z-]*)/gm))
+          expect(COMMANDS.map((known) => known.name)).toContain(command);
+    },
+  );
 });

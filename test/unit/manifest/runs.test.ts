@@ -144,6 +144,13 @@ describe('resolveRun', () => {
       code: 'NOT_FOUND',
       hint: 'The nearest name is host-backup.',
     });
+    await expect(resolveRun(store, 'latst')).rejects.toMatchObject({ hint: 'The nearest name is latest.' });
+    await expect(resolveRun(store, FIRST.slice(0, 12))).rejects.toMatchObject({
+      hint: expect.stringContaining(FIRST),
+    });
+    await expect(resolveRun(store, `${SECOND}x`)).rejects.toMatchObject({
+      hint: expect.stringMatching(new RegExp(`nearest names are ${SECOND}, `)),
+    });
     await expect(resolveRun(store, '20260101T000000Z-abcd0009')).rejects.toMatchObject({
       code: 'NOT_FOUND',
       hint: expect.stringMatching(new RegExp(`nearest names are ${FIRST}`)),

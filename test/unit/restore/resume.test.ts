@@ -14,8 +14,9 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ManifestLine } from '#src/manifest/types.js';
-import { runProgram } from '../../kit/built-program.js';
+import { runProgram, summaryIn } from '../../kit/built-program.js';
 import { ConfFolder } from '../../kit/conf-folder.js';
+import { killedAt } from '../../kit/killed-at.js';
 import { describeTree } from '../cli/tree.js';
 import { directory } from '../manifest/build-manifest.js';
 import { own, Scene } from './scene.js';
@@ -148,34 +149,36 @@ describe('a restore that was interrupted', () => {
     expect(readFileSync(join(scene.outside, 'kept'), 'utf8')).toBe(before);
   });
 
-  it('by SIGKILL, goes on in the next one, as the built program does it', async () => {
-    const backup = ConfFolder.make();
-    backup.conf();
-    const data = backup.at('data');
-    for (let folder = 0; folder < 20; folder += 1) {
-      mkdirSync(join(data, `d${folder}`), { recursive: true });
-      for (let index = 0; index < 40; index += 1)
-        writeFileSync(join(data, `d${folder}/f${index}`), `${folder} ${index}`);
-      chmodSync(join(data, `d${folder}`), 0o750);
-      utimesSync(join(data, `d${folder}`), 1000 + folder, 2000 + folder);
-    }
-    backup.picker('data', `find '${data}' -print0`);
-    expect((await runProgram(['archive', '--conf-dir', backup.confDir])).code).toBe(0);
-    const target = backup.at('target');
-    const args = ['restore', '--conf-dir', backup.confDir, '--target', target];
-    let paths = 0;
-    const killed = await runProgram([...args, '--json', '--log-level', 'debug'], {
-      onLine: (line, child) => {
-        if (line.includes('"type":"path"') && (paths += 1) === 100) child.kill('SIGKILL');
-      },
-    });
-    expect(killed.signal).toBe('SIGKILL');
-    const half = readdirSync(join(target, data), { recursive: true });
-    expect(half.length).toBeLessThan(820);
-    writeFileSync(join(target, data, 'd0', LEFT), 'half of a file');
-    const ended = await runProgram([...args, '--json']);
-    expect(ended.code).toBe(0);
-    expect(describeTree(join(target, data))).toEqual(describeTree(data));
-    expect(statSync(target).mode).toBe(statSync('/').mode);
-  });
+  it.each(['SIGKILL', 'SIGINT'] as const)(
+    'by %s, goes on in the next one, as the built program does it',
+    async (signal) => {
+      const backup = ConfFolder.make();
+      backup.conf();
+      const data = backup.at('data');
+      for (let folder = 0; folder < 20; folder += 1) {
+        mkdirSync(join(data, `d${folder}`), { recursive: true });
+        for (let index = 0; index < 40; index += 1)
+          writeFileSync(join(data, `d${folder}/f${index}`), `${folder} ${index}`);
+        chmodSync(join(data, `d${folder}`), 0o750);
+        utimesSync(join(data, `d${folder}`), 1000 + folder, 2000 + folder);
+      }
+      backup.picker('data', `find '${data}' -print0`);
+      expect((await runProgram(['archive', '--conf-dir', backup.confDir])).code).toBe(0);
+      const target = backup.at('target');
+      const args = ['restore', '--conf-dir', backup.confDir, '--target', target];
+      const killed = await runProgram([...args, '--json', '--log-level', 'debug'], {
+        env: killedAt({ type: 'path', count: 100, operations: 3, signal }),
+      });
+      expect([killed.signal, killed.code]).toEqual(signal === 'SIGKILL' ? [signal, null] : [null, 130]);
+      if (signal === 'SIGINT') expect(killed.stderr).toContain('the same command goes on');
+      const half = readdirSync(join(target, data), { recursive: true });
+      expect(half.length).toBeLessThan(820);
+      if (signal === 'SIGKILL') writeFileSync(join(target, data, 'd0', LEFT), 'half of a file');
+      const ended = await runProgram([...args, '--json']);
+      expect(ended.code).toBe(0);
+      expect(summaryIn(ended.stdout)).toMatchObject({ done: { replace: 0 }, selected: { f: 800 } });
+      expect(describeTree(join(target, data))).toEqual(describeTree(data));
+      expect(statSync(target).mode).toBe(statSync('/').mode);
+    },
+  );
 });

@@ -1,6 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -58,6 +67,9 @@ describe('the example of a program that uses the library', () => {
 
   it('stops at a signal, with the code of the error, and leaves no manifest', async () => {
     const folder = project();
+    // Without it, the run may have ended before the signal comes.
+    const picker = join(folder, 'conf', 'pickers.d', '30-never-ends');
+    writeFileSync(picker, '#!/bin/sh\nexec sleep 600\n', { mode: 0o755 });
     const { child, ended } = start(folder, 'conf', 'back');
     child.stderr?.on('data', (text: string) => {
       if (text.includes('pick ...')) child.kill('SIGINT');

@@ -109,7 +109,8 @@ describe('a file that', () => {
 describe('a picker that', () => {
   it('hangs, fails, or prints what is no path costs its own rest, and the others are taken', async () => {
     const machine = new BackupMachine();
-    machine.settings = { ...machine.settings, programs: { timeout: 1, allowEmpty: [] } };
+    // Long enough for the others on any machine, and waited for once.
+    machine.settings = { ...machine.settings, programs: { timeout: 5, allowEmpty: [] } };
     for (const name of ['before hanging', 'before failing', 'around nonsense', 'good'])
       machine.write(name, name);
     const { tree } = machine;

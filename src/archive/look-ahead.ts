@@ -1,0 +1,100 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import type { BytePath } from '../files/byte-path.js';
+import type { StatBatch } from '../files/stat-batch.js';
+import type { StatPool } from '../files/stat-pool.js';
+
+/** Takes paths with what lstat said of them: the gatherer. */
+export interface StatTaker {
+  pickAll(paths: readonly BytePath[], picker: string, stats: StatBatch): void;
+}
+
+interface Batch {
+  paths: readonly BytePath[];
+  picker: string;
+  /** Undefined until it is there. */
+  stats: StatBatch | undefined;
+}
+
+/** Paths that are looked at together at least, but for the last. */
+const BATCH_PATHS = 512;
+/** Batches that may wait behind one that another thread still works on, such as on a slow network file system. */
+const MOST_WAITING = 64;
+
+/** Has picked paths looked at by several threads, and hands them on in the order they came. */
+export class LookAhead {
+  readonly #pool: StatPool;
+  readonly #taker: StatTaker;
+  /** Not looked at yet. */
+  #next: BytePath[] = [];
+  #picker = '';
+  #batches: Batch[] = [];
+  #failure: { error: unknown } | undefined;
+  #moved: (() => void) | undefined;
+
+  constructor(pool: StatPool, taker: StatTaker) {
+    this.#pool = pool;
+    this.#taker = taker;
+  }
+
+  /** Await it before giving more. Throws what the taker threw. */
+  add(paths: readonly BytePath[], picker: string): void | Promise<void> {
+    this.#throwFailure();
+    if (picker !== this.#picker) this.#look();
+    this.#picker = picker;
+    for (const path of paths) this.#next.push(path);
+    if (this.#next.length < BATCH_PATHS) return;
+    this.#look();
+    if (this.#batches.length > MOST_WAITING) return this.#fewerThan(MOST_WAITING);
+    // Answers of other threads come between turns of the event loop only.
+    if (this.#batches.length > 0) return turn();
+  }
+
+  /** Resolves when all have been handed on. Throws what the taker threw. */
+  end(): Promise<void> {
+    this.#look();
+    return this.#fewerThan(1);
+  }
+
+  #look(): void {
+    const paths = this.#next;
+    if (paths.length === 0) return;
+    this.#next = [];
+    const stats = this.#pool.lstat(paths);
+    const batch: Batch = { paths, picker: this.#picker, stats: undefined };
+    this.#batches.push(batch);
+    if (!(stats instanceof Promise)) {
+      batch.stats = stats;
+      this.#handOn();
+      return;
+    }
+    void stats.then((known) => {
+      batch.stats = known;
+      this.#handOn();
+    });
+  }
+
+  async #fewerThan(count: number): Promise<void> {
+    while (this.#batches.length >= count && this.#failure === undefined) {
+      await new Promise<void>((resolve) => {
+        this.#moved = resolve;
+      });
+    }
+    this.#throwFailure();
+  }
+
+  #handOn(): void {
+    try {
+      for (let first = this.#batches[0]; first?.stats !== undefined; first = this.#batches[0]) {
+        this.#batches.shift();
+        this.#taker.pickAll(first.paths, first.picker, first.stats);
+      }
+    } catch (error) {
+      this.#failure ??= { error };
+    }
+    this.#moved?.();
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+}

@@ -1,0 +1,9 @@
+/** The entry point of a thread that looks at files. Started by stat-pool.ts. */
+import { parentPort } from 'node:worker_threads';
+import { lstatPacked } from './stat-batch.js';
+import type { StatRequest } from './stat-pool.js';
+
+parentPort?.on('message', ({ paths, count }: StatRequest) => {
+  const answer = lstatPacked(paths, count);
+  parentPort?.postMessage(answer, [answer.words.buffer as ArrayBuffer]);
+});

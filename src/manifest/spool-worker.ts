@@ -1,0 +1,34 @@
+/** The entry point of a thread that spools a manifest. Started by spool-thread.ts with its path as data. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { messageOf, SysbackupError } from '../errors.js';
+import { ManifestSpool } from './spool.js';
+import type { SpoolAnswer, SpoolFailure, SpoolRequest } from './spool-thread.js';
+
+// workerData has no type of its own; spool-thread.ts is the only one to set it.
+const spool = ManifestSpool.create(workerData as string);
+
+async function answer(request: SpoolRequest): Promise<SpoolAnswer> {
+  const to = await spool;
+  switch (request.kind) {
+    case 'append':
+      return { member: await to.append(Buffer.from(request.lines.buffer)) };
+    case 'carry':
+      return { member: await to.carry(Buffer.from(request.member.buffer), request.linesLength) };
+    case 'hash':
+      return { sha256: await to.linesSha256() };
+    case 'close':
+      return { spooled: await to.close() };
+  }
+}
+
+function failureOf(error: unknown): SpoolFailure {
+  const hint = error instanceof SysbackupError ? error.hint : undefined;
+  return { message: messageOf(error), ...(hint === undefined ? {} : { hint }) };
+}
+
+parentPort?.on('message', (request: SpoolRequest) => {
+  void answer(request).then(
+    (result) => parentPort?.postMessage({ id: request.id, answer: result }, []),
+    (error: unknown) => parentPort?.postMessage({ id: request.id, failure: failureOf(error) }, []),
+  );
+});

@@ -1,0 +1,111 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Ended } from '../kit/built-program.js';
+import { bootedOrSkip, PROGRAM_THERE } from './booted-systemd.js';
+
+const system = await bootedOrSkip();
+
+/** What a picker is asked in there: who it is, and whether it can write where it must not. */
+const LOOK_AROUND = [
+  'id --user --name',
+  'grep --no-messages ^Cap /proc/self/status',
+  'for place in /etc /srv /usr /tmp; do LC_ALL=C touch $place/spoiled && echo "spoiled $place"; done',
+].join('\n');
+
+describe.skipIf(system === undefined)('under a real systemd (needs root, and to boot one)', () => {
+  const program = PROGRAM_THERE.join(' ');
+
+  async function sh(script: string): Promise<Ended> {
+    return (await system?.sh(script)) ?? { code: null, signal: null, stdout: '', stderr: '' };
+  }
+
+  async function picker(script: string): Promise<void> {
+    const path = '/etc/backup/pickers.d/test';
+    const written = await sh(`cat >${path} <<'END'\n#!/bin/sh\n${script}\nEND\nchmod 755 ${path}`);
+    expect(written).toMatchObject({ code: 0 });
+  }
+
+  /** What systemd says of the last run. */
+  async function started(unit: string): Promise<{ code: number | null; result: string; status: string }> {
+    const { code } = await sh(`systemctl start ${unit}`);
+    const { stdout } = await sh(`systemctl show ${unit} --property=Result,ExecMainStatus`);
+    const value = (name: string): string => new RegExp(`^${name}=(.*)$`, 'm').exec(stdout)?.[1] ?? '';
+    return { code, result: value('Result'), status: value('ExecMainStatus') };
+  }
+
+  async function journal(...args: string[]): Promise<string> {
+    return (await sh(`journalctl --sync; journalctl --no-pager --output=cat ${args.join(' ')}`)).stdout;
+  }
+
+  beforeAll(async () => {
+    expect(await sh(`${program} write-config --directory /srv/backup`)).toMatchObject({ code: 0 });
+  });
+  afterAll(async () => await system?.stop());
+
+  it('write-config enables timers that wait for a moment in the window', async () => {
+    for (const timer of ['s3-sysbackup.timer', 's3-sysbackup-expire.timer']) {
+      const { stdout } = await sh(`systemctl is-enabled ${timer}; systemctl is-active ${timer}`);
+      expect(stdout).toBe('enabled\nactive\n');
+      const next = (await sh(`systemctl show ${timer} --property=NextElapseUSecRealtime --value`)).stdout;
+      expect(next).toMatch(/ 0[1-4]:\d\d:\d\d /);
+    }
+  });
+
+  it('a service with nothing to back up fails, and says why', async () => {
+    expect(await started('s3-sysbackup.service')).toEqual({ code: 1, result: 'exit-code', status: '2' });
+    expect(await journal('--unit=s3-sysbackup', '--priority=err')).toContain(
+      'nothing says what to back up: there is no executable in /etc/backup/pickers.d',
+    );
+    await sh('systemctl reset-failed');
+  });
+
+  it('the service reads every file as the user backup, with one capability, and can write nowhere else', async () => {
+    await picker(`{\n${LOOK_AROUND}\n} >&2\necho /etc/shadow`);
+    expect(await started('s3-sysbackup.service')).toEqual({ code: 0, result: 'success', status: '0' });
+    const said = await journal('--unit=s3-sysbackup');
+    expect(said).toContain('test: backup\n');
+    // CAP_DAC_READ_SEARCH is number 2.
+    for (const set of ['CapPrm', 'CapEff', 'CapBnd', 'CapAmb'])
+      expect(said).toContain(`${set}:\t${'4'.padStart(16, '0')}\n`);
+    for (const place of ['/srv', '/tmp'])
+      expect(said).toContain(`cannot touch '${place}/spoiled': Read-only file system`);
+    expect(said).not.toContain('spoiled /');
+    expect(said).toMatch(/run \S+ is complete/);
+    const back = `${program} cat latest /etc/shadow --conf-dir /etc/backup`;
+    expect((await sh(`${back} | cmp - /etc/shadow`)).code).toBe(0);
+    expect((await sh('stat --format="%U %a" /var/lib/s3-sysbackup /srv/backup')).stdout).toBe(
+      'backup 700\nbackup 700\n',
+    );
+  });
+
+  it('a run that lacks something is no failure, and a warning in the journal; a drop-in makes it a failure', async () => {
+    await picker('echo /etc/shadow; echo /etc/not-there');
+    expect(await started('s3-sysbackup.service')).toEqual({ code: 0, result: 'success', status: '3' });
+    expect(await journal('--unit=s3-sysbackup', '--priority=warning')).toContain('/etc/not-there');
+    const dropIn = '/etc/systemd/system/s3-sysbackup.service.d';
+    await sh(
+      `mkdir ${dropIn}; printf '[Service]\\nSuccessExitStatus=\\n' >${dropIn}/strict.conf; systemctl daemon-reload`,
+    );
+    expect(await started('s3-sysbackup.service')).toEqual({ code: 1, result: 'exit-code', status: '3' });
+    await sh(`rm -r ${dropIn}; systemctl daemon-reload; systemctl reset-failed`);
+  });
+
+  it('the timer starts the service by itself', async () => {
+    await picker('echo /etc/hostname; echo begun >/mnt/begun');
+    await sh('mkfifo --mode=666 /mnt/begun; mkdir /etc/systemd/system/s3-sysbackup.timer.d');
+    const now = '[Timer]\\nOnCalendar=\\nRandomizedDelaySec=0\\nAccuracySec=1us\\nOnActiveSec=1us\\n';
+    await sh(`printf '${now}' >/etc/systemd/system/s3-sysbackup.timer.d/now.conf; systemctl daemon-reload`);
+    const begun = sh('timeout 60 cat /mnt/begun');
+    await sh('systemctl restart s3-sysbackup.timer');
+    expect((await begun).stdout).toBe('begun\n');
+    // Joins the run under way, and ends with it.
+    expect(await started('s3-sysbackup.service')).toEqual({ code: 0, result: 'success', status: '0' });
+    expect((await sh(`${program} list --conf-dir /etc/backup --json`)).stdout).toContain(
+      '"outcome":"complete"',
+    );
+  });
+
+  it('the service that expires gets at the store, and at nothing else', async () => {
+    expect(await started('s3-sysbackup-expire.service')).toEqual({ code: 0, result: 'success', status: '0' });
+    expect(await journal('--unit=s3-sysbackup-expire')).toContain('removed 0 manifests');
+  });
+});
