@@ -1,6 +1,6 @@
 import type { Encoding } from '../config/compression.js';
 import type { ObjectBody } from '../store/port.js';
-import { BundleBytes } from './bundle-bytes.js';
+import { BundleBytes, Slabs } from './bundle-bytes.js';
 import { gzipMemberOfRuns, storedGzipMember } from './gzip-member.js';
 
 /** One small content in a bundle. */
@@ -29,6 +29,8 @@ export interface BundleTar {
   readonly enc: 'gzip' | undefined;
   add(member: TarMember): MemberPlace;
   finish(): { sha: Buffer; body: ObjectBody };
+  /** Gives its memory to the next one; what {@link finish} gave must not be in use any more. */
+  release(): void;
 }
 
 /** A tar's unit: a header is one, and data is filled up to a multiple (POSIX.1-2017, pax, "ustar Interchange Format"). */
@@ -50,7 +52,11 @@ const SUFFIXES: Record<Encoding, string> = { gzip: '.gz', zstd: '.zst' };
 /** A tar of contents, each under the name `<sha256>`, `<sha256>.gz` or `<sha256>.zst` by the form it is stored in. */
 export class PlainBundleTar implements BundleTar {
   readonly enc = undefined;
-  readonly #bytes = new BundleBytes();
+  readonly #bytes: BundleBytes;
+
+  constructor(slabs = new Slabs()) {
+    this.#bytes = new BundleBytes(slabs);
+  }
 
   get size(): number {
     return this.#bytes.size;
@@ -68,6 +74,10 @@ export class PlainBundleTar implements BundleTar {
     this.#bytes.add(END);
     return this.#bytes.finish();
   }
+
+  release(): void {
+    this.#bytes.release();
+  }
 }
 
 /**
@@ -77,8 +87,12 @@ export class PlainBundleTar implements BundleTar {
  */
 export class GzipBundleTar implements BundleTar {
   readonly enc = 'gzip';
-  readonly #bytes = new BundleBytes();
+  readonly #bytes: BundleBytes;
   #filling = 0;
+
+  constructor(slabs = new Slabs()) {
+    this.#bytes = new BundleBytes(slabs);
+  }
 
   get size(): number {
     return this.#bytes.size;
@@ -99,6 +113,10 @@ export class GzipBundleTar implements BundleTar {
 
   #add(pieces: readonly Uint8Array[]): void {
     for (const piece of pieces) this.#bytes.add(piece);
+  }
+
+  release(): void {
+    this.#bytes.release();
   }
 }
 

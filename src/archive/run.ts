@@ -3,7 +3,6 @@ import type { CatalogHead } from '../catalog/head.js';
 import { writeObjectsFile } from '../catalog/objects-file.js';
 import { StateFolder } from '../catalog/state-folder.js';
 import { SysbackupError, throwIfAborted } from '../errors.js';
-import { withConcurrency } from '../store/concurrency.js';
 import { headerLine, storeManifest } from './manifest-ends.js';
 import type { ArchiveOptions, RunSummary } from './options.js';
 import { Picking } from './pick.js';
@@ -19,9 +18,6 @@ import { Tally } from './tally.js';
 import { totalsOf } from './totals.js';
 import { type RunStart, Workshop } from './workshop.js';
 import { writeEntries } from './write-entries.js';
-
-/** Requests under way at once. */
-const REQUESTS_AT_ONCE = 48;
 
 /**
  * One run: pick, join with the catalog, store what is new, renew what is due, and at the very end the manifest.
@@ -53,8 +49,7 @@ export async function archive(options: ArchiveOptions): Promise<RunSummary> {
 }
 
 async function begin(options: ArchiveOptions, state: StateFolder, problems: ProblemLog): Promise<RunStart> {
-  const { settings, onEvent = () => undefined } = options;
-  const store = withConcurrency(options.store, REQUESTS_AT_ONCE);
+  const { settings, store, onEvent = () => undefined } = options;
   const recalled = await recall(state, store, settings.backupName, onEvent);
   // A lock, once there, cannot be taken off a bucket; its lack was allowed by settings that may have changed.
   const objectLock =
