@@ -23,6 +23,11 @@ export class StandardOutput {
     return this.#failure;
   }
 
+  /** Of the terminal that it is; undefined where it is none, and lines have any length. */
+  get columns(): number | undefined {
+    return this.#stream.isTTY ? this.#stream.columns : undefined;
+  }
+
   line(text: string): void {
     this.write(`${text}\n`);
   }

@@ -59,10 +59,9 @@ export async function run(command: Command, session: Session): Promise<number> {
         dryRun: flags.dryRun === true,
       });
       presenter.finish();
-      const lines = archiveSummary(summary, store.description);
-      for (const line of lines) fileLog.write('info', line);
+      for (const line of archiveSummary(summary, store.description)) fileLog.write('info', line);
       if (session.globals.json === true) output.json({ type: 'summary', ...summary });
-      else for (const line of lines) output.line(line);
+      else for (const line of archiveSummary(summary, store.description, output.columns)) output.line(line);
       return summary.outcome === 'complete' ? 0 : 3;
     });
   } catch (error) {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type ListedBackup, listBackups } from '../../src/index.js';
+import { type ListedBackup, listBackups, resolveRun } from '../../src/index.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { formatBytes, formatCount, formatTime } from '../presentation/quantities.js';
 import { type Column, formatTable } from '../presentation/table.js';
@@ -31,11 +31,12 @@ export async function run(command: Command, session: Session): Promise<number> {
   return await withStore(session, destination, { onEvent }, async ({ store }) => {
     const { signal, output, log } = session;
     const backups = await listBackups(store, { name: flags.name, footers: true, onEvent, signal });
+    // Throws, with the nearest names.
+    if (flags.name !== undefined && backups.length === 0) await resolveRun(store, flags.name, { onEvent });
     if (session.globals.json === true) {
       output.json(backups.map(jsonOf));
     } else if (backups.length === 0) {
-      const whose = flags.name === undefined ? '' : ` of ${flags.name}`;
-      log.write('info', `there is no backup${whose} in ${store.description}`);
+      log.write('info', `there is no backup in ${store.description}`);
     } else {
       for (const line of formatTable(COLUMNS, backups.map(rowOf))) output.line(line);
     }

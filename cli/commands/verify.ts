@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
-import { failureOfVerification, resolveRun, verify } from '../../src/index.js';
+import { failureOfVerification, resolveRun, SysbackupError, verify } from '../../src/index.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { EventPresenter } from '../presentation/event-presenter.js';
 import { jsonOfVerification, verificationLines } from '../presentation/verification.js';
@@ -12,7 +12,8 @@ import { chooseStore, withStore } from '../store.js';
 
 interface Flags extends StoreFlags {
   name?: string;
-  readData?: number | true;
+  /** True without a share; a text where the run's name came right behind the option. */
+  readData?: number | true | string;
   sample?: number;
 }
 
@@ -35,7 +36,7 @@ export function define(command: Command): void {
   command
     .argument('[run]', 'run id, backup name, or latest')
     .option('--name <name>', 'only the backups of this name')
-    .option('--read-data [percent]', 'read and hash so much of it (default: all)', percent)
+    .option('--read-data [percent]', 'read and hash so much of it (default: all)', percentOrRun)
     .option('--sample <percent>', 'ask for the locks of so many objects (default: 100)', percent);
   addStoreOptions(command);
   command.addHelpText('after', AFTER_HELP);
@@ -43,6 +44,8 @@ export function define(command: Command): void {
 
 export async function run(command: Command, session: Session): Promise<number> {
   const flags = command.opts<Flags>();
+  const given = command.processedArgs[0] as string | undefined;
+  const { wanted, readData } = runAndShare(given, flags.readData);
   const presenter = new EventPresenter(session, 'auto');
   // With --json the result is one document, and standard output holds nothing else.
   const onEvent = session.globals.json === true ? eventLogger(session.log) : presenter.listener;
@@ -50,13 +53,12 @@ export async function run(command: Command, session: Session): Promise<number> {
   try {
     const { destination, backup } = await chooseStore(session, flags, onEvent);
     return await withStore(session, destination, { onEvent }, async ({ store }) => {
-      const wanted = command.processedArgs[0] as string | undefined;
       const result = await verify({
         store,
         run: wanted === undefined ? undefined : await resolveRun(store, wanted, { backup, onEvent }),
         backup: flags.name,
         sample: flags.sample,
-        readData: flags.readData === true ? 100 : flags.readData,
+        readData,
         seed: Math.floor(Date.now() / DAY_MS),
         spoolFolder,
         onEvent,
@@ -71,6 +73,22 @@ export async function run(command: Command, session: Session): Promise<number> {
     presenter.finish();
     await rm(spoolFolder, { recursive: true, force: true });
   }
+}
+
+/** `--read-data RUN`: the option's value is optional, and a run's name right behind it looks like one. */
+function runAndShare(
+  given: string | undefined,
+  readData: Flags['readData'],
+): { wanted: string | undefined; readData: number | undefined } {
+  if (typeof readData !== 'string') return { wanted: given, readData: readData === true ? 100 : readData };
+  if (given === undefined) return { wanted: readData, readData: 100 };
+  throw new SysbackupError('CONFIG', `${readData} is no share of the data, and ${given} is the run already`, {
+    hint: 'Write --read-data=PERCENT, with a number above 0, and 100 at most.',
+  });
+}
+
+function percentOrRun(text: string): number | string {
+  return /^[\d.%-]+$/.test(text) ? percent(text) : text;
 }
 
 function percent(text: string): number {

@@ -8,6 +8,7 @@ import {
   type WriteConfigSummary,
   carryOutPlan,
   describeStep,
+  findExecutables,
   writeConfig,
 } from '../../src/index.js';
 import { askYes } from '../ask.js';
@@ -28,6 +29,7 @@ const AFTER_HELP = `
 Writes the conf, the credentials, examples of a picker and a snapshotter, and a service with a daily timer; makes the
 user that they run as. A conf that is there keeps its comments and all settings that no option names, and is kept
 beside the new one. All or nothing: where a step fails, what was done before is taken back, an IAM user too.
+AWS is asked as AWS_PROFILE or the environment says; --user takes an administrator's rights.
 
 Examples:
   s3-sysbackup write-config --user web1
@@ -72,7 +74,7 @@ export async function run(command: Command, session: Session): Promise<number> {
     agreeToRoot: (steps) => agreeToRoot(session, flags, steps),
     carryOutAsRoot: (steps) => carryOutWithSudo(PROGRAM, steps),
   });
-  print(session, summary);
+  await print(session, summary);
   return 0;
 }
 
@@ -100,7 +102,7 @@ async function agreeToRoot(session: Session, flags: WriteConfigFlags, steps: rea
   throw new SysbackupError('ABORTED', 'nothing was done');
 }
 
-function print(session: Session, summary: WriteConfigSummary): void {
+async function print(session: Session, summary: WriteConfigSummary): Promise<void> {
   const { steps, saved, users, done, scope } = summary;
   if (session.globals.json === true) {
     session.output.json({ ...summary, steps: steps.map(shown) });
@@ -116,7 +118,10 @@ function print(session: Session, summary: WriteConfigSummary): void {
   if (!done) return;
   const { confDir } = session.globals;
   const { log } = session;
-  log.write('info', `next: make pickers in ${join(confDir, 'pickers.d')}, see the example there`);
+  const pickers = join(confDir, 'pickers.d');
+  // Whose they are is archive's business.
+  if ((await findExecutables(pickers, { uid: 1 })).executables.length === 0)
+    log.write('info', `next: make pickers in ${pickers}, see the example there`);
   if (scope === 'personal')
     log.write(
       'info',

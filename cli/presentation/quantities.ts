@@ -19,6 +19,15 @@ export function formatCount(count: number): string {
   return String(Math.round(count)).replaceAll(/\B(?=(?:\d{3})+$)/g, ',');
 }
 
+/** US dollars: cents from a dollar on (`$1,234.50`), below it two digits that say something (`$0.0042`). */
+export function formatDollars(dollars: number): string {
+  if (dollars === 0) return '$0';
+  if (dollars < 0.000_001) return 'under $0.000001';
+  if (dollars < 0.995) return `$${Number(dollars.toPrecision(2)).toFixed(8).replace(/0+$/, '')}`;
+  const [whole = '', cents = ''] = dollars.toFixed(2).split('.');
+  return `$${formatCount(Number(whole))}.${cents}`;
+}
+
 /** `1 file`, `1,234 files`. */
 export function countOf(count: number, one: string, many = `${one}s`): string {
   return `${formatCount(count)} ${count === 1 ? one : many}`;

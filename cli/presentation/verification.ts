@@ -1,8 +1,7 @@
-import { type Finding, type VerifyResult, displayPath } from '../../src/index.js';
+import { type BytePath, type Finding, type VerifyResult, displayPath } from '../../src/index.js';
 import { printable } from './printable.js';
-import { formatBytes, formatCount, formatTime } from './quantities.js';
-
-const PATHS_SHOWN = 10;
+import { jsonOfPath } from './event-json.js';
+import { countOf, formatBytes, formatCount, formatTime } from './quantities.js';
 
 /** A verification in lines: what was looked at, what is wrong with all paths that depend on it, what is locked how long. */
 export function verificationLines({
@@ -16,10 +15,10 @@ export function verificationLines({
   const looked = runs.filter(({ state }) => state === 'checked').length;
   const lapsed = runs.filter(({ state }) => state === 'lapsed').length;
   const lines = [
-    `${formatCount(looked)} runs name ${formatCount(versions)} objects: ${formatCount(checked.existence)} looked up, ` +
+    `${countOf(looked, 'run')} ${looked === 1 ? 'names' : 'name'} ${countOf(versions, 'object')}: ${formatCount(checked.existence)} looked up, ` +
       `${formatCount(checked.locks)} locks asked for, ${formatCount(checked.data)} read (${formatBytes(checked.bytes)})`,
   ];
-  if (lapsed > 0) lines.push(`${formatCount(lapsed)} runs are past what they promised, and were left out`);
+  if (lapsed > 0) lines.push(`${countOf(lapsed, 'run')} past what was promised, and left out`);
   for (const finding of findings) lines.push(...findingLines(finding));
   for (const { backup, until } of shortest) {
     lines.push(
@@ -27,27 +26,45 @@ export function verificationLines({
     );
   }
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
-  lines.push(total === 0 ? 'nothing is wrong' : `${formatCount(total)} objects are not as they should be`);
+  if (total > findings.length)
+    lines.push(`only the first ${countOf(findings.length, 'object')} of these are listed above`);
+  lines.push(
+    total === 0
+      ? 'nothing is wrong'
+      : `${countOf(total, 'object')} ${total === 1 ? 'is not as it' : 'are not as they'} should be`,
+  );
   return lines;
 }
 
 function findingLines({ kind, message, paths, pathCount }: Finding): string[] {
-  const shown = paths.slice(0, PATHS_SHOWN);
-  const more = pathCount - shown.length;
-  return [
-    printable(`${kind}: ${message}`),
-    ...shown.map(({ backup, run, path }) => printable(`  ${backup}/${run}: ${displayPath(path)}`)),
-    ...(more > 0 ? [`  and ${formatCount(more)} more paths`] : []),
-  ];
+  const lines = [`${kind}: ${message}`];
+  for (const [path, runs] of runsByPath(paths))
+    lines.push(
+      `  ${displayPath(path)}  (${runs.length === 1 ? '' : `${formatCount(runs.length)} runs, the last `}${runs.at(-1)})`,
+    );
+  const more = pathCount - paths.length;
+  if (more > 0) lines.push(`  and ${formatCount(more)} times more in these and other runs`);
+  return lines.map(printable);
 }
 
-/** Paths as in manifests' messages; times as ISO 8601. */
+/** A path that many runs name is one line. */
+function runsByPath(paths: Finding['paths']): Map<BytePath, string[]> {
+  const runs = new Map<BytePath, string[]>();
+  for (const { backup, run, path } of paths) {
+    const known = runs.get(path);
+    if (known) known.push(`${backup}/${run}`);
+    else runs.set(path, [`${backup}/${run}`]);
+  }
+  return runs;
+}
+
+/** Paths as `path`, or `path64` where they are no UTF-8; times as ISO 8601. */
 export function jsonOfVerification(result: VerifyResult): object {
   return {
     ...result,
     findings: result.findings.map((finding) => ({
       ...finding,
-      paths: finding.paths.map(({ backup, run, path }) => ({ backup, run, path: displayPath(path) })),
+      paths: finding.paths.map(({ backup, run, path }) => ({ backup, run, ...jsonOfPath(path) })),
     })),
     shortest: result.shortest.map(({ until, ...rest }) => ({
       ...rest,

@@ -2,12 +2,14 @@ import {
   type ColdStorage,
   type EventListener,
   type FrozenObjects,
+  priceOfThawing,
+  S3_LIST_PRICES,
   SysbackupError,
   thaw,
   type ThawSummary,
   type ThawTier,
 } from '../../src/index.js';
-import { countOf, formatBytes } from '../presentation/quantities.js';
+import { countOf, formatBytes, formatDollars } from '../presentation/quantities.js';
 import type { Session } from '../session.js';
 import type { RestoreFlags } from './flags.js';
 
@@ -15,8 +17,7 @@ const DEFAULT_DAYS = 7;
 
 /**
  * How long AWS takes for what
- * (https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects-retrieval-options.html). Each step down in
- * time is one up in price; bulk from GLACIER costs no more than the requests.
+ * (https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects-retrieval-options.html).
  */
 const TIMES: Record<string, Partial<Record<ThawTier, string>>> = {
   GLACIER: { expedited: '1 to 5 minutes', standard: '3 to 5 hours', bulk: '5 to 12 hours' },
@@ -27,6 +28,8 @@ const TIMES: Record<string, Partial<Record<ThawTier, string>>> = {
 /** What a restore could not read, and what was asked for it. */
 export interface Frozen {
   objects: FrozenObjects;
+  /** Days that the readable copies are to stay. */
+  days: number;
   /** Undefined where --thaw was not given. */
   asked: ThawSummary | undefined;
 }
@@ -39,20 +42,31 @@ export async function thawFrozen(
   { cold, onEvent }: { cold: ColdStorage | undefined; onEvent: EventListener },
 ): Promise<Frozen | undefined> {
   if (objects.size === 0) return undefined;
-  if (tier === undefined) return { objects, asked: undefined };
+  if (tier === undefined) return { objects, days, asked: undefined };
   if (cold === undefined)
     throw new SysbackupError('STORE_UNSUITABLE', 'this store cannot be asked to thaw anything');
   const asked = await thaw({ cold, objects, tier, days, onEvent, signal: session.signal });
-  return { objects, asked };
+  return { objects, days, asked };
 }
 
-export function frozenLines({ objects, asked }: Frozen): string[] {
+export function frozenLines({ objects, days, asked }: Frozen): string[] {
   const lines = ['not readable before they are thawed'];
+  let priced = false;
   for (const [name, { objects: count, bytes }] of Object.entries(objects.counts)) {
-    const times = Object.entries(TIMES[name] ?? {}).map(([tier, time]) => `${tier} ${time}`);
+    const times = (Object.entries(TIMES[name] ?? {}) as [ThawTier, string][]).map(([tier, time]) => {
+      const price = priceOfThawing({ objects: count, bytes }, { storageClass: name, tier, days });
+      priced ||= price !== undefined;
+      return `${tier} ${time}${price === undefined ? '' : ` for ${formatDollars(price)}`}`;
+    });
     const shown = name === '' ? 'a cold class' : name;
     lines.push(
       `  ${countOf(count, 'object')} with ${formatBytes(bytes)} in ${shown}${times.length === 0 ? '' : `: ${times.join(', ')}`}`,
+    );
+  }
+  if (priced) {
+    const { region, date } = S3_LIST_PRICES;
+    lines.push(
+      `  (Amazon's list prices, ${region}, ${date}; with ${countOf(days, 'day')} of readable copies)`,
     );
   }
   return [...lines, ...(asked === undefined ? HOW_TO_ASK : askedLines(asked))];

@@ -1,7 +1,7 @@
 import type { Encoding } from '../config/compression.js';
 import type { ObjectBody } from '../store/port.js';
-import { BundleBytes } from './bundle-bytes.js';
-import { gzipMember, storedGzipMember } from './gzip-member.js';
+import { BundleBytes, Slabs } from './bundle-bytes.js';
+import { gzipMemberOfRuns, storedGzipMember } from './gzip-member.js';
 
 /** One small content in a bundle. */
 export interface TarMember {
@@ -29,17 +29,34 @@ export interface BundleTar {
   readonly enc: 'gzip' | undefined;
   add(member: TarMember): MemberPlace;
   finish(): { sha: Buffer; body: ObjectBody };
+  /** Gives its memory to the next one; what {@link finish} gave must not be in use any more. */
+  release(): void;
 }
 
 /** A tar's unit: a header is one, and data is filled up to a multiple (POSIX.1-2017, pax, "ustar Interchange Format"). */
 const RECORD = 512;
 const END = Buffer.alloc(2 * RECORD);
+/** A bundle is sent when it has so many bytes: with its end it stays below 32 MiB. */
+export const MAX_BUNDLE_BYTES = (32 << 20) - (64 << 10);
+
+/** Bytes after the last member. */
+export const TAR_END = END.length;
+
+/** Bytes that so long a member takes in a bundle, at most: compressed, what is between the members is shorter. */
+export function bundledSize(length: number): number {
+  return RECORD + Math.ceil(length / RECORD) * RECORD;
+}
+
 const SUFFIXES: Record<Encoding, string> = { gzip: '.gz', zstd: '.zst' };
 
 /** A tar of contents, each under the name `<sha256>`, `<sha256>.gz` or `<sha256>.zst` by the form it is stored in. */
 export class PlainBundleTar implements BundleTar {
   readonly enc = undefined;
-  readonly #bytes = new BundleBytes();
+  readonly #bytes: BundleBytes;
+
+  constructor(slabs = new Slabs()) {
+    this.#bytes = new BundleBytes(slabs);
+  }
 
   get size(): number {
     return this.#bytes.size;
@@ -57,33 +74,49 @@ export class PlainBundleTar implements BundleTar {
     this.#bytes.add(END);
     return this.#bytes.finish();
   }
+
+  release(): void {
+    this.#bytes.release();
+  }
 }
 
 /**
  * The same tar of unencoded contents, compressed: each content is a gzip member of its own, and what tar puts between
- * two contents is another one, which takes 120 bytes in place of 770. So the whole is a `.tar.gz` to every tar, and
+ * two contents is another one, which takes 140 bytes in place of 770. So the whole is a `.tar.gz` to every tar, and
  * each content can be had by a range and unpacked by itself.
  */
 export class GzipBundleTar implements BundleTar {
   readonly enc = 'gzip';
-  readonly #bytes = new BundleBytes();
+  readonly #bytes: BundleBytes;
   #filling = 0;
+
+  constructor(slabs = new Slabs()) {
+    this.#bytes = new BundleBytes(slabs);
+  }
 
   get size(): number {
     return this.#bytes.size;
   }
 
   add({ sha, enc, bytes, size }: TarMember): MemberPlace {
-    this.#bytes.add(gzipMember(Buffer.concat([END.subarray(0, this.#filling), tarHeader(hexOf(sha), size)])));
+    this.#add(gzipMemberOfRuns(Buffer.concat([END.subarray(0, this.#filling), tarHeader(hexOf(sha), size)])));
     this.#filling = fillingOf(size);
     const off = this.#bytes.size;
-    for (const piece of enc === 'gzip' ? [bytes] : storedGzipMember(bytes)) this.#bytes.add(piece);
+    this.#add(enc === 'gzip' ? [bytes] : storedGzipMember(bytes));
     return { off, len: this.#bytes.size - off, enc: 'gzip' };
   }
 
   finish(): { sha: Buffer; body: ObjectBody } {
-    this.#bytes.add(gzipMember(Buffer.concat([END.subarray(0, this.#filling), END])));
+    this.#add(gzipMemberOfRuns(Buffer.concat([END.subarray(0, this.#filling), END])));
     return this.#bytes.finish();
+  }
+
+  #add(pieces: readonly Uint8Array[]): void {
+    for (const piece of pieces) this.#bytes.add(piece);
+  }
+
+  release(): void {
+    this.#bytes.release();
   }
 }
 
@@ -96,17 +129,29 @@ function hexOf(sha: Uint8Array): string {
   return Buffer.from(sha.buffer, sha.byteOffset, sha.length).toString('hex');
 }
 
-/** A ustar header of a file without owner or time, read-only. Names of this length need one header and no more. */
+/** A ustar header of a file without owner or time, read-only, but for name, size and checksum. */
+const HEADER = Buffer.alloc(RECORD);
+HEADER.write(`0000444\0${'0000000\0'.repeat(2)}`, 100, 'latin1');
+HEADER.write(`${'0'.repeat(11)}\0`, 136, 'latin1');
+// The checksum is taken with blanks in its place.
+HEADER.write(' '.repeat(8), 148, 'latin1');
+HEADER.write('0', 156, 'latin1');
+HEADER.write('ustar\x0000', 257, 'latin1');
+const HEADER_SUM = sumOf(HEADER, 0, RECORD);
+
+/** Names of this length need one header and no more. */
 function tarHeader(name: string, size: number): Buffer {
-  const header = Buffer.alloc(RECORD);
+  const header = Buffer.from(HEADER);
   header.write(name, 0, 'latin1');
-  header.write('0000444\0' + '0000000\0'.repeat(2), 100, 'latin1');
-  header.write(`${size.toString(8).padStart(11, '0')}\0${'0'.repeat(11)}\0`, 124, 'latin1');
-  // The checksum is taken with blanks in its place.
-  header.write('        0', 148, 'latin1');
-  header.write('ustar\x0000', 257, 'latin1');
-  let sum = 0;
-  for (const byte of header) sum += byte;
+  header.write(size.toString(8).padStart(11, '0'), 124, 'latin1');
+  // Not of all its bytes: there is a header for each file.
+  const sum = HEADER_SUM + sumOf(header, 0, name.length) + sumOf(header, 124, 135);
   header.write(`${sum.toString(8).padStart(6, '0')}\0`, 148, 'latin1');
   return header;
+}
+
+function sumOf(bytes: Buffer, start: number, end: number): number {
+  let sum = 0;
+  for (let at = start; at < end; at++) sum += bytes[at] ?? 0;
+  return sum;
 }

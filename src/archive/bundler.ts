@@ -4,9 +4,11 @@ import type { EventListener } from '../events.js';
 import { bundleKey } from '../manifest/keys.js';
 import type { LockDates } from '../store/lock-dates.js';
 import type { ObjectStore } from '../store/port.js';
+import { Slabs } from './bundle-bytes.js';
 import {
   type BundleTar,
   GzipBundleTar,
+  MAX_BUNDLE_BYTES,
   type MemberPlace,
   PlainBundleTar,
   type TarMember,
@@ -18,33 +20,51 @@ export interface BundlerOptions {
   journal: Journal;
   locks: LockDates;
   onEvent: EventListener;
+  /** Called when a bundle is stored, or failed to be, before its promise says so. */
+  ended?: (members: readonly { sha: Uint8Array }[]) => void;
   /** Awaited after each PUT. */
   afterPut: () => Promise<void>;
   storageClass?: string;
   /** Whether a bundle is a compressed tar. Default false. */
   gzipBundles?: boolean;
-  /** Bytes of a bundle: it is sent when it has so many. Default a little under 32 MiB. */
+  /** Bytes of a bundle: it is sent when it has so many. Default {@link MAX_BUNDLE_BYTES}. */
   maxBytes?: number;
   /** Members at most. Default {@link MAX_MEMBERS}. */
   maxMembers?: number;
 }
 
-/** What becomes of a content given to a bundler. */
+/** What becomes of a content that is to be stored. */
 export interface Bundled {
-  /** There is room for more. */
-  accepted: Promise<void>;
-  /** Its row in the table, once the store has the bundle. */
-  row: Promise<number>;
+  /** There is room for more; undefined: at once. */
+  accepted: Promise<void> | undefined;
+  /** Its row in the table, or where that will be. */
+  row: number | ComingRow;
 }
 
-/** A member that is in the tar, and whoever waits for it. */
-interface Waiting extends MemberPlace {
-  sha: Buffer;
-  resolve: (row: number) => void;
-  reject: (error: unknown) => void;
+/** One of the rows that are known once the store has what holds them all. The promise may be left alone. */
+export interface ComingRow {
+  rows: Promise<ArrayLike<number>>;
+  index: number;
 }
 
-const MAX_BYTES = (32 << 20) - (64 << 10);
+/** A bundle that is being filled: one promise for all that wait for it. */
+class Filling {
+  readonly members: (MemberPlace & { sha: Uint8Array })[] = [];
+  readonly tar: BundleTar;
+  readonly rows: Promise<ArrayLike<number>>;
+  resolve: (rows: ArrayLike<number>) => void = () => undefined;
+  reject: (error: unknown) => void = () => undefined;
+
+  constructor(tar: BundleTar) {
+    this.tar = tar;
+    this.rows = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    this.rows.catch(() => undefined); // whoever waits for a row hears of it
+  }
+}
+
 /** Members of a bundle: entries that wait for it are memory too. */
 export const MAX_MEMBERS = 4096;
 const READY = Promise.resolve();
@@ -54,27 +74,25 @@ export class Bundler {
   readonly #options: BundlerOptions;
   readonly #maxBytes: number;
   readonly #maxMembers: number;
-  #filling: Waiting[] = [];
-  #tar: BundleTar;
+  readonly #slabs = new Slabs();
+  #filling: Filling;
   #sending: Promise<void> = READY;
   stored = { objects: 0, bytes: 0 };
 
   constructor(options: BundlerOptions) {
     this.#options = options;
-    this.#maxBytes = options.maxBytes ?? MAX_BYTES;
+    this.#maxBytes = options.maxBytes ?? MAX_BUNDLE_BYTES;
     this.#maxMembers = options.maxMembers ?? MAX_MEMBERS;
-    this.#tar = this.#newTar();
+    this.#filling = this.#newBundle();
   }
 
-  add(member: TarMember): Bundled {
-    const place = this.#tar.add(member);
-    const row = new Promise<number>((resolve, reject) => {
-      // A copy: the hash is a view of what came over from the worker with many others.
-      this.#filling.push({ ...place, sha: Buffer.from(member.sha), resolve, reject });
-    });
-    row.catch(() => undefined); // whoever waits for the row hears of it
-    if (this.#tar.size < this.#maxBytes && this.#filling.length < this.#maxMembers)
-      return { accepted: READY, row };
+  /** Copies the member's bytes; its hash is kept. */
+  add(member: TarMember): Bundled & { row: ComingRow } {
+    const { members, tar, rows } = this.#filling;
+    const row = { rows, index: members.length };
+    const { off, len, enc } = tar.add(member);
+    members.push({ sha: member.sha, off, len, enc });
+    if (tar.size < this.#maxBytes && members.length < this.#maxMembers) return { accepted: undefined, row };
     const before = this.#sending;
     this.flush();
     return { accepted: before, row };
@@ -82,16 +100,17 @@ export class Bundler {
 
   /** Sends what has been collected, without waiting for more. */
   flush(): void {
-    const members = this.#filling;
-    const tar = this.#tar;
-    if (members.length === 0) return;
-    this.#filling = [];
-    this.#tar = this.#newTar();
-    this.#sending = this.#sending.then(() => this.#send(tar, members));
+    const filled = this.#filling;
+    if (filled.members.length === 0) return;
+    this.#filling = this.#newBundle();
+    this.#sending = this.#sending.then(() => this.#send(filled));
   }
 
-  #newTar(): BundleTar {
-    return this.#options.gzipBundles === true ? new GzipBundleTar() : new PlainBundleTar();
+  #newBundle(): Filling {
+    const slabs = this.#slabs;
+    return new Filling(
+      this.#options.gzipBundles === true ? new GzipBundleTar(slabs) : new PlainBundleTar(slabs),
+    );
   }
 
   /** Resolves when nothing is on its way any more. What is still being collected is dropped. */
@@ -99,16 +118,18 @@ export class Bundler {
     await this.#sending;
   }
 
-  async #send(tar: BundleTar, members: readonly Waiting[]): Promise<void> {
+  async #send(filled: Filling): Promise<void> {
     try {
-      const rows = await this.#store(tar, members);
-      for (const [index, { resolve }] of members.entries()) resolve(rows[index] ?? -1);
+      const rows = await this.#store(filled);
+      this.#options.ended?.(filled.members);
+      filled.resolve(rows);
     } catch (error) {
-      for (const { reject } of members) reject(error);
+      this.#options.ended?.(filled.members);
+      filled.reject(error);
     }
   }
 
-  async #store(tar: BundleTar, members: readonly Waiting[]): Promise<number[]> {
+  async #store({ tar, members }: Filling): Promise<number[]> {
     const { store, table, journal, locks, onEvent, storageClass } = this.#options;
     const { sha, body } = tar.finish();
     const key = bundleKey(sha.toString('hex'));
@@ -120,13 +141,15 @@ export class Bundler {
       ...(tar.enc === undefined ? {} : { metadata: { 'storage-encoding': tar.enc } }),
       ...(storageClass === undefined ? {} : { storageClass }),
     });
+    // Not where it failed: what was begun may still be reading.
+    tar.release();
     const size = members.reduce((sum, { len }) => sum + len, 0);
     journal.add({
       bundle: sha.toString('hex'),
       version,
       until,
       members: members.map(({ sha: of, enc, off, len }) => ({
-        sha: of.toString('hex'),
+        sha: Buffer.from(of).toString('hex'),
         off,
         len,
         ...(enc === undefined ? {} : { enc }),

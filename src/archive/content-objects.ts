@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { Journal } from '../catalog/journal.js';
 import type { ObjectTable } from '../catalog/object-table.js';
 import type { UnprovenContent } from '../catalog/unproven-content.js';
@@ -7,7 +8,7 @@ import { bundleKey, contentKey } from '../manifest/keys.js';
 import type { Encoding } from '../config/compression.js';
 import type { LockDates } from '../store/lock-dates.js';
 import type { ObjectStore } from '../store/port.js';
-import { type Bundled, Bundler } from './bundler.js';
+import { type Bundled, Bundler, type ComingRow } from './bundler.js';
 import type { ContentFinder } from './find-content.js';
 
 export interface ContentObjectsOptions {
@@ -35,7 +36,8 @@ const EXTENSIONS_AT_ONCE = 1024;
 /** What is left of a block once its bytes are on their way. */
 export interface StoredBlock {
   bytes: Uint8Array;
-  md5: string;
+  /** Undefined where the reader expected it to go into a bundle. */
+  md5: string | undefined;
   enc: Encoding | undefined;
 }
 
@@ -46,8 +48,8 @@ export interface StoredBlock {
 export class ContentObjects {
   readonly #options: ContentObjectsOptions;
   readonly #table: ObjectTable;
-  /** By SHA in hex: under way now. */
-  readonly #underWay = new Map<string, Promise<number>>();
+  /** By SHA: under way now. */
+  readonly #underWay = new Map<string, ComingRow>();
   readonly #storing = new Set<Promise<number>>();
   readonly #renewals = new Map<number, Promise<boolean>>();
   readonly #bundleRenewals = new Map<number, Promise<boolean>>();
@@ -61,8 +63,11 @@ export class ContentObjects {
   constructor(options: ContentObjectsOptions) {
     this.#options = options;
     this.#table = options.table;
-    this.#bundler = new Bundler(options);
-    this.#survivors = new Bundler(options);
+    const ended = (members: readonly { sha: Uint8Array }[]) => {
+      for (const { sha } of members) this.#underWay.delete(mapKey(sha));
+    };
+    this.#bundler = new Bundler({ ...options, ended });
+    this.#survivors = new Bundler({ ...options, ended });
   }
 
   get stored(): { objects: number; bytes: number } {
@@ -74,7 +79,7 @@ export class ContentObjects {
   }
 
   /**
-   * Stores the block, or finds it stored.
+   * Stores the block, or finds it stored. The hash is kept; the bytes are needed until it is accepted.
    *
    * @param fileSize of a file that is this block: small ones go into bundles
    */
@@ -83,28 +88,32 @@ export class ContentObjects {
     if (row >= 0 && this.isCurrent(row)) {
       this.#table.markUsed(row);
       this.reused++;
-      return atOnce(Promise.resolve(row));
+      return { accepted: undefined, row };
     }
-    const hex = Buffer.from(sha.buffer, sha.byteOffset, 32).toString('hex');
-    const known = this.#underWay.get(hex);
+    const key = mapKey(sha);
+    const known = this.#underWay.get(key);
     // What another file waits for, a bundle may take: waiting for it here could be waiting for oneself.
-    if (known !== undefined) return { accepted: Promise.resolve(), row: known };
-    const own = Uint8Array.from(sha);
+    if (known !== undefined) return { accepted: undefined, row: known };
     const small = fileSize !== undefined && fileSize < this.#options.bundleBelow;
-    const bundled = small
-      ? this.#bundle(own, row, block, fileSize)
-      : atOnce(this.#ensure(own, hex, row, block));
-    const work = bundled.row.finally(() => this.#underWay.delete(hex));
-    work.catch(() => undefined); // heard of by whoever has the row
-    this.#underWay.set(hex, work);
-    return { accepted: bundled.accepted, row: work };
+    if (small && (row < 0 || this.#table.isGone(row))) {
+      const bundled = this.#addToBundle(sha, row, block, fileSize);
+      this.#underWay.set(key, bundled.row);
+      return bundled;
+    }
+    const bundled = small ? this.#renewOrBundle(sha, row, block, fileSize) : this.#byItself(sha, row, block);
+    const rows = bundled.row.rows.finally(() => this.#underWay.delete(key));
+    rows.catch(() => undefined); // heard of by whoever has the row
+    const coming = { rows, index: 0 };
+    this.#underWay.set(key, coming);
+    return { accepted: bundled.accepted, row: coming };
   }
 
   /** The row of what is known, or is now known since the bytes at hand prove it; or -1. */
   #find(sha: Uint8Array, block: StoredBlock): number {
     const row = this.#table.find(sha);
-    if (row >= 0) return row;
-    const proven = this.#options.unproven?.find(sha, block.bytes.length, block.md5);
+    const { unproven } = this.#options;
+    if (row >= 0 || unproven === undefined) return row;
+    const proven = unproven.find(sha, block.bytes.length, md5Of(block));
     return proven === undefined ? -1 : this.#table.set(sha, 0, { ...proven, enc: block.enc });
   }
 
@@ -118,15 +127,41 @@ export class ContentObjects {
     this.#survivors.flush();
   }
 
+  #addToBundle(
+    sha: Uint8Array,
+    row: number,
+    { enc, bytes }: StoredBlock,
+    size: number,
+  ): Bundled & { row: ComingRow } {
+    return (row < 0 ? this.#bundler : this.#survivors).add({ sha, enc, bytes, size });
+  }
+
   /** An object of its own that can be renewed is kept; anything else goes into a bundle. */
-  #bundle(sha: Uint8Array, row: number, block: StoredBlock, size: number): Bundled {
-    const bundler = row < 0 ? this.#bundler : this.#survivors;
-    const add = () => bundler.add({ sha, enc: block.enc, bytes: block.bytes, size });
-    if (row < 0 || this.#table.isGone(row)) return add();
-    const bundled = this.renew(row).then((kept) => (kept ? undefined : add()));
+  #renewOrBundle(
+    sha: Uint8Array,
+    row: number,
+    block: StoredBlock,
+    size: number,
+  ): Bundled & { row: ComingRow } {
+    const bundled = this.renew(row).then((kept) =>
+      kept ? undefined : this.#addToBundle(sha, row, block, size),
+    );
     return {
       accepted: bundled.then((added) => added?.accepted),
-      row: bundled.then((added) => added?.row ?? row),
+      row: {
+        rows: bundled.then(async (added) => [added === undefined ? row : await rowOf(added)]),
+        index: 0,
+      },
+    };
+  }
+
+  /** Content that is stored by itself takes no more until it is. */
+  #byItself(sha: Uint8Array, row: number, block: StoredBlock): Bundled & { row: ComingRow } {
+    const hex = Buffer.from(sha.buffer, sha.byteOffset, 32).toString('hex');
+    const stored = this.#ensure(sha, hex, row, block);
+    return {
+      accepted: stored.then(() => undefined),
+      row: { rows: stored.then((stored) => [stored]), index: 0 },
     };
   }
 
@@ -193,7 +228,9 @@ export class ContentObjects {
       this.reused++;
       return knownRow;
     }
-    const found = knownRow >= 0 ? undefined : await this.#options.finder.find(hex, block);
+    const md5 = md5Of(block);
+    const found =
+      knownRow >= 0 ? undefined : await this.#options.finder.find(hex, { bytes: block.bytes, md5 });
     if (found !== undefined) {
       const row = this.#table.set(sha, 0, { version: found, enc: block.enc, until: 0 });
       if (await this.renew(row)) {
@@ -201,16 +238,16 @@ export class ContentObjects {
         return row;
       }
     }
-    return await this.#put(sha, hex, block);
+    return await this.#put(sha, hex, { ...block, md5 });
   }
 
-  #put(sha: Uint8Array, hex: string, block: StoredBlock): Promise<number> {
+  #put(sha: Uint8Array, hex: string, block: StoredBlock & { md5: string }): Promise<number> {
     const storing = this.#store(sha, hex, block).finally(() => this.#storing.delete(storing));
     this.#storing.add(storing);
     return storing;
   }
 
-  async #store(sha: Uint8Array, hex: string, block: StoredBlock): Promise<number> {
+  async #store(sha: Uint8Array, hex: string, block: StoredBlock & { md5: string }): Promise<number> {
     const { store, locks, onEvent, journal, storageClass } = this.#options;
     const until = locks.untilFor(sha);
     const key = contentKey(hex);
@@ -267,7 +304,7 @@ export class ContentObjects {
     if (gone) return false;
     if (!locks.isDue(until)) return true;
     const key = bundleKey(sha.toString('hex'));
-    const worthIt = always || lastLive * 2 >= size;
+    const worthIt = always || isWorthKeeping({ size, lastLive });
     const held = worthIt ? await this.extend(key, version, locks.untilFor(sha), locks) : undefined;
     if (held === undefined) {
       bundles.markGone(bundle);
@@ -328,7 +365,20 @@ export class ContentObjects {
   }
 }
 
-/** Content that is stored by itself takes no more until it is. */
-function atOnce(row: Promise<number>): Bundled {
-  return { accepted: row.then(() => undefined), row };
+/** Whether the last run named half of a bundle at least. */
+export function isWorthKeeping({ size, lastLive }: { size: number; lastLive: number }): boolean {
+  return lastLive * 2 >= size;
+}
+
+/** The row, once it is known. */
+export async function rowOf({ row }: Pick<Bundled, 'row'>): Promise<number> {
+  return typeof row === 'number' ? row : ((await row.rows)[row.index] ?? -1);
+}
+
+function md5Of({ md5, bytes }: StoredBlock): string {
+  return md5 ?? hash('md5', bytes);
+}
+
+function mapKey(sha: Uint8Array): string {
+  return Buffer.from(sha.buffer, sha.byteOffset, 32).toString('latin1');
 }

@@ -1,8 +1,9 @@
 import type { ObjectTable } from '../catalog/object-table.js';
-import type { EncodedBlock } from '../content/types.js';
+import type { EncodedBlock, ReadHandlers } from '../content/types.js';
 import { bundleKey, contentKey } from '../manifest/keys.js';
 import type { BlockRef, DataRef, ObjectRef } from '../manifest/types.js';
-import type { ContentObjects } from './content-objects.js';
+import type { Bundled } from './bundler.js';
+import { type ContentObjects, rowOf } from './content-objects.js';
 
 /** What a file's content came to. */
 export interface SettledContent {
@@ -23,7 +24,7 @@ export class ContentRows {
 
   /** For one file. */
   collect(): FileBlocks {
-    return new FileBlocks(this.#objects, (row, sha) => this.ref(row, sha));
+    return new FileBlocks(this.#objects, this);
   }
 
   ref(row: number, sha: Uint8Array): ObjectRef {
@@ -50,49 +51,52 @@ interface CollectedBlock {
   sha: Uint8Array;
   size: number;
   count: number;
-  row: Promise<number>;
+  row: Bundled['row'];
 }
 
-export class FileBlocks {
+/** Takes a file's blocks as they are read. */
+export class FileBlocks implements ReadHandlers {
   readonly #objects: ContentObjects;
-  readonly #ref: (row: number, sha: Uint8Array) => ObjectRef;
+  readonly #rows: ContentRows;
   #blocks: CollectedBlock[] = [];
 
-  constructor(objects: ContentObjects, ref: (row: number, sha: Uint8Array) => ObjectRef) {
+  constructor(objects: ContentObjects, rows: ContentRows) {
     this.#objects = objects;
-    this.#ref = ref;
+    this.#rows = rows;
   }
 
   /** Resolves when more can come: the store has the block, or a bundle has taken it. */
-  async add({ sha, size, stored }: EncodedBlock): Promise<void> {
+  block({ sha, size, stored }: EncodedBlock): Promise<void> | undefined {
     if (stored === undefined) {
       const last = this.#blocks.at(-1);
       if (last === undefined) throw new Error('a repeated block with none before it');
       last.count++;
-      return;
+      return undefined;
     }
     // The first block is short only where it is the only one.
-    const { accepted, row } = this.#objects.ensure(sha, stored, this.#blocks.length === 0 ? size : undefined);
-    row.catch(() => undefined); // heard of in settle()
-    // A copy: the hash is a view of what came over from the worker, contents of many files among it.
-    this.#blocks.push({ sha: Buffer.from(sha), size, count: 1, row });
-    await accepted;
+    const fileSize = this.#blocks.length === 0 ? size : undefined;
+    const { accepted, row } = this.#objects.ensure(sha, stored, fileSize);
+    this.#blocks.push({ sha, size, count: 1, row });
+    return accepted;
   }
 
-  clear(): void {
+  restart(): void {
     this.#blocks = [];
   }
 
   async settle(): Promise<SettledContent> {
-    const rows = await Promise.all(this.#blocks.map((block) => block.row));
     const [first] = this.#blocks;
     if (first === undefined) return { dat: null, single: undefined };
     if (this.#blocks.length === 1 && first.count === 1) {
-      const row = rows[0] ?? -1;
-      return { dat: this.#ref(row, first.sha), single: { sha: first.sha, tag: this.#objects.tag(row) } };
+      const row = typeof first.row === 'number' ? first.row : await rowOf(first);
+      return {
+        dat: this.#rows.ref(row, first.sha),
+        single: { sha: first.sha, tag: this.#objects.tag(row) },
+      };
     }
+    const rows = await Promise.all(this.#blocks.map((block) => rowOf(block)));
     const dat: BlockRef[] = this.#blocks.map(({ sha, size, count }, index) => ({
-      ...this.#ref(rows[index] ?? -1, sha),
+      ...this.#rows.ref(rows[index] ?? -1, sha),
       size,
       ...(count === 1 ? {} : { n: count }),
     }));

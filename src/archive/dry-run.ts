@@ -1,78 +1,156 @@
-import { type EntryBlock, MANY_OBJECTS, ONE_OBJECT } from '../catalog/entry-blocks.js';
+import { join } from 'node:path';
 import { throwIfAborted } from '../errors.js';
-import type { FileEntry } from '../manifest/types.js';
-import type { LockDates } from '../store/lock-dates.js';
+import { OwnerNames } from '../files/owners.js';
 import { FileStat } from '../files/stat.js';
+import { classUntil, periodDays } from '../manifest/retention-classes.js';
+import { findExecutables } from '../sources/executables.js';
+import { LockDates } from '../store/lock-dates.js';
+import { BundleForecast } from './bundle-forecast.js';
+import { estimateOf } from './estimate.js';
 import type { CarriedBlock, EntrySink, PendingEntry } from './entry-output.js';
+import { contentPages } from './find-content.js';
 import { Join } from './join.js';
-import type { RunSummary } from './options.js';
+import { Keeper } from './keep.js';
+import { classesOf } from './lock-keeper.js';
+import { NamesUsed } from './names-used.js';
+import type { RunEstimate, RunSummary } from './options.js';
 import type { Picked } from './pick.js';
+import { RenewalForecast } from './renewal-forecast.js';
 import type { Tally } from './tally.js';
-import type { RunStart } from './workshop.js';
+import { locksOf, type RunStart } from './workshop.js';
 
 /** What a run would do, as far as that can be said without reading a file. */
-export type Estimate = Pick<RunSummary, 'read' | 'reused' | 'renewed'>;
+export type Estimate = Pick<RunSummary, 'read' | 'reused' | 'renewed'> & { estimate: RunEstimate };
 
-/**
- * Joins as a run would and counts. What would be stored cannot be said: of what would be read, some may turn out to be
- * stored already, and how far the rest compresses nobody knows.
- */
-export async function estimate(
-  { options, recalled, problems }: RunStart,
-  picked: Picked,
-  locks: LockDates,
-  tally: Tally,
-): Promise<Estimate> {
-  const due = new Set<number>();
-  let reused = 0;
-  const keepRow = (row: number): boolean => {
-    if (row < 0 || recalled.objects.isGone(row)) return false;
-    if (locks.isDue(recalled.objects.until(row))) due.add(row);
-    reused++;
-    return true;
-  };
-  const keep = (block: EntryBlock, index: number): boolean => {
-    const flags = block.flags(index);
-    if ((flags & ONE_OBJECT) !== 0)
-      return keepRow(recalled.objects.find(block.bytes, block.shaOffset(index)));
-    if ((flags & MANY_OBJECTS) === 0) return true;
-    const { dat } = JSON.parse(block.line(index).toString()) as FileEntry;
-    return (
-      Array.isArray(dat) &&
-      dat.every(({ key }) => keepRow(recalled.objects.find(Buffer.from(key.slice(-64), 'hex'))))
-    );
-  };
-  const counted = new CountingSink(tally);
-  const join = new Join(counted, recalled.catalog?.entries(), {
-    keep,
+/** Joins as a run would, and counts. Besides what a run asks first it may send one LIST of `content/`. */
+export async function estimate(start: RunStart, picked: Picked, tally: Tally): Promise<Estimate> {
+  const { options, recalled, problems, store } = start;
+  const { content, confDir, classes: kept } = options.settings;
+  const sent = options.requests?.() ?? {};
+  const head = recalled.catalog?.head;
+  const locks = locksOf(start);
+  const renewals = new RenewalForecast(recalled.objects, locks);
+  const reading = new ReadingForecast(tally, content);
+  const names = new NamesUsed(new OwnerNames({ env: options.env }));
+  const renamed = await names.changedSince(head?.users ?? {}, head?.groups ?? {});
+  const keeper = new Keeper(renewals, recalled.objects, renamed);
+  const output = new CountingSink(tally, (entries) => reading.bundles.pass(entries));
+  const entries = new Join(output, recalled.catalog?.entries(), {
+    keep: (block, index) => keeper.keep(block, index),
     make: (path, stats, at) => {
-      const stat = new FileStat(stats, at);
-      if (stat.kind === 'file' && stat.size > 0) {
-        tally.addRead(stat.size);
-      }
+      reading.add(new FileStat(stats, at));
       return { path, line: EMPTY, flags: 0, stat: stats, statAt: at, sha: undefined, shaAt: 0, tag: 0 };
     },
     damaged: () =>
       problems.add({ severity: 'note', code: 'catalog-damaged', message: 'the catalog is damaged' }),
   });
-  await join.run(picked.paths.batches(), async () => throwIfAborted(options.signal));
-  return { read: tally.read, reused, renewed: due.size };
+  tally.total = picked.paths.count;
+  await entries.run(picked.paths.batches(), async () => throwIfAborted(options.signal));
+  const { executables } = await findExecutables(join(confDir, 'snapshots.d'), { uid: options.uid });
+  const standsFor = problems.outcome === 'broken' ? [] : classDates(start, kept, locks);
+  return {
+    read: tally.read,
+    reused: keeper.reused,
+    renewed: renewals.count,
+    estimate: estimateOf({
+      sent,
+      blocks: reading.blocks,
+      small: reading.small,
+      bytes: reading.bytes,
+      bundles: reading.bundles.count,
+      snapshots: { programs: executables.length, lastBytes: sum(Object.values(head?.snapshots ?? {})) },
+      pages: content.share && reading.blocks > 0 ? await contentPages(store) : undefined,
+      locks: {
+        kept: renewals.count + renewals.forClasses(standsFor),
+        notKept: renewals.notKept,
+        classes: standsFor.length,
+      },
+    }),
+  };
 }
 
 const EMPTY = Buffer.alloc(0);
+
+/** What is extended at the run's end, each class further than the one before. */
+function classDates(
+  { startMs, recalled }: RunStart,
+  configured: Parameters<typeof classesOf>[1],
+  locks: LockDates,
+): LockDates[] {
+  const dates: LockDates[] = [];
+  let { needed } = locks;
+  if (locks.mode === undefined) return dates;
+  for (const { name, days } of classesOf(startMs, configured, recalled.catalog?.head)) {
+    const until = classUntil(startMs, days);
+    if (until <= needed) continue;
+    needed = until;
+    dates.push(LockDates.ofClass(until, periodDays(name), locks.mode));
+  }
+  return dates;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
+/** The files that would be read, and what they would be stored as if all of them were new. */
+class ReadingForecast {
+  blocks = 0;
+  small = 0;
+  #bytes = 0;
+  readonly bundles = new BundleForecast();
+  readonly #tally: Tally;
+  readonly #blockSize: number;
+  readonly #bundleBelow: number;
+  readonly #linked = new Set<string>();
+
+  constructor(tally: Tally, { blockSize, bundleBelow }: { blockSize: number; bundleBelow: number }) {
+    this.#tally = tally;
+    this.#blockSize = blockSize;
+    this.#bundleBelow = bundleBelow;
+  }
+
+  /** Uncompressed, with what a tar adds. */
+  get bytes(): number {
+    return this.#bytes + this.bundles.bytes;
+  }
+
+  add(stat: FileStat): void {
+    const { size, links } = stat;
+    if (stat.kind !== 'file' || (size === 0 && links === 1)) return;
+    if (links > 1) {
+      // An inode is read once, for all its names.
+      const { inodeId } = stat;
+      if (this.#linked.has(inodeId)) return;
+      this.#linked.add(inodeId);
+    }
+    this.#tally.addRead(size);
+    if (size === 0) return;
+    if (size < this.#bundleBelow) {
+      this.small++;
+      this.bundles.add(size);
+    } else {
+      this.blocks += Math.ceil(size / this.#blockSize);
+      this.#bytes += size;
+    }
+  }
+}
 
 /** Takes what a join gives out, and only counts it. */
 class CountingSink implements EntrySink {
   readonly hasRoom = true;
   readonly #tally: Tally;
+  readonly #onEntries: (count: number) => void;
 
-  constructor(tally: Tally) {
+  constructor(tally: Tally, onEntries: (count: number) => void) {
     this.#tally = tally;
+    this.#onEntries = onEntries;
   }
 
   async room(): Promise<void> {}
 
   add(entries: readonly PendingEntry[]): void {
+    this.#onEntries(entries.length);
     for (const entry of entries) if (!(entry instanceof Promise)) this.#tally.count(entry.stat, entry.statAt);
   }
 

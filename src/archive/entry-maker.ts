@@ -1,6 +1,6 @@
 import { MANY_OBJECTS, ONE_OBJECT, SETTLED } from '../catalog/entry-blocks.js';
 import { ReadFailure } from '../content/read-failure.js';
-import type { EncodedBlock, FileReading, ReadHandlers } from '../content/types.js';
+import type { FileReading, ReadHandlers } from '../content/types.js';
 import type { Problem } from '../events.js';
 import { type BytePath, displayPath } from '../files/byte-path.js';
 import {
@@ -10,7 +10,7 @@ import {
   type KnownNames,
   type Unreadable,
 } from '../files/entry.js';
-import { FileStat, lstat, PACKED_STAT_SIZE } from '../files/stat.js';
+import { FileStat, lstat } from '../files/stat.js';
 import { formatLine } from '../manifest/lines.js';
 import { pathFields } from '../manifest/paths.js';
 import type { DataRef, FileWarning, ManifestEntry } from '../manifest/types.js';
@@ -152,17 +152,20 @@ export class EntryMaker {
     const { budget, blockSize, content, onRead } = this.#options;
     const blocks = content.collect();
     this.#reading++;
+    const weight = Math.min(stat.size, 2 * blockSize) + FILE_OVERHEAD;
     let reading: FileReading | undefined;
     try {
-      const weight = Math.min(stat.size, 2 * blockSize) + FILE_OVERHEAD;
-      reading = await budget.run(weight, () => this.#read(path, stat, blocks));
+      if (!budget.tryTake(weight)) await budget.take(weight);
+      try {
+        reading = await this.#read(path, stat, blocks);
+      } finally {
+        budget.giveBack(weight);
+      }
     } finally {
       this.#reading--;
       this.#flushIfIdle();
     }
     if (reading === undefined) return undefined;
-    // Views of what came over from the worker, contents of many files among it: not to be held while a bundle fills.
-    reading = { ...reading, stat: copied(reading.stat), sha: Buffer.from(reading.sha) };
     const { dat, single } = await blocks.settle();
     onRead(reading.size);
     const flags = dat === null ? 0 : single === undefined ? MANY_OBJECTS : ONE_OBJECT;
@@ -177,8 +180,7 @@ export class EntryMaker {
     again = false,
   ): Promise<FileReading | undefined> {
     try {
-      const handlers = { block: (block: EncodedBlock) => blocks.add(block), restart: () => blocks.clear() };
-      return await this.#options.reader.read(path, handlers, expected);
+      return await this.#options.reader.read(path, blocks, expected);
     } catch (error) {
       // Programs replace their files by renaming a new one into place: that one is the file now.
       if (error instanceof ReadFailure && error.code === 'REPLACED' && !again) {
@@ -251,10 +253,6 @@ export class EntryMaker {
     const message = `${displayPath(path)}: could not read ${what}; the rest of it is backed up`;
     this.#options.report({ severity: 'failure', code: 'attributes-unreadable', message, path });
   }
-}
-
-function copied(stat: FileStat): FileStat {
-  return new FileStat(Buffer.from(stat.bytes.subarray(stat.offset, stat.offset + PACKED_STAT_SIZE)));
 }
 
 /** What went wrong with the file itself; undefined for errors that are not the file's. */

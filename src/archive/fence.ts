@@ -61,10 +61,11 @@ export async function askShare(store: ObjectStore, table: ObjectTable, turn: num
     if (byte >= first && byte < end && !table.isGone(row) && !table.isMember(row)) missing.add(row);
   }
   const rest = await listShare(store, table, missing, first, end);
-  for (const row of rest) {
-    if (await isListed(store, contentKey(table.sha(row).toString('hex')), table.version(row)))
-      missing.delete(row);
-  }
+  const asked = rest.map(async (row) => {
+    const key = contentKey(table.sha(row).toString('hex'));
+    if (await isListed(store, key, table.version(row))) missing.delete(row);
+  });
+  await Promise.all(asked);
   for (const row of missing) table.markGone(row);
   return missing.size + (await askBundles(store, table.bundles, share));
 }
@@ -72,12 +73,17 @@ export async function askShare(store: ObjectStore, table: ObjectTable, turn: num
 /** Bundles are few: each is asked for by itself. */
 async function askBundles(store: ObjectStore, bundles: BundleTable, share: number): Promise<number> {
   let gone = 0;
+  const asked: Promise<void>[] = [];
   for (let bundle = share; bundle < bundles.size; bundle += SHARES) {
     const { sha, version } = bundles.get(bundle);
-    if (await isListed(store, bundleKey(sha.toString('hex')), version)) continue;
-    bundles.markGone(bundle);
-    gone++;
+    const answer = isListed(store, bundleKey(sha.toString('hex')), version).then((isThere) => {
+      if (isThere) return;
+      bundles.markGone(bundle);
+      gone++;
+    });
+    asked.push(answer);
   }
+  await Promise.all(asked);
   return gone;
 }
 

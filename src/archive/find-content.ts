@@ -10,7 +10,30 @@ interface Wanted {
 }
 
 /** Without the first page of everything nobody knows how much there is; so many single questions come before it. */
-const QUESTIONS_FIRST = 4;
+export const QUESTIONS_FIRST = 4;
+
+/** How much is listed below `content/`, as its first page tells. */
+export interface ContentPages {
+  /** Pages that all of it takes; infinite where that cannot be told. */
+  pages: number;
+  /** Versions in all: more or less, unless `whole`. */
+  versions: number;
+  /** The first page is all. */
+  whole: boolean;
+}
+
+/** By one LIST. Keys are hashes, so as dense everywhere as on the first page. */
+export async function contentPages(
+  store: Pick<ObjectStore, 'list'>,
+): Promise<ContentPages & { first: readonly ListedVersion[] }> {
+  const { versions: first, next } = await store.list({ prefix: 'content/' });
+  const last = first.at(-1)?.key;
+  if (next === undefined || last === undefined)
+    return { pages: 1, versions: first.length, whole: true, first };
+  const share = Number.parseInt(last.slice('content/'.length, 'content/'.length + 8), 16) / 2 ** 32;
+  const pages = share > 0 ? Math.ceil(1 / share) : Infinity;
+  return { pages, versions: pages * first.length, whole: false, first };
+}
 
 /**
  * Looks up content that the catalog does not know: is a version with the very bytes this machine would store there
@@ -57,17 +80,11 @@ export class ContentFinder {
     return this.#take((await this.#store.list({ prefix: contentKey(shaHex) })).versions);
   }
 
-  /** The first page tells how dense the keys lie: they are hashes, so as dense everywhere. */
   #measure(): Promise<void> {
     this.#measuring ??= (async () => {
-      const page = await this.#store.list({ prefix: 'content/' });
-      const last = page.versions.at(-1)?.key;
-      if (page.next === undefined || last === undefined) {
-        this.#pass = Promise.resolve(this.#take(page.versions));
-        return;
-      }
-      const share = Number.parseInt(last.slice('content/'.length, 'content/'.length + 8), 16) / 2 ** 32;
-      this.#pages = share > 0 ? Math.ceil(1 / share) : Infinity;
+      const { pages, whole, first } = await contentPages(this.#store);
+      if (whole) this.#pass = Promise.resolve(this.#take(first));
+      else this.#pages = pages;
     })();
     return this.#measuring;
   }

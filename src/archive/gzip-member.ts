@@ -1,15 +1,14 @@
-import { crc32, deflateRawSync } from 'node:zlib';
+import { crc32 } from 'node:zlib';
+import { deflateRuns } from './deflate-runs.js';
 
 /** RFC 1952: deflate, no flags, no time, no hint, Unix. */
 const HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
 /** Bytes of a stored block at most (RFC 1951, 3.2.4). */
 const STORED_BLOCK = 0xffff;
-/** Small tables: most of the time for so few bytes goes into clearing them. */
-const FEW_BYTES = { level: 6, windowBits: 10, memLevel: 1 } as const;
 
-/** A gzip member of a few hundred bytes. */
-export function gzipMember(bytes: Buffer): Buffer {
-  return Buffer.concat([HEADER, deflateRawSync(bytes, FEW_BYTES), trailer(bytes)]);
+/** A gzip member of bytes that are mostly runs. */
+export function gzipMemberOfRuns(bytes: Uint8Array): Uint8Array[] {
+  return [HEADER, deflateRuns(bytes), trailer(bytes)];
 }
 
 /** A gzip member that holds the bytes as they are, in pieces: for what does not compress. */

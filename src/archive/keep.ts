@@ -2,7 +2,6 @@ import type { ObjectTable } from '../catalog/object-table.js';
 import { type EntryBlock, MANY_OBJECTS, ONE_OBJECT } from '../catalog/entry-blocks.js';
 import { FileStat } from '../files/stat.js';
 import type { FileEntry } from '../manifest/types.js';
-import type { ContentObjects } from './content-objects.js';
 
 /** Ids whose names are others than when the catalog was written. */
 export interface RenamedOwners {
@@ -10,18 +9,25 @@ export interface RenamedOwners {
   groups: ReadonlySet<number>;
 }
 
+/** Whether what stands in a row of the object table is locked long enough, and what can be done about it. */
+export interface LockedRows {
+  isCurrent(row: number): boolean;
+  /** Moves the lock out. False where that cannot be. */
+  renew(row: number): boolean | Promise<boolean>;
+}
+
 /**
  * Decides whether an unchanged file's entry can be kept as it is: the very versions its line names must be there, and
  * locked long enough or renewed. The way of nearly every entry of nearly every run.
  */
 export class Keeper {
-  readonly #objects: ContentObjects;
+  readonly #objects: LockedRows;
   readonly #table: ObjectTable;
   readonly #renamed: RenamedOwners;
   readonly #anyRenamed: boolean;
   reused = 0;
 
-  constructor(objects: ContentObjects, table: ObjectTable, renamed: RenamedOwners) {
+  constructor(objects: LockedRows, table: ObjectTable, renamed: RenamedOwners) {
     this.#objects = objects;
     this.#table = table;
     this.#renamed = renamed;

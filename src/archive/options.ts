@@ -30,6 +30,33 @@ export interface ArchiveOptions {
   workers?: number;
 }
 
+/**
+ * What a run would store and send, told by a dry run. What a file holds is known only when it is read, so what might be
+ * stored already counts as new: objects, bytes and `most` are upper limits, of a run in which nothing is refused.
+ */
+export interface RunEstimate {
+  /** New objects, and their bytes before compression. Without snapshots and the manifest. */
+  stored: { objects: number; bytes: number };
+  /** How many of these objects are bundles (as good as they can be told), and the small files in them. */
+  bundles: { objects: number; files: number };
+  /** Snapshotters that would run. What they would write is not known; `lastBytes` is what the last run stored of them. */
+  snapshots: { programs: number; lastBytes: number };
+  /** `least` counts the requests that a run sends for certain. */
+  requests: { least: RequestCounts; most: RequestCounts };
+}
+
+/**
+ * What a run costs at Amazon's list prices ({@link S3_LIST_PRICES}), in US dollars. Of a dry run, at most.
+ */
+export interface RunPrice {
+  /** Its requests. */
+  requests: number;
+  /** What it stored anew, without the manifest, for a month. */
+  month: number;
+  /** The store is Amazon's; elsewhere these are the prices there would be. */
+  amazon: boolean;
+}
+
 /** What a run came to. */
 export interface RunSummary {
   backup: string;
@@ -48,6 +75,10 @@ export interface RunSummary {
   reused: number;
   renewed: number;
   requests: RequestCounts;
+  /** Undefined for a directory (but not in its dry run) and for a storage class without a list price. */
+  price?: RunPrice;
+  /** In a dry run. */
+  estimate?: RunEstimate;
   /** End of the locks this run promises, ISO 8601; undefined where the store has none. */
   lockedUntil: string | undefined;
   /** Seconds the run took, and of it the phases. */

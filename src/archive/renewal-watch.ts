@@ -81,7 +81,7 @@ function warn(start: RunStart, { key, until }: WatchedManifest, ageSeconds: numb
   const message =
     `nobody seems to renew the backups of ${backupName}: the lock of ${key}, stored ` +
     `${Math.round(ageSeconds / DAY_SECONDS)} days ago, is still the one until ${new Date(until * 1000).toISOString().slice(0, 10)} ` +
-    `that it was given. Once this machine is dead, its backups go within ${daysOf(start)} days or so. ` +
+    `that it was given. Once this machine is dead, its backups go as their locks end. ` +
     'Let another machine renew daily (there: write-config --renew-timer), for as many days as this one retains.';
   start.onEvent({ type: 'log', level: 'warning', message });
 }

@@ -3,11 +3,10 @@ import type { CatalogHead } from '../catalog/head.js';
 import { writeObjectsFile } from '../catalog/objects-file.js';
 import { StateFolder } from '../catalog/state-folder.js';
 import { SysbackupError, throwIfAborted } from '../errors.js';
-import { withConcurrency } from '../store/concurrency.js';
-import { estimate } from './dry-run.js';
 import { headerLine, storeManifest } from './manifest-ends.js';
 import type { ArchiveOptions, RunSummary } from './options.js';
 import { Picking } from './pick.js';
+import { priceOfRun } from './price.js';
 import { ProblemLog } from './problem-log.js';
 import { recall } from './recall.js';
 import { toBeWatched, watchRenewal } from './renewal-watch.js';
@@ -17,11 +16,8 @@ import { Stopwatch } from './stopwatch.js';
 import { checkObjectLock, warnOfClock } from './store-check.js';
 import { Tally } from './tally.js';
 import { totalsOf } from './totals.js';
-import { locksOf, type RunStart, Workshop } from './workshop.js';
+import { type RunStart, Workshop } from './workshop.js';
 import { writeEntries } from './write-entries.js';
-
-/** Requests under way at once. */
-const REQUESTS_AT_ONCE = 48;
 
 /**
  * One run: pick, join with the catalog, store what is new, renew what is due, and at the very end the manifest.
@@ -53,8 +49,7 @@ export async function archive(options: ArchiveOptions): Promise<RunSummary> {
 }
 
 async function begin(options: ArchiveOptions, state: StateFolder, problems: ProblemLog): Promise<RunStart> {
-  const { settings, onEvent = () => undefined } = options;
-  const store = withConcurrency(options.store, REQUESTS_AT_ONCE);
+  const { settings, store, onEvent = () => undefined } = options;
   const recalled = await recall(state, store, settings.backupName, onEvent);
   // A lock, once there, cannot be taken off a bucket; its lack was allowed by settings that may have changed.
   const objectLock =
@@ -67,19 +62,24 @@ async function begin(options: ArchiveOptions, state: StateFolder, problems: Prob
 /** A dry run: picks and joins, and says what would come of it. */
 async function look(start: RunStart, picking: Picking, watch: Stopwatch): Promise<RunSummary> {
   const { options, problems } = start;
+  const { destination, backupName } = options.settings;
   const tally = new Tally(start.onEvent);
   watch.begin('pick');
   const picked = await picking.picked(start.recalled.catalog?.head);
   watch.begin('content');
-  const estimated = await estimate(start, picked, locksOf(start), tally);
+  const { estimate } = await import('./dry-run.js');
+  const foreseen = await estimate(start, picked, tally);
+  const { stored, requests } = foreseen.estimate;
+  const price = priceOfRun({ requests: requests.most, stored }, destination);
   return {
     ...totalsOf(tally, problems, []),
-    ...estimated,
-    backup: options.settings.backupName,
+    ...foreseen,
+    backup: backupName,
     run: '',
     outcome: problems.outcome,
     manifest: undefined,
     requests: options.requests?.() ?? {},
+    ...(price === undefined ? {} : { price }),
     lockedUntil: undefined,
     ...watch.end(),
   };
@@ -142,8 +142,15 @@ async function work(workshop: Workshop, picking: Picking, watch: Stopwatch): Pro
     objectLock: start.objectLock,
     watched: watched ?? toBeWatched(start, manifest, until),
   });
+  const sent = options.requests?.() ?? {};
+  const stored = totalsOf(tally, problems, snapshots, objects);
+  // Nobody bills a directory.
+  const price =
+    settings.destination.kind === 's3'
+      ? priceOfRun({ requests: sent, stored: stored.stored }, settings.destination)
+      : undefined;
   return {
-    ...totalsOf(tally, problems, snapshots, objects),
+    ...stored,
     backup: settings.backupName,
     run: identity.run,
     outcome,
@@ -151,7 +158,8 @@ async function work(workshop: Workshop, picking: Picking, watch: Stopwatch): Pro
     read: tally.read,
     reused: objects.reused + written.reused,
     renewed: objects.renewed,
-    requests: options.requests?.() ?? {},
+    requests: sent,
+    ...(price === undefined ? {} : { price }),
     lockedUntil: locks.mode === undefined ? undefined : new Date(until * 1000).toISOString(),
     ...watch.end(),
   };

@@ -76,10 +76,7 @@ async function storeAsBlocks(
   workshop: Workshop,
 ): Promise<Pick<SnapshotEntry, 'dat' | 'index'>> {
   const blocks = workshop.rows.collect();
-  await workshop.pool.read(pathFromText(taken.path), {
-    block: (block) => blocks.add(block),
-    restart: () => blocks.clear(),
-  });
+  await workshop.pool.read(pathFromText(taken.path), blocks);
   const { dat } = await blocks.settle();
   const json = Buffer.from(`${JSON.stringify({ format: 2, sha: Buffer.from(sha).toString('hex'), dat })}\n`);
   const md5 = createHash('md5').update(json).digest('hex');

@@ -137,6 +137,7 @@ export class Workshop {
       compression: content.compression,
       level: content.compressionLevel,
       lockTimeoutMs: content.lockTimeout * 1000,
+      md5From: content.bundleBelow, // a bundle has an MD5 of its own
       ...(options.workers === undefined ? {} : { workers: options.workers }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });

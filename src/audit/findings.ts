@@ -9,7 +9,8 @@ import type { Finding, FindingKind, VerifiedRun } from './verify-options.js';
 import type { VersionTable } from './version-table.js';
 
 const FINDINGS_KEPT = 1000;
-const PATHS_KEPT = 20;
+/** With the findings, of all of them together: some 30 MB. */
+const PATHS_KEPT = 200_000;
 
 /** What is known of a version: the `flags` column. */
 export const FOUND = 1;
@@ -106,6 +107,8 @@ export async function addPaths(
   byRow: ReadonlyMap<number, Finding>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  let room = PATHS_KEPT;
+  for (const { paths } of byRow.values()) room -= paths.length;
   for await (const lines of readManifest(store, run.key, run.version, { signal })) {
     for (const line of lines) {
       const rows = new Set(referencesOf(line).map(({ version }) => table.find(version)));
@@ -113,7 +116,8 @@ export async function addPaths(
         const finding = byRow.get(row);
         // A lock too short for one run may be long enough for another.
         if (finding === undefined || (finding.kind === 'short' && isKept(run, finding))) continue;
-        addPath(finding, run, line);
+        addPath(finding, run, line, room > 0);
+        room -= 1;
       }
     }
   }
@@ -123,10 +127,15 @@ function isKept(run: VerifiedRun, finding: Finding): boolean {
   return run.state === 'lapsed' || run.promise === undefined || keeps(finding.lock, run.promise);
 }
 
-/** Notes that a line of a run depends on what was found. */
-export function addPath(finding: Finding, { backup, run }: VerifiedRun, line: ManifestLine): void {
+/** Notes that a line of a run depends on what was found. `kept`: whether there is room for its path. */
+export function addPath(
+  finding: Finding,
+  { backup, run }: VerifiedRun,
+  line: ManifestLine,
+  kept = true,
+): void {
   finding.pathCount += 1;
-  if (finding.paths.length < PATHS_KEPT) finding.paths.push({ backup, run, path: nameOf(line) });
+  if (kept) finding.paths.push({ backup, run, path: nameOf(line) });
 }
 
 function nameOf(line: ManifestLine): BytePath {

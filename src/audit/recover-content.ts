@@ -21,7 +21,7 @@ const MD5_ETAG = /^[0-9a-f]{32}$/;
 /** A tar's unit, its end, and what a member's header takes where the tar is compressed. */
 const RECORD = 512;
 const TAR_END = 2 * RECORD;
-const COMPRESSED_HEADER = 120;
+const COMPRESSED_HEADER = 140;
 
 /** Asks the store after all that a manifest names, and fills what a catalog is made of. */
 export class ContentRecovery {

@@ -50,7 +50,10 @@ export interface Finding {
   message: string;
   /** The lock it has, where it was asked for. */
   lock?: Retention | undefined;
-  /** What depends on it: the first of them in path order (a snapshot by its name), and how many there are. */
+  /**
+   * What depends on it, run by run in path order (a snapshot by its name): all, unless those of all findings are more
+   * than 200,000. And how many there are.
+   */
   paths: { backup: string; run: string; path: BytePath }[];
   pathCount: number;
 }

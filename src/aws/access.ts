@@ -1,5 +1,6 @@
 import type { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import type { IAMClient } from '@aws-sdk/client-iam';
+import { SysbackupError } from '../errors.js';
 import { type AwsClients, awsClients } from './clients.js';
 
 /** As whom, and where, AWS is asked for its other services than S3. */
@@ -23,7 +24,16 @@ export async function iamOf(access: AwsAccess): Promise<IAMClient> {
   return await clientsOf(access).iam();
 }
 
+/** Throws USAGE where the SDK could not take it. */
+function checkEndpoint(url: string): void {
+  if (/^https?:\/\/[^/]/.test(url) && URL.canParse(url)) return;
+  throw new SysbackupError('USAGE', `${JSON.stringify(url)} is no URL of a server`, {
+    hint: 'Write --endpoint-url like https://s3.example.org',
+  });
+}
+
 function clientsOf({ region, profile, endpointUrl, env, userAtHost }: AwsAccess): AwsClients {
+  if (endpointUrl !== undefined) checkEndpoint(endpointUrl);
   return awsClients(
     {
       ...(region === undefined ? {} : { region }),

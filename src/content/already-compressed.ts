@@ -28,13 +28,28 @@ export function isAlreadyCompressed(bytes: Uint8Array): boolean {
   if (bytes.length < SMALLEST_JUDGED) return false;
   if (!SIGNATURES.some((signature) => signature.every((byte, at) => bytes[at] === byte))) return false;
   const judged = Math.min(bytes.length, JUDGED);
-  counts.fill(0);
   // From the end: headers and descriptive texts stand in front.
-  for (let at = bytes.length - judged; at < bytes.length; at++) {
-    const value = bytes[at] ?? 0;
-    counts[value] = (counts[value] ?? 0) + 1;
-  }
+  countValues(bytes, bytes.length - judged);
   let pairs = 0;
   for (const count of counts) pairs += count * (count - 1);
   return pairs * 256 < UNEVEN * judged * (judged - 1);
+}
+
+/** Bits a byte, below which codes by frequency alone save enough. 8 less a tenth would be 7.2. */
+const SURELY_UNEVEN = 7;
+
+/** Whether byte values are spread so unevenly that any compression saves more than a tenth. 1 ns a byte. */
+export function isSurelyCompressible(bytes: Uint8Array): boolean {
+  countValues(bytes, 0);
+  let bits = 0;
+  for (const count of counts) if (count > 0) bits -= count * Math.log2(count / bytes.length);
+  return bits < SURELY_UNEVEN * bytes.length;
+}
+
+function countValues(bytes: Uint8Array, from: number): void {
+  counts.fill(0);
+  for (let at = from; at < bytes.length; at++) {
+    const value = bytes[at] ?? 0;
+    counts[value] = (counts[value] ?? 0) + 1;
+  }
 }

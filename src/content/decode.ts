@@ -5,6 +5,9 @@ import type { Encoding } from '../config/compression.js';
 import { messageOf, SysbackupError } from '../errors.js';
 import { requireZstdToRead } from './zstd.js';
 
+/** Unpacked bytes at a time; each costs a trip to another thread. */
+const CHUNK = 128 * 1024;
+
 /** What is being decoded, for bounds and messages. */
 export interface Expected {
   /** Length of the unencoded bytes as recorded. Undefined (only for streams): not known, no bound. */
@@ -62,7 +65,8 @@ async function* decompress(
   enc: Encoding,
   expected: Expected,
 ): AsyncGenerator<Uint8Array> {
-  const codec = enc === 'gzip' ? createGunzip() : requireZstdToRead().createZstdDecompress();
+  const codec =
+    enc === 'gzip' ? createGunzip({ chunkSize: CHUNK }) : requireZstdToRead().createZstdDecompress();
   let fed = 0;
   let sourceError: unknown;
   const counted = async function* () {

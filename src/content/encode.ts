@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import type { Encoding } from '../config/compression.js';
-import { isAlreadyCompressed } from './already-compressed.js';
+import { isAlreadyCompressed, isSurelyCompressible } from './already-compressed.js';
 import { requireZstd, ZSTD_LEVEL_PARAMETER } from './zstd.js';
 
 export interface Compression {
@@ -14,8 +14,8 @@ export interface EncodedBytes {
   /** What to store; the very bytes given where they are stored as they are. */
   bytes: Uint8Array;
   enc: Encoding | undefined;
-  /** Of `bytes`, in hex: what the store's ETag is compared with. */
-  md5: string;
+  /** Of `bytes`, in hex: what the store's ETag is compared with. Undefined where it was not wanted. */
+  md5: string | undefined;
 }
 
 /** Up to here compressing costs less than finding out whether it pays. */
@@ -34,13 +34,13 @@ const SMALLEST_WORTHWHILE = 24;
  *
  * Throws CONFIG for zstd where Node has none.
  */
-export function encode(bytes: Uint8Array, how: Compression): EncodedBytes {
+export function encode(bytes: Uint8Array, how: Compression, withMd5 = true): EncodedBytes {
   if (looksCompressible(bytes, how)) {
     const compressed = compress(bytes, how.compression, how.level);
     if (compressed.length * 10 <= bytes.length * 9)
-      return { bytes: compressed, enc: how.compression, md5: hash('md5', compressed) };
+      return { bytes: compressed, enc: how.compression, md5: withMd5 ? hash('md5', compressed) : undefined };
   }
-  return { bytes, enc: undefined, md5: hash('md5', bytes) };
+  return { bytes, enc: undefined, md5: withMd5 ? hash('md5', bytes) : undefined };
 }
 
 function looksCompressible(
@@ -50,7 +50,9 @@ function looksCompressible(
   if (how.compression === 'none' || bytes.length < SMALLEST_WORTHWHILE) return false;
   if (bytes.length < PROBED_FROM) return !isAlreadyCompressed(bytes);
   const sample = sampleOf(bytes);
-  return compress(sample, how.compression, 1).length <= sample.length * PROMISING;
+  return (
+    isSurelyCompressible(sample) || compress(sample, how.compression, 1).length <= sample.length * PROMISING
+  );
 }
 
 /** At least half of a short block, so that what repeats within gzip's window shows. */

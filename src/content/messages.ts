@@ -6,6 +6,8 @@ import type { Compression } from './encode.js';
 export interface ReaderSettings extends Compression {
   blockSize: number;
   lockTimeoutMs: number;
+  /** Bytes; of what is stored of a smaller file no MD5 is made. */
+  md5From: number;
 }
 
 export interface ReadJob {
@@ -39,7 +41,9 @@ export interface BlockRecord {
   at: number;
   size: number;
   long: boolean;
-  stored: { length: number; enc: Encoding | undefined; md5: string; own: Uint8Array | undefined } | undefined;
+  stored:
+    | { length: number; enc: Encoding | undefined; md5: string | undefined; own: Uint8Array | undefined }
+    | undefined;
 }
 
 /** At `at`: the packed stat, then the SHA-256 of the whole. */

@@ -48,18 +48,27 @@ export class PoolJob {
     return !this.failed;
   }
 
-  /** Hands a block on; the promise never rejects, and says whether the reading is to go on. */
-  async block(block: EncodedBlock): Promise<boolean> {
+  /** Hands a block on. Undefined where it has been dealt with at once; the promise never rejects. */
+  block(block: EncodedBlock): Promise<void> | undefined {
     this.begun = true;
+    try {
+      const dealtWith = this.handlers.block(block);
+      return dealtWith && this.waitFor(dealtWith);
+    } catch (error) {
+      this.reject(error);
+      return undefined;
+    }
+  }
+
+  private async waitFor(dealtWith: Promise<void>): Promise<void> {
     this.pending++;
     try {
-      await this.handlers.block(block);
+      await dealtWith;
     } catch (error) {
       this.reject(error);
     }
     this.pending--;
     this.settle();
-    return this.wanted;
   }
 
   restart(): void {

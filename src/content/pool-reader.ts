@@ -1,5 +1,4 @@
 import { Worker } from 'node:worker_threads';
-import { JobRunner } from './job-runner.js';
 import type { FromReader, ReaderSettings, ToReader } from './messages.js';
 import type { PoolJob } from './pool-job.js';
 
@@ -58,12 +57,18 @@ export class PoolReader {
       return;
     }
     let stopped = false;
-    const runner = new JobRunner(settings, (message) => {
-      if (!stopped) listener.message(this, message);
-    });
+    // Loaded only here: where threads do the work, they load it.
+    const runner = import('./job-runner.js').then(
+      ({ JobRunner }) =>
+        new JobRunner(settings, (message) => {
+          if (!stopped) listener.message(this, message);
+        }),
+    );
     this.post = (message) =>
       void setImmediate(() => {
-        if (!stopped) runner.receive(message);
+        void runner.then((loaded) => {
+          if (!stopped) loaded.receive(message);
+        });
       });
     this.holdProcess = () => undefined;
     this.stop = () => {

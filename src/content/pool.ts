@@ -3,11 +3,12 @@ import { SysbackupError } from '../errors.js';
 import type { BytePath } from '../files/byte-path.js';
 import type { FileStat } from '../files/stat.js';
 import type { Compression } from './encode.js';
-import type { FromReader, ReaderSettings } from './messages.js';
+import type { BlockRecord, FromReader, ReaderSettings } from './messages.js';
 import { PoolJob } from './pool-job.js';
 import { PoolReader, type StartWorker, startWorker } from './pool-reader.js';
 import { ReadFailure } from './read-failure.js';
 import { blockOf, readingOf } from './record-batch.js';
+import { releaseMemory } from './release-memory.js';
 import type { FileReading, ReadHandlers } from './types.js';
 import { requireZstd } from './zstd.js';
 
@@ -18,6 +19,8 @@ export interface ContentPoolOptions extends Compression {
   blockSize: number;
   /** How long to wait for a file's advisory lock, in milliseconds; 0: not at all. */
   lockTimeoutMs: number;
+  /** Bytes; a smaller file's `stored` has no MD5, since nobody asks for it. Default 0: all have. */
+  md5From?: number;
   /** Ends all readings with ABORTED, and the pool. */
   signal?: AbortSignal | undefined;
   /** What a thread is started with; default: this room's worker.js. Lets a test have one that crashes. */
@@ -54,9 +57,9 @@ export class ContentPool {
 
   /** Throws CONFIG where the compression cannot be had in this Node. */
   constructor(options: ContentPoolOptions) {
-    const { blockSize, compression, level, lockTimeoutMs } = options;
+    const { blockSize, compression, level, lockTimeoutMs, md5From = 0 } = options;
     if (compression === 'zstd') requireZstd();
-    this.settings = { blockSize, compression, level, lockTimeoutMs };
+    this.settings = { blockSize, compression, level, lockTimeoutMs, md5From };
     const workers = options.workers ?? availableParallelism();
     this.start = workers === 0 ? undefined : (options.startWorker ?? startWorker);
     this.workers = Math.max(1, workers);
@@ -154,35 +157,47 @@ export class ContentPool {
   }
 
   private received(reader: PoolReader, message: FromReader): void {
+    const parcel = new Parcel(message.bytes);
     for (const record of message.records) {
       const job = reader.jobs.get(record.id);
       if (!job || this.ended) continue;
       if (record.kind === 'restart') {
         if (job.wanted) job.restart();
       } else if (record.kind === 'block') {
-        if (job.wanted) void this.handOn(reader, job, blockOf(message.bytes, record), record.long);
+        if (job.wanted) this.handOn(reader, job, record, parcel);
       } else {
         if (record.kind === 'end') job.end(readingOf(message.bytes, record));
         else job.reject(new ReadFailure(job.path, record.code, record.reason));
         this.finished(reader, job);
       }
     }
+    parcel.letGo();
     this.dispatch();
   }
 
-  private async handOn(
-    reader: PoolReader,
-    job: PoolJob,
-    block: ReturnType<typeof blockOf>,
-    long: boolean,
-  ): Promise<void> {
-    const bytes = block.stored?.bytes.length ?? 0;
+  private handOn(reader: PoolReader, job: PoolJob, record: BlockRecord, parcel: Parcel): void {
+    const dealtWith = job.block(blockOf(parcel.bytes, record));
+    if (dealtWith === undefined) {
+      this.handedOn(reader, job, record);
+      return;
+    }
+    const bytes = record.stored?.length ?? 0;
     this.held += bytes;
-    const goOn = await job.block(block);
-    this.held -= bytes;
-    if (!goOn) reader.drop(job);
-    else if (long) reader.blockDone(job);
-    if (bytes > 0 && (this.queue.small.first || this.queue.long.first)) this.dispatchSoon();
+    parcel.hold();
+    void dealtWith.then(() => {
+      this.held -= bytes;
+      if (job.wanted) parcel.letGo();
+      this.handedOn(reader, job, record);
+      if (bytes > 0 && (this.queue.small.first || this.queue.long.first)) this.dispatchSoon();
+    });
+  }
+
+  /** The block has been dealt with, and its memory is free; not where that failed: what was begun may still read it. */
+  private handedOn(reader: PoolReader, job: PoolJob, { stored, long }: BlockRecord): void {
+    if (job.wanted) {
+      if (stored?.own) releaseMemory(stored.own);
+      if (long) reader.blockDone(job);
+    } else reader.drop(job);
   }
 
   private finished(reader: PoolReader, job: PoolJob): void {
@@ -207,6 +222,25 @@ export class ContentPool {
       }
     }
     this.dispatchSoon();
+  }
+}
+
+/** The bytes of one message, freed once all blocks in it have been dealt with; left alone where one was not. */
+class Parcel {
+  readonly bytes: Uint8Array;
+  private holders = 1;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  hold(): void {
+    this.holders++;
+  }
+
+  letGo(): void {
+    this.holders--;
+    if (this.holders === 0) releaseMemory(this.bytes);
   }
 }
 

@@ -23,6 +23,8 @@ export interface ReadOptions extends Compression {
   lockTimeoutMs: number;
   /** {@link FileStat.inodeId} of the file that is meant. */
   expectedInode?: string | undefined;
+  /** Bytes; of what is stored of a smaller file no MD5 is made. Default 0: of all it is. */
+  md5From?: number;
   /** Shared by all readings of one thread. */
   scratch: Scratch;
   /** Called after each piece read, so that a test can change the file at a known moment. */
@@ -90,7 +92,8 @@ function readWhole(fd: number, size: number, options: ReadOptions): Pass {
 
 /** The block just read by {@link readWhole}, encoded: once, after the file is known to be settled. */
 function stored(block: EncodedBlock, options: ReadOptions): EncodedBlock {
-  return { ...block, stored: encode(options.scratch.bytes(block.size), options) };
+  const withMd5 = block.size >= (options.md5From ?? 0);
+  return { ...block, stored: encode(options.scratch.bytes(block.size), options, withMd5) };
 }
 
 /** A long file, block by block, for as long as `goOn` says so and there is something to read. */

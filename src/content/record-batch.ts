@@ -1,5 +1,6 @@
 import { FileStat, PACKED_STAT_SIZE } from '../files/stat.js';
 import type { BlockRecord, EndRecord, FromReader, ReaderRecord } from './messages.js';
+import { releaseMemory } from './release-memory.js';
 import type { EncodedBlock, FileReading } from './types.js';
 
 const SHA_SIZE = 32;
@@ -24,12 +25,17 @@ export class RecordBatch {
 
   block(id: number, block: EncodedBlock, long: boolean): void {
     const { stored } = block;
-    const packed = stored && stored.bytes.length <= LONGEST_PACKED;
-    const at = this.reserve(SHA_SIZE + (packed ? stored.bytes.length : 0));
+    const length = stored?.bytes.length ?? 0;
+    const packed = length <= LONGEST_PACKED;
+    const at = this.reserve(SHA_SIZE + (packed ? length : 0));
     this.buffer.set(block.sha, at);
     let own: Uint8Array | undefined;
-    if (packed) this.buffer.set(stored.bytes, at + SHA_SIZE);
-    else if (stored) own = new Uint8Array(stored.bytes);
+    if (stored && packed) this.buffer.set(stored.bytes, at + SHA_SIZE);
+    else if (stored) {
+      own = new Uint8Array(stored.bytes);
+      // Compressed bytes are in a buffer of their own, longer than they need.
+      if (stored.enc !== undefined) releaseMemory(stored.bytes);
+    }
     this.apart += own?.length ?? 0;
     this.records.push({
       kind: 'block',
@@ -37,7 +43,7 @@ export class RecordBatch {
       at,
       size: block.size,
       long,
-      stored: stored && { length: stored.bytes.length, enc: stored.enc, md5: stored.md5, own },
+      stored: stored && { length, enc: stored.enc, md5: stored.md5, own },
     });
     if (this.apart > CAPACITY) this.flush();
   }

@@ -7,8 +7,11 @@ export interface EncodedBlock {
   sha: Uint8Array;
   /** Length of the unencoded bytes. */
   size: number;
-  /** What is stored. Undefined where this block equals the one before it in the same file. */
-  stored: { bytes: Uint8Array; md5: string; enc: Encoding | undefined } | undefined;
+  /**
+   * What is stored. Undefined where this block equals the one before it in the same file. `md5` is of the stored
+   * bytes, in hex; undefined where the pool was told that it is not wanted.
+   */
+  stored: { bytes: Uint8Array; md5: string | undefined; enc: Encoding | undefined } | undefined;
 }
 
 /** What is known after a file has been read. */
@@ -30,9 +33,10 @@ export interface FileReading {
 export interface ReadHandlers {
   /**
    * Called for each block in order. The reader goes on while a few of the returned promises are pending; memory
-   * is bounded by that. A rejection ends the reading with that error.
+   * is bounded by that, and what the block stores is valid until its promise is fulfilled (or this returns without
+   * one): then that memory is used for something else. A rejection ends the reading with that error.
    */
-  block(block: EncodedBlock): Promise<void>;
+  block(block: EncodedBlock): Promise<void> | undefined;
   /** The file changed: what came so far is void, and the blocks come again from the first. */
   restart(): void;
 }

@@ -14,8 +14,8 @@ export interface WantedXattrs {
   /** As in a manifest (see `Xattrs`). */
   xattr?: Readonly<Record<string, string>>;
   /** Binary (see `encodeAcl`). */
-  acl?: Buffer;
-  defaultAcl?: Buffer;
+  acl?: Uint8Array;
+  defaultAcl?: Uint8Array;
 }
 
 export interface XattrFailure {
@@ -57,8 +57,8 @@ export function applyXattrs(handle: InodeHandle, wanted: WantedXattrs): XattrFai
 }
 
 /** By name (latin-1). */
-function settableXattrs(wanted: WantedXattrs, failures: XattrFailure[]): Map<string, Buffer> {
-  const settable = new Map<string, Buffer>();
+function settableXattrs(wanted: WantedXattrs, failures: XattrFailure[]): Map<string, Uint8Array> {
+  const settable = new Map<string, Uint8Array>();
   for (const [key, value] of Object.entries(wanted.xattr ?? {})) {
     const name = xattrNameOfKey(key);
     if (name === undefined || !isPlainXattr(name))
@@ -82,7 +82,7 @@ function listed(handle: InodeHandle): string[] {
   return typeof length === 'string' ? [] : namesIn(list, length);
 }
 
-function set(handle: InodeHandle, name: string, value: Buffer): string | undefined {
+function set(handle: InodeHandle, name: string, value: Uint8Array): string | undefined {
   const errno = handle.setXattr(terminated(name), value);
   if (errno !== 'EACCES') return errno;
   // `user.*` asks for the right to write, which the owner of a read-only file may give. The mode is set later.

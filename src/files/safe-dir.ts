@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type BytePath, pathForSyscall } from './byte-path.js';
 import { PathHandle } from './handle.js';
@@ -27,6 +27,10 @@ const NAME_MAX = 255;
 const SELF = Buffer.from('.\0');
 /** What the names of files not yet complete begin with. */
 export const TEMPORARY_PREFIX = '.s3-sysbackup-';
+const RANDOM_BYTES = 9;
+/** Asked for many at a time: by themselves they cost more than the file's creation. */
+const randomness = Buffer.alloc(RANDOM_BYTES * 256);
+let randomnessUsed = randomness.length;
 /** Of a folder being restored: closed to others until its own mode is set. */
 const NEW_FOLDER_MODE = 0o700;
 const NEW_FILE_MODE = 0o600;
@@ -49,6 +53,11 @@ export class SafeDir {
   static openTarget(path: BytePath): SafeDir | Errno {
     if (path.includes('\0')) return 'EINVAL';
     return openFolderAt(AT_FDCWD, pathForSyscall(path), 0, (fd) => new SafeDir(fd));
+  }
+
+  /** One that is open already, in another thread perhaps, whose descriptors are the same. Whoever opened it closes it. */
+  static ofDescriptor(fd: number): SafeDir {
+    return new SafeDir(fd);
   }
 
   close(): void {
@@ -180,7 +189,7 @@ export class SafeDir {
 
   #underNewName(make: (name: BytePath) => Errno | undefined): { name: BytePath } | Errno {
     for (;;) {
-      const name = `${TEMPORARY_PREFIX}${randomBytes(9).toString('hex')}` as BytePath;
+      const name = temporaryName();
       const errno = make(name);
       if (errno === undefined) return { name };
       if (errno !== 'EEXIST') return errno;
@@ -193,6 +202,16 @@ export class SafeDir {
     if (result === 'EINVAL') return result;
     return result === 0 ? undefined : lastErrno();
   }
+}
+
+/** A name that nobody can foresee, for a file not yet complete. */
+export function temporaryName(): BytePath {
+  if (randomnessUsed === randomness.length) {
+    randomFillSync(randomness);
+    randomnessUsed = 0;
+  }
+  const hex = randomness.toString('hex', randomnessUsed, (randomnessUsed += RANDOM_BYTES));
+  return `${TEMPORARY_PREFIX}${hex}` as BytePath;
 }
 
 /** The chain of folders could not be gone down to its end. */

@@ -9,6 +9,9 @@ export interface MemberPlace {
   len: number;
 }
 
+/** One request. May give fewer bytes than asked for, where the object ends. */
+export type FetchRange = (key: string, ver: string, range: ByteRange) => Promise<Uint8Array>;
+
 interface Segment extends ByteRange {
   bytes: Promise<Uint8Array>;
 }
@@ -33,11 +36,10 @@ const BUNDLES_OPEN = 4;
  * little transfer, and all of them cost few requests.
  */
 export class BundleReader {
-  readonly #fetch: (key: string, ver: string, range: ByteRange) => Promise<Uint8Array>;
+  readonly #fetch: FetchRange;
   readonly #open = new Map<string, OpenBundle>();
 
-  /** @param fetch one request; may give fewer bytes than asked for where the object ends */
-  constructor(fetch: (key: string, ver: string, range: ByteRange) => Promise<Uint8Array>) {
+  constructor(fetch: FetchRange) {
     this.#fetch = fetch;
   }
 
@@ -56,9 +58,7 @@ export class BundleReader {
       bundle.segments = bundle.segments.filter((each) => each !== segment);
       throw error;
     }
-    throw new SysbackupError('DAMAGED', `${key} (version ${ver}) ends before a file that it should hold`, {
-      hint: 'The stored bytes are not what was backed up; restore from another run, and verify this one.',
-    });
+    throw endsTooSoon(member);
   }
 
   #bundle(name: string): OpenBundle {
@@ -83,4 +83,10 @@ export class BundleReader {
     bundle.segments = [segment, ...bundle.segments].slice(0, SEGMENTS_KEPT);
     return segment;
   }
+}
+
+export function endsTooSoon({ key, ver }: MemberPlace): SysbackupError {
+  return new SysbackupError('DAMAGED', `${key} (version ${ver}) ends before a file that it should hold`, {
+    hint: 'The stored bytes are not what was backed up; restore from another run, and verify this one.',
+  });
 }

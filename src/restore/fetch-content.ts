@@ -1,11 +1,14 @@
 import { addAbortSignal, type Readable } from 'node:stream';
+import type { Encoding } from '../config/compression.js';
 import { decode, decodeStream } from '../content/decode.js';
 import { SysbackupError, throwIfAborted } from '../errors.js';
 import { headOfOlder } from '../manifest/older-object.js';
 import type { BlockRef, DataRef, ObjectRef } from '../manifest/types.js';
 import type { ByteRange, ObjectStore } from '../store/port.js';
-import { BundleReader } from './bundle-reader.js';
+import type { BundlePlan } from './bundle-plan.js';
+import { BundleReader, type FetchRange, type MemberPlace } from './bundle-reader.js';
 import { MemoryBudget } from './memory-budget.js';
+import { PlannedBundles } from './planned-bundles.js';
 
 /** Bytes that come `times` in a row. Good until the next is asked for. */
 export interface Piece {
@@ -16,7 +19,19 @@ export interface Piece {
 export interface ContentFetcherOptions {
   /** Objects fetched at a time. */
   concurrency: number;
+  /** What will be asked for of bundles. */
+  plan?: BundlePlan | undefined;
+  /** Why no more is to be asked for, of all that waits for its turn; undefined as long as it is. */
+  stopped?: (() => Error | undefined) | undefined;
   signal?: AbortSignal | undefined;
+}
+
+/** What a content is stored as, in memory until it is released. */
+export interface StoredContent {
+  bytes: Uint8Array;
+  enc: Encoding | undefined;
+  what: string;
+  release(): void;
 }
 
 const MEMORY = 64 * 1024 * 1024;
@@ -24,6 +39,10 @@ const MEMORY = 64 * 1024 * 1024;
 const STREAMED_FROM = 32 * 1024 * 1024;
 /** Up to this, unpacking in one go on the main thread is cheaper than a stream. */
 const AT_ONCE = 64 * 1024;
+
+/** Up to this, a content is given whole to the thread that writes it. */
+const SMALL = 4 * 1024 * 1024;
+const NOTHING = new Uint8Array(0);
 
 type SizedRef = ObjectRef & { size: number; n?: number };
 
@@ -37,15 +56,36 @@ export class ContentFetcher {
   readonly #store: Pick<ObjectStore, 'get' | 'head'>;
   readonly #signal: AbortSignal | undefined;
   readonly #concurrency: number;
+  readonly #stopped: ContentFetcherOptions['stopped'];
   readonly #memory = new MemoryBudget(MEMORY);
   readonly #slots: MemoryBudget;
-  readonly #bundles = new BundleReader((key, ver, range) => this.#range(key, ver, range));
+  readonly #bundles: { read(member: MemberPlace): Promise<Uint8Array> };
 
   constructor(store: Pick<ObjectStore, 'get' | 'head'>, options: ContentFetcherOptions) {
     this.#store = store;
     this.#signal = options.signal;
     this.#concurrency = options.concurrency;
+    this.#stopped = options.stopped;
     this.#slots = new MemoryBudget(options.concurrency);
+    const fetch: FetchRange = (key, ver, range) => this.#inSlot(() => this.#range(key, ver, range));
+    this.#bundles = options.plan ? new PlannedBundles(options.plan, fetch) : new BundleReader(fetch);
+  }
+
+  /**
+   * A content that stands whole in one object or bundle and is short ({@link isSmall}), as it is stored. Not checked:
+   * it may be anything, and be longer than it should by what encoding can add.
+   */
+  async stored(dat: DataRef, size: number): Promise<StoredContent> {
+    if (dat === null || Array.isArray(dat))
+      return { bytes: NOTHING, enc: undefined, what: 'no content', release: () => undefined };
+    const block = { ...dat, size };
+    const release = await this.#memory.take(size);
+    try {
+      return { bytes: await this.#storedBytes(block), enc: dat.enc, what: nameOf(block), release };
+    } catch (error) {
+      release();
+      throw error;
+    }
   }
 
   /**
@@ -91,12 +131,7 @@ export class ContentFetcher {
   async #whole(block: SizedRef): Promise<{ bytes: Uint8Array; release: () => void }> {
     const release = await this.#memory.take(block.size);
     try {
-      const slot = await this.#slots.take(1);
-      try {
-        return { bytes: await this.#decoded(block), release };
-      } finally {
-        slot();
-      }
+      return { bytes: await this.#decoded(block), release };
     } catch (error) {
       release();
       throw error;
@@ -105,19 +140,34 @@ export class ContentFetcher {
 
   async #decoded(block: SizedRef): Promise<Uint8Array> {
     const expected = { size: block.size, what: nameOf(block) };
+    if (block.off !== undefined || block.size <= AT_ONCE)
+      return decode(await this.#storedBytes(block), block.enc, expected);
+    return this.#inSlot(async () => {
+      const bytes = Buffer.allocUnsafe(block.size);
+      let at = 0;
+      for await (const piece of decodeStream(await this.#get(block), block.enc, expected)) {
+        bytes.set(piece, at);
+        at += piece.length;
+      }
+      return bytes;
+    });
+  }
+
+  async #storedBytes(block: SizedRef): Promise<Uint8Array> {
     const { key, ver, off, len } = block;
-    if (off !== undefined && len !== undefined) {
-      return decode(await this.#bundles.read({ key, ver, off, len }), block.enc, expected);
+    if (off !== undefined && len !== undefined) return this.#bundles.read({ key, ver, off, len });
+    return this.#inSlot(async () => collect(await this.#get(block), block));
+  }
+
+  async #inSlot<T>(request: () => Promise<T>): Promise<T> {
+    const slot = await this.#slots.take(1);
+    try {
+      const reason = this.#stopped?.();
+      if (reason) throw reason;
+      return await request();
+    } finally {
+      slot();
     }
-    const stored = await this.#get(block);
-    if (block.size <= AT_ONCE) return decode(await collect(stored, block), block.enc, expected);
-    const bytes = Buffer.allocUnsafe(block.size);
-    let at = 0;
-    for await (const piece of decodeStream(stored, block.enc, expected)) {
-      bytes.set(piece, at);
-      at += piece.length;
-    }
-    return bytes;
   }
 
   async *#streamed(blocks: readonly SizedRef[]): AsyncGenerator<Piece, void> {
@@ -165,7 +215,8 @@ export class ContentFetcher {
     for await (const chunk of await this.#get({ key, ver, off: start, len: end - start })) {
       chunks.push(chunk as Buffer);
     }
-    return Buffer.concat(chunks);
+    const [only] = chunks;
+    return only && chunks.length === 1 ? only : Buffer.concat(chunks);
   }
 
   async #get({ key, ver, off, len }: ObjectRef): Promise<Readable> {
@@ -175,6 +226,12 @@ export class ContentFetcher {
     const stream = await this.#store.get(key, ver, range);
     return this.#signal ? addAbortSignal(this.#signal, stream) : stream;
   }
+}
+
+/** Whether {@link ContentFetcher.stored} gives it. */
+export function isSmall(dat: DataRef, size: number | undefined): size is number {
+  if (size === undefined || size > SMALL || Array.isArray(dat)) return false;
+  return dat === null ? size === 0 : dat.encIn === undefined;
 }
 
 /** How many requests a content takes. */

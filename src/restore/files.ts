@@ -1,27 +1,30 @@
 import { errnoOf, messageOf, SysbackupError } from '../errors.js';
 import { baseOf, type BytePath, parentOf } from '../files/byte-path.js';
-import { OpenFileHandle } from '../files/handle.js';
 import type { SafeDir } from '../files/safe-dir.js';
 import { type FileStat, parseTimeNs } from '../files/stat.js';
 import type { FileEntry } from '../manifest/types.js';
+import type { BundlePlan } from './bundle-plan.js';
 import { hasContent } from './existing-content.js';
-import { type ContentFetcher, requestsFor } from './fetch-content.js';
+import { requestsFor } from './fetch-content.js';
+import type { FileWriter } from './file-writer.js';
 import { type FirstLink, HardLinks } from './hard-links.js';
-import type { MetadataSetter, NotSet } from './metadata.js';
+import type { MetadataSetter } from './metadata.js';
 import type { Overwrite, PathAction } from './options.js';
 import type { RestoreReport } from './report.js';
 import type { StopCause } from './stop-cause.js';
 import type { HeldFolder, TargetFolders } from './target-folders.js';
 import type { TaskPool } from './task-pool.js';
-import { writeFile } from './write-file.js';
 
 /** What restoring files takes; the same for all of a restore. */
 export interface FileWork {
   tree: TargetFolders | undefined;
-  fetcher: ContentFetcher;
+  writer: FileWriter;
+  plan: BundlePlan;
   metadata: MetadataSetter;
   report: RestoreReport;
   pool: TaskPool;
+  /** For what threads write. */
+  quick: TaskPool;
   stop: StopCause;
   overwrite: Overwrite;
   /** Whether the content of what is there decides, and not its time. */
@@ -54,8 +57,10 @@ export class Files {
   }
 
   async #firstOrOnly(path: BytePath, entry: FileEntry, place: Place): Promise<void> {
-    const { report, pool, overwrite, checksum, dryRun } = this.#work;
-    const existing = place ? place.dir.stat(baseOf(path)) : 'ENOENT';
+    const { report, overwrite, checksum, dryRun } = this.#work;
+    // What has come into a new folder meanwhile is replaced either way, unless nothing may be.
+    const isThere = place !== undefined && (!place.isNew || overwrite === 'never');
+    const existing = isThere ? place.dir.stat(baseOf(path)) : 'ENOENT';
     const does = decide(existing, entry, overwrite, checksum);
     if (does === undefined) {
       report.failure('in-the-way', path, reasonAgainst(existing));
@@ -65,6 +70,7 @@ export class Files {
     }
     const settle = entry.id === undefined ? undefined : this.#links.begin(entry, path);
     const finish = (done: Deed): void => {
+      this.#work.plan.unwanted(entry);
       if (done === 'set-metadata' && place && !dryRun) this.#setMetadata(path, entry, place.dir);
       report.passed(entry.size ?? 0);
       place?.release();
@@ -79,7 +85,7 @@ export class Files {
       finish(does);
       return;
     }
-    await pool.start(async () => {
+    await this.#poolFor(entry).start(async () => {
       if (mustRead) {
         const isRight = await this.#isRight(path, entry, place);
         const done = isRight === undefined ? 'keep' : isRight ? does : 'replace';
@@ -87,6 +93,7 @@ export class Files {
         if (done !== 'replace' || dryRun) return finish(done);
       }
       const inodeId = place && (await this.#write(path, entry, place.dir));
+      if (place && inodeId === undefined) report.undone(mustRead ? 'replace' : does);
       place?.release();
       settle?.(inodeId);
     });
@@ -104,7 +111,8 @@ export class Files {
   }
 
   async #linked(path: BytePath, entry: FileEntry, place: Place, first: FirstLink): Promise<void> {
-    const { report, pool, overwrite, dryRun } = this.#work;
+    const { report, plan, overwrite, dryRun } = this.#work;
+    plan.unwanted(entry);
     const existing = place ? place.dir.stat(baseOf(path)) : 'ENOENT';
     if (typeof existing !== 'string' && existing.kind === 'directory') {
       report.failure('in-the-way', path, reasonAgainst(existing));
@@ -120,7 +128,7 @@ export class Files {
       place?.release();
       return;
     }
-    await pool.start(async () => {
+    await this.#poolFor(entry).start(async () => {
       const came = first.coming === undefined || (await first.coming);
       if (came && typeof existing !== 'string' && existing.inodeId === first.inodeId) {
         this.#acts(path, entry, 'keep');
@@ -134,11 +142,16 @@ export class Files {
         report.passed(entry.size ?? 0);
       } else {
         // The first did not come through, or this file system has no such links: a copy of its own.
-        this.#acts(path, entry, typeof existing === 'string' ? 'create' : 'replace');
-        await this.#write(path, entry, place.dir);
+        const does = typeof existing === 'string' ? 'create' : 'replace';
+        this.#acts(path, entry, does);
+        if ((await this.#write(path, entry, place.dir)) === undefined) report.undone(does);
       }
       place.release();
     });
+  }
+
+  #poolFor(entry: FileEntry): TaskPool {
+    return this.#work.writer.isQuick(entry) ? this.#work.quick : this.#work.pool;
   }
 
   #acts(path: BytePath, entry: FileEntry, does: Deed): void {
@@ -176,21 +189,14 @@ export class Files {
 
   /** The new file's inode id; undefined where it failed, and nothing is left of it. */
   async #write(path: BytePath, entry: FileEntry, dir: SafeDir): Promise<string | undefined> {
-    const { report, stop, fetcher, metadata, signal } = this.#work;
+    const { report, stop, writer, signal } = this.#work;
     let advanced = 0;
     const onBytes = (bytes: number): void => {
       advanced += bytes;
       report.advanced(bytes);
     };
-    let notSet: NotSet[] = [];
-    const complete = (fd: number): void => {
-      if (entry.dat !== null) stop.fetched();
-      notSet = metadata.set(new OpenFileHandle(fd), entry);
-    };
     try {
-      const pieces = fetcher.pieces(entry.dat, entry.size);
-      const content = { sha: entry.sha, size: entry.size, pieces };
-      const inodeId = await writeFile(dir, baseOf(path), content, { onBytes, complete, signal });
+      const { inodeId, notSet } = await writer.write(dir, baseOf(path), entry, onBytes);
       report.bytes += advanced;
       report.metadataNotSet(path, notSet);
       return inodeId;

@@ -123,7 +123,7 @@ export class Folders {
     const errno = parent.dir.makeFolder(baseOf(path));
     parent.release();
     if (errno !== undefined) return this.#isBlocked(path, errno);
-    const made = this.#tree.hold(path);
+    const made = this.#tree.hold(path, { isNew: true });
     return 'errno' in made ? this.#isBlocked(path, made.errno) : this.#made(path, selected, made);
   }
 

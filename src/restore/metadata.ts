@@ -37,22 +37,27 @@ export class MetadataSetter {
   }
 
   set(handle: InodeHandle, entry: FileSystemEntry): NotSet[] {
-    const { wanted, problems } = this.#wanted(entry);
-    const failures = applyMetadata(handle, wanted);
-    if (failures.length === 0 && problems.length === 0) return [];
-    return [
-      ...problems.map((reason) => ({ what: 'recorded' as const, reason })),
-      ...failures.map((failure) => ({ what: failure.what, reason: reasonOf(failure) })),
-    ];
+    const { wanted, problems } = this.wanted(entry);
+    return notSetOf(problems, applyMetadata(handle, wanted));
   }
 
-  #wanted(entry: FileSystemEntry): { wanted: WantedMetadata; problems: string[] } {
+  /** What {@link set} would set, and what of it cannot be had here. */
+  wanted(entry: FileSystemEntry): { wanted: WantedMetadata; problems: string[] } {
     return wantedOf(this.#recorded(entry), this.#owners);
   }
 
   #recorded(entry: FileSystemEntry): RecordedMetadata {
     return this.#numeric ? { ...entry, o: entry.uid ?? entry.o, g: entry.gid ?? entry.g } : entry;
   }
+}
+
+/** `problems` are those of {@link MetadataSetter.wanted}. */
+export function notSetOf(problems: readonly string[], failures: readonly MetadataFailure[]): NotSet[] {
+  if (failures.length === 0 && problems.length === 0) return [];
+  return [
+    ...problems.map((reason) => ({ what: 'recorded' as const, reason })),
+    ...failures.map((failure) => ({ what: failure.what, reason: reasonOf(failure) })),
+  ];
 }
 
 function reasonOf(failure: MetadataFailure): string {

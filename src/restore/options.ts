@@ -39,6 +39,11 @@ export interface RestoreOptions {
   /** Objects fetched at a time. Default 8. */
   concurrency?: number | undefined;
   /**
+   * Threads that unpack, check and write small files. Default: as many as the machine has processors, 4 at most, and
+   * none for less than 500 paths. 0: the calling thread does all.
+   */
+  writers?: number | undefined;
+  /**
    * Folder, best on a disk and not in memory, for temporary files: the manifest, and the folders' metadata until the
    * end; and for a note of what a restore that is interrupted leaves unfinished, which the next one into the same
    * target goes on from.

@@ -99,6 +99,11 @@ export class RestoreReport {
     this.#onPath?.(action);
   }
 
+  /** What was said to be done with a path has failed, and is counted as that alone. */
+  undone(does: PathAction['does']): void {
+    this.done[does] -= 1;
+  }
+
   /** Metadata of a path could not be set; it is told at the end, once for each kind. */
   metadataNotSet(path: BytePath, failures: readonly NotSet[]): void {
     for (const { what, reason } of failures) {

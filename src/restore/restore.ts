@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { messageOf, SysbackupError, throwIfAborted } from '../errors.js';
 import { type BytePath, displayPath, pathFromText } from '../files/byte-path.js';
@@ -6,7 +7,9 @@ import { OwnerIds } from '../files/owners.js';
 import { type FetchedManifest, fetchManifest } from '../manifest/fetch.js';
 import { entryPath } from '../manifest/paths.js';
 import type { FileSystemEntry, ManifestLine } from '../manifest/types.js';
+import { BundlePlan } from './bundle-plan.js';
 import { ContentFetcher } from './fetch-content.js';
+import { FileWriter } from './file-writer.js';
 import { Files } from './files.js';
 import { FolderSpool } from './folder-spool.js';
 import { Folders } from './folders.js';
@@ -14,6 +17,7 @@ import { MetadataSetter } from './metadata.js';
 import type { RestoreOptions, RestoreSummary } from './options.js';
 import { RestoreReport } from './report.js';
 import { isPathEntry, isSafePath, pathSelector, Selection } from './select.js';
+import { SmallFileWriters } from './small-file-writers.js';
 import { StopCause } from './stop-cause.js';
 import { restoreSymlink, type SymlinkWork } from './symlinks.js';
 import { summaryOf } from './summary.js';
@@ -22,6 +26,12 @@ import { TaskPool } from './task-pool.js';
 import { Unfinished } from './unfinished.js';
 
 const CONCURRENCY = 8;
+/** Files given to threads, or waiting for what they are made from; each may hold a folder open. */
+const QUICK = 384;
+/** More threads than this only wait for the one that feeds them. */
+const MOST_WRITERS = 4;
+/** A thread takes as long to start as these take to be written. */
+const FEW = 500;
 
 /**
  * Brings the files of one run back below a target.
@@ -44,7 +54,8 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
       cause: error,
     });
   });
-  const selection = new Selection(select, onEvent);
+  const plan = new BundlePlan();
+  const selection = new Selection(select, onEvent, plan);
   try {
     const manifest = await fetchManifest(store, run, spool, { onLines: selection.count, signal });
     onEvent?.({ type: 'phase', phase: 'restore' });
@@ -54,8 +65,14 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
     const unfinished = root && 'dir' in root ? Unfinished.open(root.dir, spoolFolder) : undefined;
     try {
       const report = new RestoreReport(options, selection);
-      const work = new Restoration(options, { tree, target, spool, report, select, unfinished });
-      await work.restoreAll(manifest);
+      const threads = dryRun ? undefined : threadsFor(selection.entries, options, report);
+      const parts = { tree, target, spool, report, select, unfinished, plan, threads };
+      const work = new Restoration(options, parts);
+      try {
+        await work.restoreAll(manifest);
+      } finally {
+        await threads?.close();
+      }
       return summaryOf(manifest, report, work.requests, dryRun);
     } finally {
       unfinished?.close();
@@ -66,6 +83,19 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
   }
 }
 
+/** Undefined where there is too little to do for a thread to be worth its start. */
+function threadsFor(
+  entries: number,
+  { writers }: RestoreOptions,
+  report: RestoreReport,
+): SmallFileWriters | undefined {
+  const threads = writers ?? (entries < FEW ? 0 : Math.min(availableParallelism(), MOST_WRITERS));
+  if (threads === 0) return undefined;
+  const onCrash = (reason: string): void =>
+    report.log(`a thread that wrote files has crashed (${reason}); the rest is written without`);
+  return new SmallFileWriters({ threads, onCrash });
+}
+
 interface Place {
   tree: TargetFolders | undefined;
   target: BytePath;
@@ -73,6 +103,8 @@ interface Place {
   report: RestoreReport;
   select: (path: BytePath) => boolean;
   unfinished: Unfinished | undefined;
+  plan: BundlePlan;
+  threads: SmallFileWriters | undefined;
 }
 
 class Restoration {
@@ -82,6 +114,7 @@ class Restoration {
   readonly #folderSpool: FolderSpool;
   readonly #metadata: MetadataSetter;
   readonly #pool: TaskPool;
+  readonly #quick = new TaskPool(QUICK);
   readonly #stop: StopCause;
   readonly #symlinks: SymlinkWork;
   readonly #report: RestoreReport;
@@ -91,21 +124,26 @@ class Restoration {
   readonly #isNarrowed: boolean;
   readonly #unfinished: Unfinished | undefined;
 
-  constructor(options: RestoreOptions, { tree, target, spool, report, select, unfinished }: Place) {
+  constructor(options: RestoreOptions, place: Place) {
+    const { tree, target, spool, report, select, unfinished, plan, threads } = place;
     const { overwrite = 'if-changed', dryRun = false, concurrency = CONCURRENCY, signal } = options;
     const metadata = new MetadataSetter(options.owners ?? new OwnerIds(), options.numericOwners ?? false);
-    const fetcher = new ContentFetcher(options.store, { concurrency, signal });
     const stop = new StopCause(displayPath(target));
+    const stopped = (): Error | undefined => stop.error;
+    const fetcher = new ContentFetcher(options.store, { concurrency, plan, stopped, signal });
+    const onFetched = (): void => stop.fetched();
     const pool = new TaskPool(concurrency);
     this.#folderSpool = new FolderSpool(spool);
     this.#folders = new Folders(tree, this.#folderSpool, report, { overwrite, dryRun, unfinished });
     const { checksum = false } = options;
     this.#files = new Files({
       tree,
-      fetcher,
+      writer: new FileWriter({ fetcher, metadata, threads, onFetched, signal }),
+      plan,
       metadata,
       report,
       pool,
+      quick: this.#quick,
       stop,
       overwrite,
       checksum,
@@ -134,7 +172,7 @@ class Restoration {
       try {
         for await (const lines of manifest.lines(this.#signal)) if (!(await this.#restoreBatch(lines))) break;
       } finally {
-        await this.#pool.idle();
+        await Promise.all([this.#pool.idle(), this.#quick.idle()]);
       }
       throwIfAborted(this.#signal);
       if (!this.#dryRun) await this.#folders.finish(this.#metadata);

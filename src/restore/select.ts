@@ -4,7 +4,7 @@ import type { EventListener } from '../events.js';
 import { type BytePath, pathFromText, textOfPath } from '../files/byte-path.js';
 import { componentsOf } from '../files/safe-dir.js';
 import { entryPath } from '../manifest/paths.js';
-import type { FileSystemEntry, ManifestLine } from '../manifest/types.js';
+import type { FileEntry, FileSystemEntry, ManifestLine } from '../manifest/types.js';
 
 /** A longer path than the kernel takes was never backed up. */
 const PATH_MAX = 4096;
@@ -69,12 +69,19 @@ export class Selection {
   bytes = 0;
   readonly #select: (path: BytePath) => boolean;
   readonly #onEvent: EventListener | undefined;
+  readonly #plan: { add(entry: FileEntry): void } | undefined;
   #lines = 0;
   #said = 0;
 
-  constructor(select: (path: BytePath) => boolean, onEvent: EventListener | undefined) {
+  /** `plan` is told of each selected file. */
+  constructor(
+    select: (path: BytePath) => boolean,
+    onEvent: EventListener | undefined,
+    plan?: { add(entry: FileEntry): void },
+  ) {
     this.#select = select;
     this.#onEvent = onEvent;
+    this.#plan = plan;
   }
 
   /** For {@link FetchManifestOptions.onLines}. */
@@ -82,7 +89,9 @@ export class Selection {
     for (const line of lines) {
       if (!isPathEntry(line) || !this.#select(entryPath(line))) continue;
       this.entries += 1;
-      if (line.typ === 'f') this.bytes += line.size ?? 0;
+      if (line.typ !== 'f') continue;
+      this.bytes += line.size ?? 0;
+      this.#plan?.add(line);
     }
     this.#lines += lines.length;
     if (this.#lines - this.#said < PROGRESS_LINES) return;

@@ -51,6 +51,7 @@ export function restoreSymlink(
     if (typeof made === 'object') work.firsts.set(keyOf(entry), { path, inodeId: made.inodeId });
     return;
   }
+  report.undone(does);
   work.stop.failedWith(errno);
   report.failure('not-restored', path, errno === 'EISDIR' ? 'a folder stands in its place' : errno);
 }

@@ -229,6 +229,7 @@ export class TarWriter {
   /** `written`: bytes of it that have gone out after its header, where that has. */
   #failed(path: BytePath, entry: FileEntry, error: unknown, written?: number): void {
     throwIfAborted(this.#signal);
+    this.#report.undone('create');
     // Once bytes of it are out, it is wrong in the tar, whatever the reason.
     if (written === undefined && this.#report.isFrozen(error, entry)) return;
     this.#stop.failed(error);

@@ -6,6 +6,8 @@ import { SafeDir } from '../files/safe-dir.js';
 /** An open folder of the target. It stays open at least until it is released. */
 export interface HeldFolder {
   dir: SafeDir;
+  /** This restore has made it, and it has not been closed since: so far nothing is in it that was there before. */
+  isNew: boolean;
   release(): void;
 }
 
@@ -17,6 +19,7 @@ export interface FolderFailure {
 
 interface Open {
   dir: SafeDir;
+  isNew: boolean;
   holders: number;
 }
 
@@ -56,8 +59,11 @@ export class TargetFolders {
     });
   }
 
-  /** The folder of this path (absolute, without `.` and `..`), to be released by the caller. */
-  hold(path: BytePath): HeldFolder | FolderFailure {
+  /**
+   * The folder of this path (absolute, without `.` and `..`), to be released by the caller. `isNew`: it was made just
+   * now.
+   */
+  hold(path: BytePath, { isNew = false } = {}): HeldFolder | FolderFailure {
     const known = this.#open.get(path);
     if (known) {
       this.#open.delete(path);
@@ -65,13 +71,15 @@ export class TargetFolders {
     }
     if (path === '/') {
       const dir = this.#root.openSelf();
-      return typeof dir === 'string' ? { errno: dir, at: path } : this.#held(path, { dir, holders: 0 });
+      return typeof dir === 'string'
+        ? { errno: dir, at: path }
+        : this.#held(path, { dir, isNew, holders: 0 });
     }
     const parent = this.hold(parentOf(path));
     if ('errno' in parent) return parent;
     const dir = parent.dir.openFolder(baseOf(path));
     parent.release();
-    return typeof dir === 'string' ? { errno: dir, at: path } : this.#held(path, { dir, holders: 0 });
+    return typeof dir === 'string' ? { errno: dir, at: path } : this.#held(path, { dir, isNew, holders: 0 });
   }
 
   /** Closes all. */
@@ -87,6 +95,7 @@ export class TargetFolders {
     if (this.#open.size > KEPT_OPEN) this.#closeUnused();
     return {
       dir: open.dir,
+      isNew: open.isNew,
       release: () => {
         open.holders -= 1;
       },

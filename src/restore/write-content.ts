@@ -3,11 +3,9 @@ import { ftruncateSync, write, writeSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { throwIfAborted } from '../errors.js';
+import { dataIn, PAGE } from './extents.js';
 import type { Piece } from './fetch-content.js';
 
-/** What file systems usually allocate by. */
-const PAGE = 4096;
-const ZEROS = Buffer.alloc(PAGE);
 /** Up to this, a write into the page cache is over sooner than a thread would begin with it. */
 const AT_ONCE = 64 * 1024;
 /** Repeated bytes after which other work gets its turn. */
@@ -54,25 +52,6 @@ export async function writeContent(
   // A hole at the end makes no file longer by itself.
   if (size === undefined) ftruncateSync(fd, at);
   return hash.digest('hex');
-}
-
-/** The parts that are no pages of zeros. The pages are the file's: the first piece of one may be short. */
-function dataIn(bytes: Uint8Array, at: number): { start: number; end: number }[] {
-  if (bytes.length < PAGE) return [{ start: 0, end: bytes.length }];
-  const extents: { start: number; end: number }[] = [];
-  let open: { start: number; end: number } | undefined;
-  for (let start = 0, end = PAGE - (at % PAGE); start < bytes.length; start = end, end += PAGE) {
-    end = Math.min(end, bytes.length);
-    if (isZero(bytes, start, end)) open = undefined;
-    else if (open) open.end = end;
-    else extents.push((open = { start, end }));
-  }
-  return extents;
-}
-
-function isZero(bytes: Uint8Array, start: number, end: number): boolean {
-  if (bytes[start] !== 0 || bytes[end - 1] !== 0) return false;
-  return ZEROS.compare(bytes, start, end, 0, end - start) === 0;
 }
 
 async function writeAll(fd: number, bytes: Uint8Array, at: number): Promise<void> {

@@ -1,10 +1,10 @@
 import { closeSync } from 'node:fs';
-import { SysbackupError } from '../errors.js';
 import type { BytePath } from '../files/byte-path.js';
 import type { SafeDir } from '../files/safe-dir.js';
 import { fstat } from '../files/stat.js';
 import type { Piece } from './fetch-content.js';
 import { type WriteContentOptions, writeContent } from './write-content.js';
+import { refused, wrongContent } from './write-failures.js';
 
 export interface FileContent {
   /** Undefined: not recorded, any will do. */
@@ -33,11 +33,7 @@ export async function writeFile(
   let isInPlace = false;
   try {
     const sha = await writeContent(temporary.fd, content.size, content.pieces, options);
-    if (content.sha !== undefined && sha !== content.sha)
-      throw new SysbackupError(
-        'DAMAGED',
-        `its content has the SHA-256 ${sha} where ${content.sha} is recorded`,
-      );
+    if (content.sha !== undefined && sha !== content.sha) throw wrongContent(sha, content.sha);
     options.complete?.(temporary.fd);
     const stat = fstat(temporary.fd);
     if (typeof stat === 'string') throw refused(stat);
@@ -49,9 +45,4 @@ export async function writeFile(
     closeSync(temporary.fd);
     if (!isInPlace) dir.remove(temporary.name);
   }
-}
-
-function refused(errno: string): Error {
-  const message = errno === 'EISDIR' ? 'a folder stands in its place' : errno;
-  return Object.assign(new Error(message), { code: errno });
 }

@@ -1,8 +1,6 @@
-import type { ObjectStore } from './port.js';
-
 /** Lets work through while its weights add up to no more than a budget; the rest waits in order. */
 export class Budget {
-  readonly #total: number;
+  #total: number;
   #taken = 0;
   #waiting: { weight: number; go: () => void }[] = [];
   #head = 0;
@@ -13,17 +11,42 @@ export class Budget {
 
   /** Runs `work` when there is room for its weight. What is heavier than the whole budget runs alone. */
   async run<T>(weight: number, work: () => Promise<T>): Promise<T> {
-    if (!this.#fits(weight) || this.#waiting.length > this.#head) {
-      await new Promise<void>((go) => this.#waiting.push({ weight, go }));
-    } else {
-      this.#taken += weight;
-    }
+    if (!this.tryTake(weight)) await this.take(weight);
     try {
       return await work();
     } finally {
-      this.#taken -= weight;
-      this.#admit();
+      this.giveBack(weight);
     }
+  }
+
+  /** Takes the weight where there is room now and nobody waits. */
+  tryTake(weight: number): boolean {
+    if (!this.#fits(weight) || this.isWaitedFor) return false;
+    this.#taken += weight;
+    return true;
+  }
+
+  /** Takes the weight when there is room for it. */
+  take(weight: number): Promise<void> {
+    if (this.tryTake(weight)) return Promise.resolve();
+    return new Promise<void>((go) => this.#waiting.push({ weight, go }));
+  }
+
+  /** Makes room again for what was taken. */
+  giveBack(weight: number): void {
+    this.#taken -= weight;
+    this.#admit();
+  }
+
+  /** From now on it is so much. */
+  set total(total: number) {
+    this.#total = total;
+    this.#admit();
+  }
+
+  /** Whether anything waits for room. */
+  get isWaitedFor(): boolean {
+    return this.#waiting.length > this.#head;
   }
 
   #fits(weight: number): boolean {
@@ -43,23 +66,4 @@ export class Budget {
       this.#head = 0;
     }
   }
-}
-
-/** The store with at most so many requests under way at once. */
-export function withConcurrency(store: ObjectStore, requests: number): ObjectStore {
-  const budget = new Budget(requests);
-  return {
-    description: store.description,
-    identity: store.identity,
-    put: (request) => budget.run(1, () => store.put(request)),
-    get: (key, version, range) => budget.run(1, () => store.get(key, version, range)),
-    head: (key, version) => budget.run(1, () => store.head(key, version)),
-    list: (request) => budget.run(1, () => store.list(request)),
-    getRetention: (key, version) => budget.run(1, () => store.getRetention(key, version)),
-    extendRetention: (key, version, retention) =>
-      budget.run(1, () => store.extendRetention(key, version, retention)),
-    capabilities: () => budget.run(1, () => store.capabilities()),
-    now: () => store.now(),
-    close: () => store.close(),
-  };
 }

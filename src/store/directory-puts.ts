@@ -1,15 +1,24 @@
 import { dirname } from 'node:path';
 import { errnoOf } from '../errors.js';
+import { isLocalFileSystem } from './file-system-kind.js';
 import { whileLocked } from './directory-lock.js';
 import { StoreFolders } from './directory-folders.js';
 import { furtherSlot, primarySlot, type Slot } from './directory-layout.js';
-import { sizeOf } from './directory-size.js';
-import { readSidecar, type Sidecar } from './directory-sidecar.js';
+import { sizeOf, sizeOfSync } from './directory-size.js';
+import { readSidecar, readSidecarSync, type Sidecar, type SidecarReading } from './directory-sidecar.js';
 import { DirectoryWriter, holdsData, md5OfFile, type TemporaryFile } from './directory-write.js';
 import { refusalOfExtension, sameLock, stricterOf } from './lock-rules.js';
 import { StoreError } from './store-error.js';
 import { SyncRounds } from './sync-rounds.js';
 import type { PutRequest, Retention, StoredVersion } from './port.js';
+
+/** What puts are made with, once there is a root. */
+interface Ready {
+  writer: DirectoryWriter;
+  rounds: SyncRounds;
+  /** Whether looking is waited for, which on a local file system is faster than handing it to a thread. */
+  isLocal: boolean;
+}
 
 interface Choice {
   slot: Slot;
@@ -30,7 +39,7 @@ export class DirectoryPuts {
   readonly #root: string;
   readonly #now: () => Promise<number>;
   readonly #folders: StoreFolders;
-  #ready: Promise<{ writer: DirectoryWriter; rounds: SyncRounds }> | undefined;
+  #ready: Promise<Ready> | undefined;
 
   constructor(root: string, now: () => Promise<number>) {
     this.#root = root;
@@ -75,13 +84,13 @@ export class DirectoryPuts {
   }
 
   async #putOnce(request: PutRequest): Promise<StoredVersion> {
-    const { writer } = await this.#start();
+    const { writer, isLocal } = await this.#start();
     const version = request.body.md5;
     let data: TemporaryFile | undefined;
     try {
       // Each turn after the first means that another writer claimed the place in between.
       for (;;) {
-        const { slot, further, claimed, received, adopt } = await this.#choose(request.key, version);
+        const { slot, further, claimed, received, adopt } = await this.#choose(request.key, version, isLocal);
         await this.#folders.create(dirname(slot.data));
         await this.#folders.create(dirname(slot.sidecar));
         const writeData = async (): Promise<TemporaryFile> =>
@@ -103,24 +112,27 @@ export class DirectoryPuts {
   }
 
   /** Where a version of a key belongs. */
-  async #choose(key: string, version: string): Promise<Choice> {
+  async #choose(key: string, version: string, isLocal: boolean): Promise<Choice> {
+    const read = (path: string): SidecarReading | Promise<SidecarReading> =>
+      isLocal ? readSidecarSync(path) : readSidecar(path);
     const now = await this.#now();
     const primary = primarySlot(this.#root, key);
-    const first = await readSidecar(primary.sidecar);
+    const first = await read(primary.sidecar);
     if (first === 'absent') {
       // Data whose sidecar was lost is somebody's: never written over, taken on where it is the same.
-      const orphan = (await sizeOf(primary.data)) !== undefined;
+      const size = isLocal ? sizeOfSync(primary.data) : await sizeOf(primary.data);
+      const orphan = size !== undefined;
       const adopt = orphan && (await md5OfFile(primary.data)) === version;
       if (!orphan || adopt) return { slot: primary, further: false, claimed: false, received: now, adopt };
     } else if (first !== 'unreadable' && first.version === version)
       return { slot: primary, further: false, claimed: true, received: now, adopt: false };
     const further = furtherSlot(this.#root, key, version);
     const received = typeof first === 'string' ? now : Math.max(now, first.received + 1);
-    const claimed = (await readSidecar(further.sidecar)) !== 'absent';
+    const claimed = (await read(further.sidecar)) !== 'absent';
     return { slot: further, further: true, claimed, received, adopt: false };
   }
 
-  #start(): Promise<{ writer: DirectoryWriter; rounds: SyncRounds }> {
+  #start(): Promise<Ready> {
     if (this.#ready === undefined) {
       const starting = this.#open();
       this.#ready = starting;
@@ -131,11 +143,12 @@ export class DirectoryPuts {
     return this.#ready;
   }
 
-  async #open(): Promise<{ writer: DirectoryWriter; rounds: SyncRounds }> {
+  async #open(): Promise<Ready> {
     await this.#folders.createRoot();
     await this.#folders.removeLeftovers(await this.#now());
     const rounds = await SyncRounds.open(this.#root);
-    return { writer: new DirectoryWriter(this.#root, rounds), rounds };
+    const isLocal = await isLocalFileSystem(this.#root);
+    return { writer: new DirectoryWriter(this.#root, rounds, isLocal), rounds, isLocal };
   }
 }
 

@@ -1,5 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { closeSync, constants, fchmod, open as openCallback, write, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fchmod,
+  fchmodSync,
+  open as openCallback,
+  openSync,
+  write,
+  writeSync,
+} from 'node:fs';
 import { link, open, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -29,12 +38,21 @@ export interface TemporaryFile {
 export class DirectoryWriter {
   readonly #root: string;
   readonly #rounds: SyncRounds;
+  readonly #isLocal: boolean;
   readonly #link: typeof link;
+  /** No other process has it, so that numbers do for the rest of a temporary name. */
+  readonly #own = randomBytes(12).toString('hex');
+  #made = 0;
 
-  /** `linkFile`: link(2), for tests of file systems that have none. */
-  constructor(root: string, rounds: SyncRounds, linkFile: typeof link = link) {
+  /**
+   * @param isLocal whether calls that need no disk are waited for: on a local file system they take microseconds,
+   *   handing them to a thread takes longer
+   * @param linkFile link(2), for tests of file systems that have none
+   */
+  constructor(root: string, rounds: SyncRounds, isLocal: boolean, linkFile: typeof link = link) {
     this.#root = root;
     this.#rounds = rounds;
+    this.#isLocal = isLocal;
     this.#link = linkFile;
   }
 
@@ -104,11 +122,13 @@ export class DirectoryWriter {
     mode: number,
     chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   ): Promise<TemporaryFile> {
-    const path = join(this.#root, TEMPORARY_FOLDER, `${randomBytes(12).toString('hex')}.tmp`);
-    const file: TemporaryFile = { path, descriptor: await openFile(path, 'wx', 0o600), moved: false };
+    const path = join(this.#root, TEMPORARY_FOLDER, `${this.#own}-${this.#made++}.tmp`);
+    const descriptor = this.#isLocal ? openSync(path, 'wx', 0o600) : await openFile(path, 'wx', 0o600);
+    const file: TemporaryFile = { path, descriptor, moved: false };
     try {
-      for await (const chunk of chunks) await writeAll(file.descriptor, chunk);
-      await changeMode(file.descriptor, mode);
+      for await (const chunk of chunks) await writeAll(descriptor, chunk);
+      if (this.#isLocal) fchmodSync(descriptor, mode);
+      else await changeMode(descriptor, mode);
       return file;
     } catch (error) {
       await this.discard(file);

@@ -1,16 +1,17 @@
-import { constants } from 'node:fs';
-import { open, realpath, stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { SysbackupError, errnoOf } from '../errors.js';
 import { fileSystemTime } from './directory-clock.js';
 import { asStoreErrors } from './directory-errors.js';
 import { checkKey, furtherSlot, isVersion, primarySlot, type Slot } from './directory-layout.js';
 import { listVersions, type ListedPosition } from './directory-listing.js';
-import { sizeOf } from './directory-size.js';
-import { DirectoryPuts } from './directory-puts.js';
-import { readSidecar, type Sidecar } from './directory-sidecar.js';
+import { sizeOf, sizeOfSync } from './directory-size.js';
+import type { DirectoryPuts } from './directory-puts.js';
+import { readBytes } from './directory-read.js';
+import { readSidecar, readSidecarSync, type Sidecar } from './directory-sidecar.js';
 import { md5OfFile } from './directory-write.js';
+import { isLocalFileSystem } from './file-system-kind.js';
 import { ListingCursors } from './listing-cursors.js';
 import { noSuchVersion, StoreError } from './store-error.js';
 import { StoreClock } from './store-clock.js';
@@ -65,8 +66,10 @@ class DirectoryStore implements ObjectStore {
   readonly #root: string;
   readonly #clock: StoreClock;
   readonly #machineTime: () => number;
-  readonly #puts: DirectoryPuts;
+  #puts: Promise<DirectoryPuts> | undefined;
   readonly #cursors: ListingCursors<ListedPosition>;
+  /** Asked for once. */
+  #local: Promise<boolean> | undefined;
 
   constructor(root: string, options: DirectoryStoreOptions) {
     this.#root = root;
@@ -74,7 +77,6 @@ class DirectoryStore implements ObjectStore {
     this.identity = `directory:${root}`;
     this.#clock = options.clock ?? new StoreClock();
     this.#machineTime = options.machineTime ?? (() => Date.now());
-    this.#puts = new DirectoryPuts(root, () => this.now());
     this.#cursors = new ListingCursors(
       (range) => listVersions(root, range),
       ({ key, received, version }) => ({ key, received, version }),
@@ -83,26 +85,19 @@ class DirectoryStore implements ObjectStore {
 
   async put(request: PutRequest): Promise<StoredVersion> {
     checkKey(request.key);
-    return this.#try(`storing ${request.key}`, () => this.#puts.put(request));
+    return this.#try(`storing ${request.key}`, async () => (await this.#writing()).put(request));
   }
 
   async get(key: string, version: string, range?: ByteRange): Promise<Readable> {
     return this.#try(`reading ${key}`, async () => {
-      const path = await this.#dataOf(key, version);
-      if (range !== undefined && range.end <= range.start) return Readable.from([]);
-      const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-      // Streams count the last byte in.
-      return file.createReadStream(
-        range === undefined ? { highWaterMark: 256 * 1024 } : { start: range.start, end: range.end - 1 },
-      );
+      const { path, size } = await this.#dataOf(key, version);
+      return readBytes(path, size, range, await this.#isLocal());
     });
   }
 
   async head(key: string, version: string): Promise<VersionHead> {
     return this.#try(`looking at ${key}`, async () => {
-      const { slot, sidecar } = await this.#find(key, version);
-      const size = await sizeOf(slot.data);
-      if (size === undefined) throw noSuchVersion(this.description, key, version);
+      const { size, sidecar } = await this.#find(key, version);
       return {
         size,
         etag: sidecar.version,
@@ -131,7 +126,7 @@ class DirectoryStore implements ObjectStore {
   async extendRetention(key: string, version: string, retention: Retention): Promise<void> {
     await this.#try(`extending the lock of ${key}`, async () => {
       const { slot } = await this.#find(key, version);
-      await this.#puts.extend(key, slot, retention);
+      await (await this.#writing()).extend(key, slot, retention);
     });
   }
 
@@ -148,32 +143,48 @@ class DirectoryStore implements ObjectStore {
   }
 
   async close(): Promise<void> {
-    await this.#puts.close();
+    await (await this.#puts)?.close();
+  }
+
+  /** Loaded only to write: with the system calls it takes 10 ms, of which listing and reading need nothing. */
+  #writing(): Promise<DirectoryPuts> {
+    this.#puts ??= import('./directory-puts.js').then(
+      ({ DirectoryPuts }) => new DirectoryPuts(this.#root, () => this.now()),
+    );
+    return this.#puts;
   }
 
   #try<T>(doing: string, work: () => Promise<T>): Promise<T> {
     return asStoreErrors(this.description, doing, work);
   }
 
-  async #find(key: string, version: string): Promise<{ slot: Slot; sidecar: Sidecar }> {
+  #isLocal(): Promise<boolean> {
+    this.#local ??= isLocalFileSystem(this.#root).catch(() => false);
+    return this.#local;
+  }
+
+  async #find(key: string, version: string): Promise<{ slot: Slot; sidecar: Sidecar; size: number }> {
+    const wait = await this.#isLocal();
     for (const slot of this.#slotsOf(key, version)) {
-      const sidecar = await readSidecar(slot.sidecar);
+      const sidecar = wait ? readSidecarSync(slot.sidecar) : await readSidecar(slot.sidecar);
       if (sidecar !== 'absent' && sidecar !== 'unreadable' && sidecar.version === version) {
-        if ((await sizeOf(slot.data)) !== undefined) return { slot, sidecar };
+        const size = wait ? sizeOfSync(slot.data) : await sizeOf(slot.data);
+        if (size !== undefined) return { slot, sidecar, size };
       }
     }
     throw noSuchVersion(this.description, key, version);
   }
 
   /** Where the bytes of a version are. Without its sidecar they are found by their MD5, so that they can be read. */
-  async #dataOf(key: string, version: string): Promise<string> {
+  async #dataOf(key: string, version: string): Promise<{ path: string; size: number }> {
     try {
-      return (await this.#find(key, version)).slot.data;
+      const { slot, size } = await this.#find(key, version);
+      return { path: slot.data, size };
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== 'NOT_FOUND') throw error;
-      for (const slot of this.#slotsOf(key, version)) {
-        if ((await sizeOf(slot.data)) === undefined) continue;
-        if ((await md5OfFile(slot.data)) === version) return slot.data;
+      for (const { data } of this.#slotsOf(key, version)) {
+        const size = await sizeOf(data);
+        if (size !== undefined && (await md5OfFile(data)) === version) return { path: data, size };
       }
       throw error;
     }

@@ -1,5 +1,6 @@
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
 import type { RequestCounts } from '../events.js';
+import { withAdaptiveConcurrency } from './adaptive-store.js';
 import type { ColdStorage } from './cold.js';
 import { CountingStore, type CountingOptions } from './counting.js';
 import { repeatRequest, retryRequests, type RetryOptions } from './retry.js';
@@ -28,7 +29,7 @@ export interface OpenStoreOptions extends CountingOptions, RetryOptions {
 }
 
 export interface OpenedStore {
-  /** Repeats what may pass, counts each attempt. */
+  /** Repeats what may pass, counts each attempt, sends as many at once as the store takes. */
   store: ObjectStore;
   /** Undefined where the store has no objects that must be thawed. Repeats and counts as `store` does. */
   cold: ColdStorage | undefined;
@@ -38,6 +39,9 @@ export interface OpenedStore {
   useReserve(): void;
 }
 
+/** All that are put at the same time become durable by one call, which takes long: more than sockets can be worth it. */
+const DIRECTORY_BOUNDS = { first: 64, most: 256 };
+
 /**
  * Opens a store. Throws `NOT_FOUND` for a directory that is not there; a bucket is first asked by the first request.
  */
@@ -45,11 +49,17 @@ export async function openStore(
   destination: StoreDestination,
   options: OpenStoreOptions = {},
 ): Promise<OpenedStore> {
+  const { signal, monotonic } = options;
   const plain = await openPlain(destination, options);
   const counting = new CountingStore(plain, options);
+  const bounds = destination.kind === 'directory' ? DIRECTORY_BOUNDS : {};
+  const adaptive = withAdaptiveConcurrency(counting, { signal, monotonic, ...bounds });
   return {
     cold: 'cold' in plain ? coldThrough(plain.cold(), counting, options) : undefined,
-    store: retryRequests(counting, { ...options, resumeReads: destination.kind === 's3' }),
+    store: retryRequests(adaptive, {
+      ...options,
+      resumeReads: destination.kind === 's3',
+    }),
     requests: () => counting.requests,
     useReserve: () => counting.useReserve(),
   };

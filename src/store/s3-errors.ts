@@ -68,6 +68,15 @@ const PASSING = new Set([
   'TooManyRequestsException',
   'RequestLimitExceeded',
 ]);
+/** And of those the ones by which a server says that it has too much to do. */
+const OVERLOADED = new Set([
+  'ServiceUnavailable',
+  'SlowDown',
+  'Throttling',
+  'ThrottlingException',
+  'TooManyRequestsException',
+  'RequestLimitExceeded',
+]);
 const NETWORK = new Set(
   (
     'ECONNRESET ECONNREFUSED ECONNABORTED EPIPE ETIMEDOUT EAI_AGAIN ERR_STREAM_PREMATURE_CLOSE EHOSTUNREACH ' +
@@ -175,6 +184,7 @@ function otherError(
     cause: error,
     // An answer that was cut off or is not S3's (a gateway's page) may be whole the next time.
     retryable: passing || unreadable,
+    overloaded: OVERLOADED.has(name) || status === 429 || status === 503,
     ...retryAfter(headers),
   });
 }

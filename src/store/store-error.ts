@@ -3,6 +3,8 @@ import { SysbackupError, type ErrorCode, type SysbackupErrorOptions } from '../e
 export interface StoreErrorOptions extends SysbackupErrorOptions {
   /** Whether the same request may well succeed if sent again (see retry.ts). Default false. */
   retryable?: boolean;
+  /** Whether the store said that it has too much to do: fewer requests at once may help. Default false. */
+  overloaded?: boolean;
   /** Milliseconds that the store asked to be left alone for. */
   retryAfterMs?: number;
 }
@@ -10,11 +12,13 @@ export interface StoreErrorOptions extends SysbackupErrorOptions {
 /** An error of a store, which knows whether asking again makes sense. */
 export class StoreError extends SysbackupError {
   readonly retryable: boolean;
+  readonly overloaded: boolean;
   readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: StoreErrorOptions = {}) {
     super(code, message, options);
     this.retryable = options.retryable ?? false;
+    this.overloaded = options.overloaded ?? false;
     this.retryAfterMs = options.retryAfterMs;
   }
 }

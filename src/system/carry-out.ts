@@ -1,5 +1,5 @@
 import { chmod, chown, mkdir, rmdir } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { messageOf, SysbackupError, throwIfAborted } from '../errors.js';
 import type { EventListener } from '../events.js';
 import { NameService } from '../files/name-service.js';
@@ -27,6 +27,7 @@ interface Done {
 
 /** Reloading systemd or starting a timer takes seconds. */
 const COMMAND_MS = 120_000;
+const TAKEN_BACK = 'Nothing was changed: what had been done was taken back.';
 
 /**
  * Does a plan's steps one after the other. Where one fails, those before it are taken back, the last one first, and
@@ -79,7 +80,11 @@ class Performer {
 
   async #folder({ path, mode, owner }: FolderStep): Promise<Done> {
     const nothing = async (): Promise<void> => {};
-    if (existsSync(path)) return { what: path, undo: nothing, settle: nothing };
+    if (existsSync(path)) {
+      if (!statSync(path).isDirectory())
+        throw new SysbackupError('SYSTEM', `${path} is there already, and no folder`, { hint: TAKEN_BACK });
+      return { what: path, undo: nothing, settle: nothing };
+    }
     const ids = await this.#idsOf(owner);
     await wrapped(`make the folder ${path}`, async () => {
       await mkdir(path, { mode: 0o700 });
@@ -157,7 +162,7 @@ async function wrapped<T>(doing: string, work: () => Promise<T>): Promise<T> {
   } catch (cause) {
     if (cause instanceof SysbackupError) throw cause;
     throw new SysbackupError('SYSTEM', `cannot ${doing}: ${messageOf(cause)}`, {
-      hint: 'Nothing was changed: what had been done was taken back.',
+      hint: TAKEN_BACK,
       cause,
     });
   }

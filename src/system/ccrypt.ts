@@ -93,7 +93,7 @@ async function run(
   const message = Buffer.concat(said).toString().trim().split('\n').at(-1) ?? '';
   if (/\/dev\/tty/.test(message))
     throw new SysbackupError('USAGE', 'there is no terminal to ask for the password on', {
-      hint: 'Give it with --password-file, or in the variable that --password-env names.',
+      hint: 'Give it with --password-file, or as S3_SYSBACKUP_PASSWORD in the environment.',
     });
   throw new CcryptFailure(status, message === '' ? `ccrypt failed with exit code ${status}` : message);
 }

@@ -37,12 +37,20 @@ export interface CommandStep {
 /** What is to be done on a machine. A plan is a list of these, carried out in order, and taken back if one fails. */
 export type Step = FolderStep | FileStep | CommandStep;
 
+/** What is told of a file that is there. */
+const EXISTING: Record<FileStep['existing'], string> = {
+  keep: ' (unless it is there)',
+  replace: '',
+  'keep-beside': ' (one that is there is kept beside it)',
+};
+
 /** One line for a person: mode, owner and path, or the command. */
 export function describeStep(step: Step): string {
   if (step.kind === 'command') return `run     ${step.command.map(quoted).join(' ')}`;
   const { kind, path, mode, owner } = step;
   const who = owner === undefined ? '' : ` ${owner.user}:${owner.group}`;
-  return `${kind.padEnd(7)} ${mode.toString(8).padStart(4, '0')}${who} ${path}`;
+  const existing = step.kind === 'file' ? EXISTING[step.existing] : '';
+  return `${kind.padEnd(7)} ${mode.toString(8).padStart(4, '0')}${who} ${path}${existing}`;
 }
 
 function quoted(word: string): string {

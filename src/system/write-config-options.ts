@@ -67,7 +67,7 @@ export interface WantedUnits {
 
 export interface WriteConfigSummary {
   steps: readonly Step[];
-  /** Files that were written for the one who called, beside the plan: the encrypted key. */
+  /** Files that were, or would be, written for the one who called, beside the plan: the encrypted key. */
   saved: readonly string[];
   /** IAM users that were made, or would be. */
   users: readonly string[];

@@ -5,13 +5,16 @@ import { checkStackName } from '../aws/stack-name.js';
 import { parseConf } from '../config/conf-file.js';
 import { settingsFrom } from '../config/load.js';
 import { messageOf, SysbackupError, throwIfAborted } from '../errors.js';
+import { NameService } from '../files/name-service.js';
 import { carryOut } from './carry-out.js';
-import { encrypt, requireCcrypt } from './ccrypt.js';
+import { encrypt } from './ccrypt.js';
+import { checkEncrypted } from './check-encrypted.js';
 import type { ConfCredentials } from './conf-text.js';
 import { type AccessKey, carriedText } from './credentials-text.js';
 import { type MachineFacts, machineFacts } from './machine.js';
 import { type PlanOptions, planSteps, RENEW_FOLDER } from './plan.js';
 import { putFile } from './put-file.js';
+import { serviceWarnings } from './service-access.js';
 import type { Step } from './steps.js';
 import { type StoreFacts, storeFacts } from './store-facts.js';
 import { timeWindow } from './time-window.js';
@@ -49,12 +52,14 @@ class ConfigWriting {
     const window = this.#checkOptions();
     const machine = await machineFacts(confDir, join(confDir, RENEW_FOLDER), user.uid);
     this.#checkMachine(machine);
-    if (encrypted !== undefined) await requireCcrypt(this.#options.env);
+    if (encrypted !== undefined) await checkEncrypted(encrypted, this.#saves, this.#options.env);
     const facts = this.#options.directory === undefined ? await storeFacts(this.#options) : undefined;
     const planned = await this.#plan(machine, facts, window, { backup: facts?.key ?? NO_KEY, renew: NO_KEY });
     this.#checkConf(planned, facts);
+    await this.#warnOfService(machine);
     const users = this.#users();
-    if (dryRun) return { steps: planned, saved: [], users, done: false, scope: machine.scope };
+    const willBeSaved = this.#saves && encrypted !== undefined ? [encrypted.path] : [];
+    if (dryRun) return { steps: planned, saved: willBeSaved, users, done: false, scope: machine.scope };
     if (this.#needsRoot(machine)) await this.#options.agreeToRoot(planned);
     try {
       const keys = await this.#keys(facts);
@@ -100,6 +105,20 @@ class ConfigWriting {
       window: timeWindow(units.windowStart, units.windowLength),
       start: units.start,
     };
+  }
+
+  /** Whether the new key goes into an encrypted file too. */
+  get #saves(): boolean {
+    return this.#options.credentials?.kind === 'user';
+  }
+
+  async #warnOfService({ scope, systemd }: MachineFacts): Promise<void> {
+    const { units, directory } = this.#options;
+    if (scope === 'personal') return;
+    for (const message of await serviceWarnings(units?.program ?? [], directory, new NameService()))
+      this.#say('warning', message);
+    if (units !== undefined && !systemd)
+      this.#say('info', 'systemd does not run here: its units are written, and nothing is started');
   }
 
   #checkMachine({ conf }: MachineFacts): void {
@@ -212,7 +231,7 @@ class ConfigWriting {
       // A key that is carried to other machines backs up under their names too.
       backupName: encrypted === undefined ? `${hostname}-backup` : undefined,
     });
-    this.#undo.unshift(backup.undo);
+    this.#undo.unshift(() => this.#unmake(credentials.name, backup.undo));
     this.#say('info', `made the IAM user ${credentials.name} in the group ${output('BackupGroupName')}`);
     if (!renewTimer) return { backup: backup.key, renew: NO_KEY };
     const name = renewerOf(credentials.name);
@@ -222,14 +241,14 @@ class ConfigWriting {
       boundary: output('RenewBoundaryArn'),
       backupName: undefined,
     });
-    this.#undo.unshift(renewer.undo);
+    this.#undo.unshift(() => this.#unmake(name, renewer.undo));
     this.#say('info', `made the IAM user ${name} in the group ${output('RenewGroupName')}`);
     return { backup: backup.key, renew: renewer.key };
   }
 
   async #saveEncrypted(facts: StoreFacts, key: AccessKey): Promise<void> {
-    const { encrypted, credentials, env, signal } = this.#options;
-    if (encrypted === undefined || credentials?.kind !== 'user') return;
+    const { encrypted, env, signal } = this.#options;
+    if (encrypted === undefined || !this.#saves) return;
     const bytes = await encrypt(carriedText({ ...facts, key }), {
       password: encrypted.password,
       env,
@@ -256,6 +275,11 @@ class ConfigWriting {
     if (this.#needsRoot(machine)) await carryOutAsRoot(steps);
     else await carryOut(steps, { env, onEvent, signal });
     for (const settle of this.#settle) await settle();
+  }
+
+  async #unmake(name: string, undo: Undo): Promise<void> {
+    await undo();
+    this.#say('info', `removed the IAM user ${name} again`);
   }
 
   async #takeBack(): Promise<void> {

@@ -1,10 +1,12 @@
 import {
-  appendFileSync,
   chmodSync,
+  closeSync,
+  constants,
   lchownSync,
   linkSync,
   lstatSync,
   mkdirSync,
+  openSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -129,10 +131,10 @@ export class GeneratedTree {
     const isLink = lstatSync(path).isSymbolicLink();
     switch (does) {
       case 'append':
-        if (!isLink) appendFileSync(path, node.content);
+        if (!isLink) writeInPlace(path, node.content, constants.O_APPEND);
         break;
       case 'rewrite':
-        if (!isLink) writeFileSync(path, node.content);
+        if (!isLink) writeInPlace(path, node.content, constants.O_TRUNC);
         break;
       case 'chmod':
         if (!isLink) chmodSync(path, permitted(node.mode));
@@ -190,6 +192,13 @@ export class GeneratedTree {
 function targetFrom(content: Uint8Array): Buffer {
   const bytes = Buffer.from(content.filter((byte) => byte !== 0)).subarray(0, 200);
   return bytes.length === 0 ? Buffer.from('nowhere') : bytes;
+}
+
+/** Without O_CREAT: with it, others' files in a sticky folder are refused even to root (`fs.protected_regular`). */
+function writeInPlace(path: Buffer, content: Uint8Array, flag: number): void {
+  const file = openSync(path, constants.O_WRONLY | flag);
+  writeFileSync(file, content);
+  closeSync(file);
 }
 
 /** Who is not root must still be able to read what is to be backed up. */

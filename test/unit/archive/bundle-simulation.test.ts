@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { ContentObjects } from '#src/archive/content-objects.js';
+import { ContentObjects, rowOf } from '#src/archive/content-objects.js';
 import { ContentFinder } from '#src/archive/find-content.js';
 import type { CatalogHead } from '#src/catalog/head.js';
 import { Journal } from '#src/catalog/journal.js';
@@ -103,7 +103,7 @@ class Simulation {
     });
     const rows = this.#files.map(({ sha, bytes }) => {
       const block = { bytes, md5: '', enc: undefined };
-      return objects.ensure(sha, block, bytes.length).row;
+      return rowOf(objects.ensure(sha, block, bytes.length));
     });
     // What is let go goes into a bundle once that is known.
     await new Promise(setImmediate);

@@ -132,7 +132,7 @@ describe.each([
 });
 
 describe('a compressed tar', () => {
-  it('costs a small content about 120 bytes, where a plain one costs 512 and more', () => {
+  it('costs a small content about 140 bytes, where a plain one costs 512 and more', () => {
     const sizes = [new PlainBundleTar(), new GzipBundleTar()].map((tar: BundleTar) => {
       let content = 0;
       for (let index = 0; index < 1000; index++) {
@@ -143,7 +143,7 @@ describe('a compressed tar', () => {
       return (finished(tar).length - content) / 1000;
     });
     expect(sizes[0]).toBeGreaterThan(512);
-    expect(sizes[1]).toBeLessThan(140);
+    expect(sizes[1]).toBeLessThan(150);
   });
 
   it.each([
@@ -284,7 +284,7 @@ describe('a run with bundles', () => {
         await expectRestorable(machine, await machine.entries(oldest.summary));
     }
     expect(bundledAnew).toBeGreaterThan(5);
-  }, 60_000);
+  }, 180_000);
 
   it('asks nobody whether a small file is stored already, and does not bundle what is known as an object', async () => {
     const other = bundling();

@@ -147,14 +147,28 @@ describe('archive', () => {
     expect((await run(['check-config', '--conf-dir', machine.confDir])).stderr).toBe('');
   });
 
-  it('a dry run stores nothing', async () => {
+  it('a dry run stores nothing, and says what the run then does', async () => {
     const machine = new Machine();
     machine.pickData();
+    machine.snapshotter('db', 'echo dump >&$1');
     writeFileSync(join(machine.data, 'one'), 'one');
     const { code, stdout } = await machine.archive('--dry-run');
     expect(code).toBe(0);
     expect(stdout).toContain('nothing was stored');
+    expect(stdout).toMatch(/^ {2}stores {6}at most 1 new object, 3 B/m);
+    expect(stdout).toMatch(/^ {2}snapshots {3}1 program, not run/m);
+    expect(stdout).toMatch(/^ {2}price {7}on Amazon's S3 at most \$0\.\d+ .*without snapshots/m);
+    const { stdout: json } = await machine.archive('--dry-run', '--json');
+    expect(jsonLines(json).at(-1)).toMatchObject({
+      estimate: { stored: { objects: 1, bytes: 3 }, snapshots: { programs: 1, lastBytes: 0 } },
+    });
     expect(manifestsOf(machine)).toEqual([]);
+
+    const run = await machine.archive();
+    expect(run.stdout).toMatch(/^ {2}stored {6}2 new objects/m);
+    expect(run.stdout).not.toContain('price');
+    const again = await machine.archive('--dry-run', '--json');
+    expect(jsonLines(again.stdout).at(-1)).toMatchObject({ estimate: { snapshots: { lastBytes: 5 } } });
   });
 
   it('a second one exits with 11 while the first runs, which is not disturbed', async () => {

@@ -23,6 +23,18 @@ async function backedUp(): Promise<Machine> {
   return machine;
 }
 
+describe('list', () => {
+  it('exits with 10 and the nearest names where nothing has the name', async () => {
+    const machine = await backedUp();
+    const conf = ['--conf-dir', machine.confDir];
+    const [first] = JSON.parse((await run(['list', ...conf, '--json'])).stdout);
+    const named = await run(['list', '--name', `${first.name}x`, ...conf]);
+    expect(named).toMatchObject({ code: 10, stdout: '' });
+    expect(named.stderr).toContain(`hint: The nearest name is ${first.name}.`);
+    expect((await run(['list', '--name', first.name, ...conf])).stdout).toContain(first.run);
+  });
+});
+
 describe('ls', () => {
   it('reads like ls -l, and shows no control character', async () => {
     const machine = await backedUp();

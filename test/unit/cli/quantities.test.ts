@@ -4,6 +4,7 @@ import {
   countOf,
   formatBytes,
   formatCount,
+  formatDollars,
   formatDuration,
   formatTime,
 } from '#cli/presentation/quantities.js';
@@ -68,4 +69,19 @@ it('shows a time in UTC whatever form it has', () => {
   const time = Date.UTC(2026, 10, 20, 12, 10, 33, 999);
   expect(formatTime(time)).toBe('2026-11-20 12:10:33Z');
   expect(formatTime(new Date(time).toISOString())).toBe(formatTime(time));
+});
+
+describe('formatDollars', () => {
+  it('is within five percent of the price, and never so small that it seems to be nothing', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0.000_001, max: 1e9, noNaN: true }), (dollars) => {
+        const text = formatDollars(dollars);
+        expect(text).toMatch(/^\$[\d,]+(\.\d+)?$/);
+        expect(Math.abs(Number(text.slice(1).replaceAll(',', '')) / dollars - 1)).toBeLessThanOrEqual(0.05);
+      }),
+    );
+    expect(formatDollars(0)).toBe('$0');
+    expect(formatDollars(1e-9)).toBe('under $0.000001');
+    expect(formatDollars(1234.5)).toBe('$1,234.50');
+  });
 });

@@ -40,6 +40,27 @@ describe('verify', () => {
     expect(stdout).not.toContain(join(machine.data, 'two'));
   });
 
+  it('names all of many paths, each once with how many runs have it', async () => {
+    const machine = new Machine();
+    machine.pickData();
+    for (let index = 0; index < 60; index += 1)
+      writeFileSync(join(machine.data, `copy ${index}`), 'the same');
+    await machine.archive();
+    writeFileSync(join(machine.data, 'more'), 'the same');
+    await machine.archive();
+    rmSync(objectOf(machine, 'the same'));
+    const { code, stdout } = await run(['verify', '--directory', machine.store]);
+    expect(code).toBe(1);
+    const paths = stdout.split('\n').filter((line) => line.startsWith(`  ${machine.data}/`));
+    expect(paths).toHaveLength(61);
+    expect(paths.filter((line) => / {2}\(2 runs, the last \S+\/\d{8}T\d{6}Z-\S+\)$/.test(line))).toHaveLength(
+      60,
+    );
+    expect(stdout).toContain('1 object is not as it should be');
+    const json = JSON.parse((await run(['verify', '--directory', machine.store, '--json'])).stdout);
+    expect(json.findings[0].paths).toHaveLength(121);
+  });
+
   it('finds damage only where it reads', async () => {
     const machine = await backedUp();
     const path = objectOf(machine, 'content of two');
@@ -67,11 +88,25 @@ describe('verify', () => {
 
   it('refuses a share that is none', async () => {
     const machine = await backedUp();
-    for (const share of ['0', '101', 'all']) {
-      const { code, stderr } = await run(['verify', '--directory', machine.store, `--sample=${share}`]);
+    for (const option of ['--sample=0', '--sample=101', '--sample=all', '--read-data=0', '--read-data=101']) {
+      const { code, stderr } = await run(['verify', '--directory', machine.store, option]);
       expect(code).toBe(2);
       expect(stderr).toContain('100');
     }
+  });
+
+  it('takes what comes right behind --read-data for the run, where it is no number', async () => {
+    const machine = await backedUp();
+    expect((await machine.archive()).code).toBe(0);
+    const [{ run: id }] = JSON.parse((await run(['list', '--directory', machine.store, '--json'])).stdout);
+    const read = await run(['verify', '--directory', machine.store, '--read-data', id]);
+    expect(read.code).toBe(0);
+    expect(read.stdout).toContain('1 run names');
+    expect((await run(['verify', '--directory', machine.store, '--read-data', '50', id])).code).toBe(0);
+    expect((await run(['verify', '--directory', machine.store, '--read-data', 'nothing'])).code).toBe(10);
+    const both = await run(['verify', '--directory', machine.store, '--read-data', 'all', id]);
+    expect(both.code).toBe(2);
+    expect(both.stderr).toContain('all is no share');
   });
 });
 

@@ -72,6 +72,23 @@ describe('encode', () => {
     expect(encode(text(16 * 1024 * 1024), GZIP).bytes.length).toBeLessThan(100_000);
   });
 
+  it('decides on long blocks of few or uneven values as on short ones, without a trial', () => {
+    const uneven = Buffer.from(randomBytes(200_000).map((byte) => byte & (byte >> 2)));
+    const hex = Buffer.from(randomBytes(100_000).toString('hex'));
+    for (const plain of [uneven, hex]) {
+      const { bytes: stored, enc } = encode(plain, GZIP);
+      expect(enc).toBe('gzip');
+      expect(gunzipSync(stored).equals(plain)).toBe(true);
+    }
+    // 200 values are 7.6 bits: compression saves little, and the block stays as it is.
+    expect(encode(Buffer.from(randomBytes(200_000).map((byte) => byte % 240)), GZIP).enc).toBeUndefined();
+  });
+
+  it('makes no MD5 where none is wanted', () => {
+    for (const plain of [text(5000), randomBytes(5000)])
+      expect(encode(plain, GZIP, false)).toEqual({ ...encode(plain, GZIP), md5: undefined });
+  });
+
   it('compresses noise that repeats within the window', () => {
     const piece = randomBytes(1000);
     expect(encode(Buffer.concat(Array.from({ length: 10 }, () => piece)), GZIP).enc).toBe('gzip');

@@ -45,12 +45,18 @@ afterEach(async () => {
   for (const pool of pools.splice(0)) await pool.close();
 });
 
+/** A copy that stays when the pool uses the memory again. */
+const kept = (block: EncodedBlock): EncodedBlock =>
+  block.stored === undefined
+    ? block
+    : { ...block, stored: { ...block.stored, bytes: Uint8Array.from(block.stored.bytes) } };
+
 /** Handlers that put the content together. */
 class Collected implements ReadHandlers {
   blocks: EncodedBlock[] = [];
   restarts = 0;
   block(block: EncodedBlock): Promise<void> {
-    this.blocks.push(block);
+    this.blocks.push(kept(block));
     return Promise.resolve();
   }
   restart(): void {
@@ -96,6 +102,41 @@ describe.each([0, 1, 2])('ContentPool with %i workers', (workers) => {
       expect(stat.mtimeNs).toBe(statOf(path).mtimeNs);
     });
     await Promise.all(reads);
+  });
+
+  it('gives memory free once a block has been dealt with, and not where that failed or goes on', async () => {
+    const pool = newPool({ workers });
+    for (const size of [1000, BLOCK, 3 * BLOCK]) {
+      const views: Uint8Array[] = [];
+      const gate = deferred();
+      const path = written(randomBytes(size));
+      const reading = pool.read(path, {
+        async block({ stored }) {
+          if (stored) views.push(stored.bytes);
+          await gate.promise;
+        },
+        restart() {},
+      });
+      // Another reading's end shows that the first one's bytes had time to go.
+      await pool.read(written('another'), { block: () => undefined, restart() {} });
+      expect(views.every(({ length }) => length > 0)).toBe(true);
+      gate.resolve();
+      await reading;
+      await turn();
+      expect(views.length).toBe(Math.ceil(size / BLOCK));
+      expect(views.map(({ length }) => length)).toEqual(views.map(() => 0));
+      const failed: Uint8Array[] = [];
+      const refused = pool.read(path, {
+        block({ stored }) {
+          if (stored) failed.push(stored.bytes);
+          return Promise.reject(new Error('no'));
+        },
+        restart() {},
+      });
+      await expect(refused).rejects.toThrow('no');
+      await pool.read(written('another'), { block: () => undefined, restart() {} });
+      expect(failed[0]?.length).toBeGreaterThan(0);
+    }
   });
 
   it('reads files that fill more than one message', async () => {

@@ -37,7 +37,7 @@ describe('what an entry asks for', () => {
     const acl =
       'user::rwx\nuser:alice:r--\nuser:12:r--\ngroup::r-x\ngroup:staff:rwx\nmask::rwx\nother::---\nd:user::rwx\nd:group::---\nd:other::---';
     const { wanted: here, problems } = await wanted({ o: 0, g: 0, mode: 0o770, acl });
-    expect(decodeAcl(here.acl ?? Buffer.alloc(0))?.map(({ id }) => id)).toEqual([
+    expect(decodeAcl(Buffer.from(here.acl ?? []))?.map(({ id }) => id)).toEqual([
       undefined,
       12,
       1001,
@@ -46,7 +46,7 @@ describe('what an entry asks for', () => {
       undefined,
       undefined,
     ]);
-    expect(decodeAcl(here.defaultAcl ?? Buffer.alloc(0))).toHaveLength(3);
+    expect(decodeAcl(Buffer.from(here.defaultAcl ?? []))).toHaveLength(3);
     expect([here.mode, problems]).toEqual([0o770, []]);
   });
 

@@ -1,4 +1,4 @@
-import { linkSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';
+import { linkSync, mkdirSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';
 import {
   link,
   lstat,
@@ -171,14 +171,31 @@ describe('a hostile manifest', () => {
     const first = scene.file('/a', 'content', { ...own, id: 'x' });
     const lines = [first, scene.file('/m', 'm', own), scene.file('/n', 'n', own), { ...first, path: '/z' }];
     const onPath = ({ path }: { path: string }): void => {
-      // With one file at a time, `/a` is complete when `/n` has its turn.
+      // With one file at a time and no threads, `/a` is complete when `/n` has its turn.
       if (path !== '/n') return;
       unlinkSync(join(scene.target, 'a'));
       linkSync(join(scene.outside, 'secret'), join(scene.target, 'a'));
     };
-    await scene.restore(lines, { concurrency: 1, onPath });
+    await scene.restore(lines, { concurrency: 1, writers: 0, onPath });
     expect(await readFile(join(scene.target, 'z'), 'utf8')).toBe('content');
     expect((await stat(join(scene.outside, 'secret'))).nlink).toBe(2);
+  });
+
+  it('cannot make it follow or lose what is put into a folder that it has just made', async () => {
+    const lines = [
+      directory('/d', own),
+      ...['a', 'b', 'c'].map((name) => scene.file(`/d/${name}`, name, own)),
+    ];
+    const onPath = ({ path }: { path: string }): void => {
+      if (path !== '/d/a') return;
+      mkdirSync(join(scene.target, 'd/b/kept'), { recursive: true });
+      symlinkSync(join(scene.outside, 'secret'), join(scene.target, 'd/c'));
+    };
+    const summary = await scene.restore(lines, { onPath });
+    expect(summary).toMatchObject({ failed: 1, problems: [{ code: 'in-the-way', path: '/d/b' }] });
+    expect(await readdir(join(scene.target, 'd/b'))).toEqual(['kept']);
+    expect((await lstat(join(scene.target, 'd/c'))).isFile()).toBe(true);
+    expect(await readFile(join(scene.target, 'd/c'), 'utf8')).toBe('c');
   });
 
   it('cannot be led outside by a folder that becomes a symlink while it works', async () => {

@@ -6,13 +6,14 @@ import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SysbackupError } from '#src/errors.js';
 import type { DirectoryEntry } from '#src/manifest/types.js';
-import type { Piece } from '#src/restore/fetch-content.js';
+import { ContentFetcher, type Piece } from '#src/restore/fetch-content.js';
 import { FolderSpool } from '#src/restore/folder-spool.js';
 import { MemoryBudget } from '#src/restore/memory-budget.js';
 import { StopCause } from '#src/restore/stop-cause.js';
 import { TaskPool } from '#src/restore/task-pool.js';
 import { writeContent } from '#src/restore/write-content.js';
 import { directory, sha256 } from '../manifest/build-manifest.js';
+import { FakeStore } from '../manifest/fake-store.js';
 
 let folder: string;
 beforeEach(() => {
@@ -154,5 +155,26 @@ describe('a file that a folder spool cannot be written to', () => {
       for (let index = 0; index < 5000; index += 1) await spool.add(directory(`/${index}`));
     };
     await expect(adding()).rejects.toMatchObject({ code: 'SYSTEM' });
+  });
+});
+
+describe('ContentFetcher', () => {
+  it('asks for nothing of what still waits when all has to end', async () => {
+    const store = new FakeStore();
+    const refs = Array.from({ length: 20 }, (_, index) => {
+      const key = `content/${index}`;
+      return { key, ver: store.add(key, Buffer.from('text')) };
+    });
+    let reason: Error | undefined;
+    const fetcher = new ContentFetcher(store, { concurrency: 2, stopped: () => reason });
+    const all = Promise.allSettled(refs.map((ref) => fetcher.stored(ref, 4)));
+    await Promise.resolve();
+    await Promise.resolve();
+    reason = new Error('no room is left');
+    const results = await all;
+    const asked = store.gets.length;
+    expect(asked).toBeLessThan(20);
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(asked);
+    expect(results.at(-1)).toMatchObject({ reason: { message: 'no room is left' } });
   });
 });

@@ -254,7 +254,7 @@ describe('failures', () => {
     const lines = entries(20);
     for (const ref of refs(lines).slice(3, 6)) scene.store.replaced.set(ref, failing('STORE_FAILED'));
     const summary = await scene.restore(lines, { concurrency: 1 });
-    expect(summary).toMatchObject({ failed: 3, problemCounts: { failure: 3 } });
+    expect(summary).toMatchObject({ failed: 3, done: { create: 17 }, problemCounts: { failure: 3 } });
     expect(readdirSync(scene.target)).toHaveLength(17);
     expect(scene.events.filter(({ type }) => type === 'problem')).toHaveLength(3);
   });

@@ -13,6 +13,8 @@ export const asRoot = process.geteuid?.() === 0;
 
 /** A folder with a place for a target and something outside of it, and a store to restore from. */
 export class Scene {
+  /** Threads that write, in all restores; undefined: what the program itself would take. */
+  static writers: number | undefined;
   readonly folder: string;
   readonly target: string;
   readonly spool: string;
@@ -66,6 +68,7 @@ export class Scene {
       onEvent: (event) => this.events.push(event),
       onPath: (action) => this.actions.push(action),
       numericOwners: true,
+      writers: Scene.writers,
       ...options,
     });
   }

@@ -32,7 +32,7 @@ describe('SIGKILL', () => {
         .filter((name) => name !== 'lock')
         .sort(),
     ).toEqual([current, 'current'].sort());
-  }, 120_000);
+  }, 300_000);
 
   it('with bundles: no content of a confirmed bundle is sent in another', async () => {
     const machine = new KilledMachine({ share: 'no', bundleBelow: 10_000 });
@@ -47,5 +47,5 @@ describe('SIGKILL', () => {
     expect(bundledTwice(backup.store, confirmed)).toEqual([]);
     expect(await machine.command(['restore', '--target', backup.at('target')])).toMatchObject({ code: 0 });
     expect(treeFacts(join(backup.at('target'), tree))).toEqual(treeFacts(tree));
-  }, 120_000);
+  }, 300_000);
 });

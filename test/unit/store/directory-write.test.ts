@@ -18,7 +18,7 @@ afterEach(async () => {
 describe('claiming a place on a file system without hard links', () => {
   it('works once, whoever is second is told', async () => {
     const rounds = await SyncRounds.open(root);
-    const writer = new DirectoryWriter(root, rounds, () =>
+    const writer = new DirectoryWriter(root, rounds, true, () =>
       Promise.reject(Object.assign(new Error('no links here'), { code: 'EPERM' })),
     );
     const place = join(root, 'k.json');

@@ -147,17 +147,20 @@ describe('a refusal', () => {
   });
 
   it.each([
-    ['SlowDown', 503],
-    ['TooManyRequests', 429],
-    ['InternalError', 500],
-    ['ServiceUnavailable', 503],
-    ['RequestTimeout', 400],
-    ['BadDigest', 400],
-    ['RequestTimeTooSkewed', 403],
-  ])('with %s (%i) may pass', async (code, status) => {
-    const { store } = await storeFor([refusal(status, code)]);
-    await expect(put(store)).rejects.toMatchObject({ code: 'STORE_FAILED', retryable: true });
-  });
+    ['SlowDown', 503, true],
+    ['TooManyRequests', 429, true],
+    ['InternalError', 500, false],
+    ['ServiceUnavailable', 503, true],
+    ['RequestTimeout', 400, false],
+    ['BadDigest', 400, false],
+    ['RequestTimeTooSkewed', 403, false],
+  ])(
+    'with %s (%i) may pass, and says whether the store has too much to do',
+    async (code, status, overloaded) => {
+      const { store } = await storeFor([refusal(status, code)]);
+      await expect(put(store)).rejects.toMatchObject({ code: 'STORE_FAILED', retryable: true, overloaded });
+    },
+  );
 
   it('that is no XML, and an answer that is cut off, may pass', async () => {
     for (const answer of [

@@ -1,0 +1,91 @@
+import type { FileEntry } from '../manifest/types.js';
+import type { ByteRange } from '../store/port.js';
+import type { MemberPlace } from './bundle-reader.js';
+
+/** Bundles are fetched by sections of so many bytes: a bundle has eight. */
+const SECTION = 4 << 20;
+/** Beyond, nothing is planned: no honest manifest has so many, it would be 256 GiB of small files. */
+const MOST_SECTIONS = 65_536;
+/** Bytes that a request costs as much as: transfer at 20 MB/s in the time that a store takes to begin its answer. */
+const REQUEST_WORTH = 256 << 10;
+
+/** What is wanted, and not yet asked for, of one section. A member belongs to the section it begins in. */
+interface Section extends ByteRange {
+  members: number;
+  bytes: number;
+}
+
+/**
+ * What a restore will want of each bundle, noted while its manifest is checked; so that sections of which much is
+ * wanted come with one request, and of others only what is needed. Takes about 200 bytes for 4 MiB of bundles.
+ */
+export class BundlePlan {
+  readonly #sections = new Map<string, Section>();
+  #wanted = 0;
+  #unwanted = 0;
+
+  /** An entry that is selected. */
+  add({ dat }: FileEntry): void {
+    const member = memberOf(dat);
+    if (!member) return;
+    const name = sectionOf(member);
+    const { off, len } = member;
+    const section = this.#sections.get(name);
+    if (section) {
+      section.start = Math.min(section.start, off);
+      section.end = Math.max(section.end, off + len);
+      section.members += 1;
+      section.bytes += len;
+    } else if (this.#sections.size < MOST_SECTIONS) {
+      this.#sections.set(name, { start: off, end: off + len, members: 1, bytes: len });
+    }
+  }
+
+  /** Its file was there already. */
+  unwanted({ dat }: FileEntry): void {
+    const member = memberOf(dat);
+    if (!member) return;
+    this.#unwanted += 1;
+    this.#take(member);
+  }
+
+  /**
+   * A member is asked for: what to fetch with it, and how many more members are likely to be asked for in there.
+   * Undefined where it is better fetched by itself.
+   */
+  wanted(member: MemberPlace): { range: ByteRange; more: number } | undefined {
+    const section = this.#sections.get(sectionOf(member));
+    this.#wanted += 1;
+    // Of what is still to come, as many may be there already as were of what has been.
+    const share = this.#wanted / (this.#wanted + this.#unwanted);
+    if (!section) return undefined;
+    const wasted = section.end - section.start - section.bytes * share;
+    const saved = (section.members * share - 1) * REQUEST_WORTH;
+    const range = { start: section.start, end: section.end };
+    this.#take(member);
+    return wasted <= saved ? { range, more: section.members } : undefined;
+  }
+
+  /** A member that came with a section fetched before. */
+  came(member: MemberPlace): void {
+    this.#wanted += 1;
+    this.#take(member);
+  }
+
+  #take(member: MemberPlace): void {
+    const section = this.#sections.get(sectionOf(member));
+    if (!section) return;
+    section.members -= 1;
+    section.bytes -= member.len;
+  }
+}
+
+/** In which section of which bundle a member is. */
+export function sectionOf({ key, ver, off }: MemberPlace): string {
+  return `${Math.floor(off / SECTION)} ${key} ${ver}`;
+}
+
+function memberOf(dat: FileEntry['dat']): MemberPlace | undefined {
+  if (dat === null || Array.isArray(dat) || dat.off === undefined || dat.len === undefined) return undefined;
+  return { key: dat.key, ver: dat.ver, off: dat.off, len: dat.len };
+}

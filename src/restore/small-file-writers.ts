@@ -1,0 +1,198 @@
+import { Worker } from 'node:worker_threads';
+import { SysbackupError } from '../errors.js';
+import type { MetadataFailure } from '../files/apply.js';
+import { SafeDir } from '../files/safe-dir.js';
+import type { SmallFile, SmallFiles, SmallFilesDone, WriteFailure, WrittenFile } from './small-files.js';
+import { refused } from './write-failures.js';
+
+/** What one message to a thread is made of; the bytes are those of the contents. */
+const BATCH_FILES = 128;
+const BATCH_BYTES = 1024 * 1024;
+/** Batches that a thread has at a time: enough that it never waits for the next. */
+const BATCHES_AHEAD = 2;
+
+/** Makes a thread. Lets a test have one that crashes. */
+export type StartWriter = () => Worker;
+
+/**
+ * Without the process's own Node options, some of which a file is refused with. With a small nursery, since what was
+ * unpacked is freed only when that has been filled and looked through: it saves 30 MB for each thread.
+ */
+const startWriter: StartWriter = () =>
+  new Worker(new URL('./writer-thread.js', import.meta.url), {
+    execArgv: [],
+    resourceLimits: { maxYoungGenerationSizeMb: 1 },
+  });
+
+export interface SmallFileWritersOptions {
+  /** The most there may be. */
+  threads: number;
+  start?: StartWriter | undefined;
+  /** Called once, when a thread has crashed. */
+  onCrash?: ((reason: string) => void) | undefined;
+}
+
+interface Job {
+  file: SmallFile;
+  stored: Uint8Array;
+  resolve: (result: WrittenFile | 'undone') => void;
+  reject: (error: unknown) => void;
+}
+
+interface Writer {
+  worker: Worker;
+  batches: Map<number, Job[]>;
+}
+
+const NOTHING_TO_SAY: WrittenFile = { inodeId: undefined, notSet: [] as MetadataFailure[] };
+
+/**
+ * Unpacks, checks and writes small files in threads, many with one message. Threads are started when there is work for
+ * them. After one has crashed no other is started, and what they have not done is left to the caller.
+ */
+export class SmallFileWriters {
+  readonly #threads: number;
+  readonly #start: StartWriter;
+  readonly #onCrash: SmallFileWritersOptions['onCrash'];
+  readonly #writers: Writer[] = [];
+  #queue: Job[] = [];
+  #queuedBytes = 0;
+  #nextId = 1;
+  #dispatching: NodeJS.Immediate | undefined;
+  #isBroken = false;
+
+  constructor({ threads, start = startWriter, onCrash }: SmallFileWritersOptions) {
+    this.#threads = threads;
+    this.#start = start;
+    this.#onCrash = onCrash;
+  }
+
+  /**
+   * Writes one file from its stored bytes. Resolves when it is in its place, or with `undone` where its thread has
+   * crashed: nothing under its temporary name is left then. Rejects as `writeFile` does.
+   */
+  write(file: SmallFile, stored: Uint8Array): Promise<WrittenFile | 'undone'> {
+    if (this.#isBroken) return Promise.resolve('undone');
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ file, stored, resolve, reject });
+      this.#queuedBytes += file.size;
+      if (this.#queue.length >= BATCH_FILES || this.#queuedBytes >= BATCH_BYTES) this.#dispatch();
+      else this.#dispatchSoon();
+    });
+  }
+
+  /** Ends the threads. To be called when all writes have ended. */
+  async close(): Promise<void> {
+    clearImmediate(this.#dispatching);
+    await Promise.all(this.#writers.splice(0).map(({ worker }) => worker.terminate()));
+  }
+
+  /** Not at once: calls of one turn of the event loop make one message. */
+  #dispatchSoon(): void {
+    this.#dispatching ??= setImmediate(() => {
+      this.#dispatching = undefined;
+      this.#dispatch();
+    });
+  }
+
+  #dispatch(): void {
+    while (this.#queue.length > 0) {
+      const writer = this.#writer();
+      if (!writer) return;
+      const batch = this.#takeBatch();
+      const id = this.#nextId++;
+      if (writer.batches.size === 0) writer.worker.ref();
+      writer.batches.set(id, batch);
+      const message = messageFor(id, batch);
+      writer.worker.postMessage(message, [message.bytes.buffer as ArrayBuffer]);
+    }
+  }
+
+  /** The one with the least to do; undefined where all have enough. */
+  #writer(): Writer | undefined {
+    let best: Writer | undefined;
+    for (const writer of this.#writers) {
+      if (!best || writer.batches.size < best.batches.size) best = writer;
+    }
+    if (best?.batches.size === 0) return best;
+    if (this.#writers.length < this.#threads && !this.#isBroken) return this.#started();
+    return best && best.batches.size < BATCHES_AHEAD ? best : undefined;
+  }
+
+  #started(): Writer {
+    const worker = this.#start();
+    const writer: Writer = { worker, batches: new Map() };
+    const crashed = (reason: string): void => this.#crashed(writer, reason);
+    worker.on('message', (done: SmallFilesDone) => this.#received(writer, done));
+    worker.on('messageerror', (error) => crashed(error.message));
+    worker.on('error', (error) => crashed(error.message));
+    worker.on('exit', (code) => crashed(`it ended with code ${code}`));
+    this.#writers.push(writer);
+    return writer;
+  }
+
+  #takeBatch(): Job[] {
+    let bytes = 0;
+    let count = 0;
+    for (const { file } of this.#queue) {
+      if (count >= BATCH_FILES || (count > 0 && bytes + file.size > BATCH_BYTES)) break;
+      bytes += file.size;
+      count += 1;
+    }
+    const batch = this.#queue.slice(0, count);
+    this.#queue = this.#queue.slice(count);
+    this.#queuedBytes -= bytes;
+    const isGzip = ({ file }: Job): boolean => file.enc === 'gzip';
+    return [...batch.filter(isGzip), ...batch.filter((job) => !isGzip(job))];
+  }
+
+  #received(writer: Writer, { id, results }: SmallFilesDone): void {
+    const batch = writer.batches.get(id);
+    writer.batches.delete(id);
+    // First, so that it has work again while the others hear of theirs.
+    this.#dispatch();
+    if (writer.batches.size === 0) writer.worker.unref();
+    for (const [index, job] of (batch ?? []).entries()) {
+      const result = results[index] ?? NOTHING_TO_SAY;
+      if ('is' in result) job.reject(errorOf(result));
+      else job.resolve(result);
+    }
+  }
+
+  #crashed(writer: Writer, reason: string): void {
+    const at = this.#writers.indexOf(writer);
+    if (at < 0) return;
+    this.#writers.splice(at, 1);
+    if (!this.#isBroken) this.#onCrash?.(reason);
+    this.#isBroken = true;
+    for (const { resolve } of this.#queue.splice(0)) resolve('undone');
+    this.#queuedBytes = 0;
+    void this.#leaveUndone(writer);
+  }
+
+  /** When the thread is sure to write no more. */
+  async #leaveUndone({ worker, batches }: Writer): Promise<void> {
+    await worker.terminate().catch(() => undefined);
+    for (const { file, resolve } of [...batches.values()].flat()) {
+      SafeDir.ofDescriptor(file.folder).remove(file.temporary);
+      resolve('undone');
+    }
+  }
+}
+
+function messageFor(id: number, batch: readonly Job[]): SmallFiles {
+  const lengths = batch.map(({ stored }) => stored.length);
+  const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0));
+  let at = 0;
+  for (const { stored } of batch) {
+    bytes.set(stored, at);
+    at += stored.length;
+  }
+  return { id, files: batch.map(({ file }) => file), bytes, lengths };
+}
+
+function errorOf(failure: WriteFailure): Error {
+  if (failure.is === 'damaged') return new SysbackupError('DAMAGED', failure.message);
+  if (failure.is === 'refused') return refused(failure.errno, failure.message);
+  return new Error(failure.message);
+}

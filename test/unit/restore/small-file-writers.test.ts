@@ -1,0 +1,173 @@
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { gzipSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type BytePath, pathFromText } from '#src/files/byte-path.js';
+import { SafeDir, temporaryName } from '#src/files/safe-dir.js';
+import { ContentFetcher } from '#src/restore/fetch-content.js';
+import { FileWriter } from '#src/restore/file-writer.js';
+import { MetadataSetter } from '#src/restore/metadata.js';
+import type { SmallFile } from '#src/restore/small-files.js';
+import { SmallFileWriters } from '#src/restore/small-file-writers.js';
+import { OwnerIds } from '#src/files/owners.js';
+import { file as fileEntry, sha256 } from '../manifest/build-manifest.js';
+import { FakeStore } from '../manifest/fake-store.js';
+
+let folder: string;
+let dir: SafeDir;
+let writers: SmallFileWriters;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'writers-test-'));
+  const opened = SafeDir.openTarget(pathFromText(folder));
+  if (typeof opened === 'string') throw new Error(opened);
+  dir = opened;
+  writers = new SmallFileWriters({ threads: 2 });
+});
+afterEach(async () => {
+  await writers.close();
+  dir.close();
+  expect(readdirSync(folder).filter((name) => name.startsWith('.s3-sysbackup'))).toEqual([]);
+  rmSync(folder, { recursive: true });
+});
+
+function job(name: string, content: Buffer, more: Partial<SmallFile> = {}): SmallFile {
+  return {
+    folder: dir.fd,
+    name: name as BytePath,
+    temporary: temporaryName(),
+    enc: undefined,
+    what: `object of ${name}`,
+    size: content.length,
+    sha: sha256(content),
+    wanted: { mode: 0o640 },
+    wantsInode: false,
+    ...more,
+  };
+}
+const read = (name: string): Buffer => readFileSync(join(folder, name));
+const contentOf = (index: number): Buffer => Buffer.from(`content ${index} `.repeat(index));
+
+describe('SmallFileWriters', () => {
+  it('write what they are given, however it is encoded', async () => {
+    const contents = Array.from({ length: 700 }, (_, index) => contentOf(index));
+    const written = contents.map((content, index) =>
+      index % 3 === 0
+        ? writers.write(job(`f${index}`, content), content)
+        : writers.write(job(`f${index}`, content, { enc: 'gzip' }), gzipSync(content)),
+    );
+    await Promise.all(written);
+    for (const [index, content] of contents.entries()) {
+      expect(read(`f${index}`).equals(content)).toBe(true);
+      expect(lstatSync(join(folder, `f${index}`)).mode & 0o7777).toBe(0o640);
+    }
+  });
+
+  it('tell the inode where it is asked for, and what of the metadata was not set', async () => {
+    const content = Buffer.from('text');
+    const wanted = { xattr: { 'user.': '' }, mode: 0o600 };
+    const written = await writers.write(job('a', content, { wantsInode: true, wanted }), content);
+    expect(written).toMatchObject({
+      inodeId: expect.stringMatching(new RegExp(`:${lstatSync(join(folder, 'a')).ino}$`)),
+      notSet: [{ what: 'xattr', name: 'user.' }],
+    });
+  });
+
+  it('leave holes where pages are zero', async () => {
+    const content = Buffer.alloc(1 << 20);
+    content.write('start');
+    content.write('middle', 600_000);
+    await writers.write(job('sparse', content, { enc: 'gzip' }), gzipSync(content));
+    expect(read('sparse').equals(content)).toBe(true);
+    expect(lstatSync(join(folder, 'sparse')).blocks * 512).toBeLessThan(100_000);
+  });
+
+  it.each([
+    ['is cut', gzipSync('neighbour 2').subarray(0, -3)],
+    ['is no gzip', Buffer.from('no gzip at all')],
+    ['is another', gzipSync('neighbour 3')],
+    ['is longer', gzipSync('neighbour 2 and more')],
+    ['is shorter', gzipSync('neigh')],
+    ['is followed by something', Buffer.concat([gzipSync('neighbour 2'), Buffer.from('more')])],
+    ['is empty', Buffer.alloc(0)],
+  ])('refuse one whose object %s, and its neighbours are right', async (_what, stored) => {
+    const results = await Promise.allSettled(
+      [0, 1, 2, 3, 4].map((index) => {
+        const content = Buffer.from(`neighbour ${index}`);
+        const bytes = index === 2 ? stored : gzipSync(content);
+        return writers.write(job(`n${index}`, content, { enc: 'gzip' }), bytes);
+      }),
+    );
+    expect(results.map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'fulfilled',
+      'rejected',
+      'fulfilled',
+      'fulfilled',
+    ]);
+    expect(results[2]).toMatchObject({ reason: { code: 'DAMAGED' } });
+    expect(readdirSync(folder).sort()).toEqual(['n0', 'n1', 'n3', 'n4']);
+    expect(read('n3').toString()).toBe('neighbour 3');
+  });
+
+  it('say what the file system refuses', async () => {
+    mkdirSync(join(folder, 'a folder'));
+    const content = Buffer.from('text');
+    const refused = writers.write(job('a folder', content), content);
+    await expect(refused).rejects.toMatchObject({ code: 'EISDIR' });
+    const gone = writers.write(job('b', content, { folder: 1_000_000 }), content);
+    await expect(gone).rejects.toMatchObject({ code: 'EBADF' });
+  });
+});
+
+describe('a thread that crashes', () => {
+  /** Leaves a temporary file behind, as one that crashes in the middle does. */
+  const crashing = (): Worker =>
+    new Worker(
+      `const { parentPort } = require('node:worker_threads');
+       parentPort.on('message', ({ files }) => {
+         for (const { temporary } of files) require('node:fs').writeFileSync(process.env.FOLDER + '/' + temporary, 'half');
+         throw new Error('out of order');
+       });`,
+      { eval: true, env: { FOLDER: folder } },
+    );
+
+  it('leaves its files undone and nothing behind, and no other is started', async () => {
+    const reasons: string[] = [];
+    let started = 0;
+    const start = (): Worker => {
+      started += 1;
+      return crashing();
+    };
+    const crash = new SmallFileWriters({ threads: 2, start, onCrash: (reason) => reasons.push(reason) });
+    const content = Buffer.from('text');
+    const one = [0, 1, 2].map((index) => crash.write(job(`f${index}`, content), content));
+    expect(await Promise.all(one)).toEqual(['undone', 'undone', 'undone']);
+    expect(await crash.write(job('later', content), content)).toBe('undone');
+    await crash.close();
+    expect([started, reasons]).toEqual([1, ['out of order']]);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('does not keep a file from being restored', async () => {
+    const store = new FakeStore();
+    const content = Buffer.from('text');
+    const key = `content/${sha256(content)}`;
+    const ver = store.add(key, gzipSync(content));
+    const writer = new FileWriter({
+      fetcher: new ContentFetcher(store, { concurrency: 2 }),
+      metadata: new MetadataSetter(new OwnerIds(), true),
+      threads: new SmallFileWriters({ threads: 1, start: crashing }),
+      onFetched: () => undefined,
+      signal: undefined,
+    });
+    const own = { o: process.geteuid?.() ?? 0, g: process.getegid?.() ?? 0 };
+    const entry = fileEntry('/a', content, { dat: { key, ver, enc: 'gzip' }, ...own });
+    let bytes = 0;
+    const { notSet } = await writer.write(dir, 'a' as BytePath, entry, (more) => {
+      bytes += more;
+    });
+    expect([read('a').toString(), notSet, bytes]).toEqual(['text', [], 4]);
+  });
+});
