@@ -17,7 +17,7 @@ import type { PickedPaths } from './picked-paths.js';
 const MAX_LINKS = 40;
 /** Bytes of a path that the kernel takes, with its NUL (limits.h). */
 const PATH_MAX = 4096;
-/** Folders remembered; beyond, they are looked at again, which costs time and nothing else. */
+/** Folders and links remembered; beyond, they are looked at again, which costs time and nothing else. */
 const MAX_FOLDERS = 100_000;
 
 /** Missing paths remembered until the next run. */
@@ -46,6 +46,7 @@ export class Gatherer {
   /** Picked paths that were not there, the first of them. */
   readonly missing: string[] = [];
   readonly #lastMissing: ReadonlySet<string>;
+  readonly #followed = new Set<BytePath>();
   /** The links of the chain being followed. */
   #chain: BytePath[] = [];
   /** Special files met, each noted once. */
@@ -139,11 +140,19 @@ export class Gatherer {
         return undefined;
       case 'symlink':
         this.#picked.add(folder, path, words, at);
-        return this.#follow(path, links + 1);
+        return this.#followOnce(path, links + 1);
       default:
         this.#noteSpecial(path, kind);
         return undefined;
     }
+  }
+
+  /** A link that was come by before, picked or in another's chain, has brought and told all it can. */
+  #followOnce(link: BytePath, links: number): Omit<Problem, 'path'> | undefined {
+    if (this.#followed.has(link)) return undefined;
+    if (this.#followed.size >= MAX_FOLDERS) this.#followed.clear();
+    this.#followed.add(link);
+    return this.#follow(link, links);
   }
 
   /** Takes what a symlink points to, when it can be reached; a dangling link is complete by itself. */

@@ -86,6 +86,15 @@ describe('Gatherer', () => {
     expect(problems.map(({ code }) => code)).toEqual(['symlink-loop', 'symlink-loop']);
   });
 
+  it('reports a loop once, whichever of its links are picked, and however often', () => {
+    const root = temporaryFolder();
+    symlinkSync('b', join(root, 'a'));
+    symlinkSync('a', join(root, 'b'));
+    const { taken, problems } = gather(root, [join(root, 'a'), join(root, 'b'), join(root, 'a')]);
+    expect(taken).toEqual(['a', 'b']);
+    expect(problems.map(({ code }) => code)).toEqual(['symlink-loop']);
+  });
+
   it('resolves dots and repeated slashes as the kernel does: .. behind a link is the real folder’s parent', () => {
     const root = temporaryFolder();
     mkdirSync(join(root, 'p/q'), { recursive: true });
