@@ -75,7 +75,7 @@ export class Workshop {
   static async open(start: RunStart): Promise<Workshop> {
     const { options, state, startMs } = start;
     const machine = machineId(options.settings.statePath, options.systemIdPath);
-    const run = newRunId(startMs, machine);
+    const run = newRunId(startMs, machine, start.recalled.catalog?.head.run);
     state.removeGenerations(start.recalled.catalog?.folder);
     const generation = state.newGeneration(run);
     const spool = await spoolFor(start, generation.manifestPath);

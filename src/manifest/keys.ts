@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 import type { RunOutcome } from '../events.js';
 
 /** Keys of the objects a run writes, and what they say. `docs/format.md`, "Keys". */
@@ -34,10 +34,18 @@ export function compactTime(ms: number): string {
 /**
  * A new run's id: its start by the store's clock, then eight hex digits. The first four come from the machine id,
  * so that a listing alone shows when two machines write under one backup name; the rest is random.
+ *
+ * @param last the id of this machine's last run: a run that begins in the same second still sorts behind it
  */
-export function newRunId(startMs: number, machineId: string): string {
-  return `${compactTime(startMs)}-${machineMark(machineId)}${randomBytes(2).toString('hex')}`;
+export function newRunId(startMs: number, machineId: string, last?: string): string {
+  const begins = `${compactTime(startMs)}-${machineMark(machineId)}`;
+  const next =
+    last?.startsWith(begins) === true ? Number.parseInt(last.slice(begins.length), 16) + 1 : undefined;
+  if (next !== undefined && next > LAST_SUFFIX) return newRunId(startMs + 1000, machineId);
+  return `${begins}${(next ?? randomInt(LAST_SUFFIX + 1)).toString(16).padStart(4, '0')}`;
 }
+
+const LAST_SUFFIX = 0xffff;
 
 /** The four digits that a machine's run ids carry. */
 export function machineMark(machineId: string): string {

@@ -98,14 +98,14 @@ class Performer {
     const nothing = async (): Promise<void> => {};
     if (existing === 'keep' && existsSync(path)) return { what: path, undo: nothing, settle: nothing };
     const ids = await this.#idsOf(owner);
-    const stamp = new Date((this.#options.now ?? Date.now)()).toISOString().replaceAll(/[-:]|\.\d+/g, '');
+    const now = (this.#options.now ?? Date.now)();
     const put = await wrapped(`write ${path}`, () =>
       putFile({
         path,
         content,
         mode,
         owner: ids,
-        keepAs: existing === 'keep-beside' && existsSync(path) ? `${path}.${stamp}.old` : undefined,
+        keepAs: existing === 'keep-beside' && existsSync(path) ? freeNameFor(path, now) : undefined,
       }),
     );
     return { what: `the file ${path}`, undo: put.undo, settle: put.settle };
@@ -166,4 +166,12 @@ async function wrapped<T>(doing: string, work: () => Promise<T>): Promise<T> {
       cause,
     });
   }
+}
+
+/** Where an old file can be kept: by the time, and where that second has one already, by a number too. */
+function freeNameFor(path: string, nowMs: number): string {
+  const stamped = `${path}.${new Date(nowMs).toISOString().replaceAll(/[-:]|\.\d+/g, '')}`;
+  let name = `${stamped}.old`;
+  for (let number = 2; existsSync(name); number++) name = `${stamped}-${number}.old`;
+  return name;
 }

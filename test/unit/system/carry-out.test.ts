@@ -81,6 +81,10 @@ describe('a plan', () => {
     // Once more changes nothing, and keeps nothing twice.
     await carry(steps, run);
     expect(readdirSync(folder).sort()).toEqual(['conf', 'conf.20261120T121000Z.old', 'example']);
+    // Another change in the same second keeps both.
+    await carry([file(join(folder, 'conf'), 'newer', { existing: 'keep-beside' })], run);
+    expect(readFileSync(join(folder, 'conf.20261120T121000Z.old'), 'utf8')).toBe('old');
+    expect(readFileSync(join(folder, 'conf.20261120T121000Z-2.old'), 'utf8')).toBe('new');
   });
 
   it('leaves nothing when a step fails: commands taken back too, the last one first', async () => {
