@@ -42,6 +42,8 @@ export interface EntrySink {
 
 /** Entries under way at most: what bounds memory when contents come slower than paths. */
 const MAX_PENDING = 2048;
+/** Blocks carried over that wait for their turn: 30 MB or so. Comparing is faster than writing what was compared. */
+const MAX_CARRYING = 256;
 /** Blocks whose members may be in compression or on their way to the file. */
 const MAX_BLOCKS_WRITING = 8;
 
@@ -56,6 +58,7 @@ export class EntryOutput implements EntrySink {
   readonly #onWait: (waiting: boolean) => void;
   readonly #maxPending: number;
   #pending = 0;
+  #carrying = 0;
   #room: (() => void) | undefined;
   #last: Promise<void> = Promise.resolve();
   #failure: { error: unknown } | undefined;
@@ -87,25 +90,31 @@ export class EntryOutput implements EntrySink {
 
   carry(carried: CarriedBlock): void {
     for (const { kept } of carried.conditions) kept.catch(() => undefined);
-    this.#queue(carried.conditions.length, () => this.#writeCarried(carried));
+    this.#carrying++;
+    this.#queue(carried.conditions.length, async () => {
+      this.#carrying--;
+      await this.#writeCarried(carried);
+    });
   }
 
   /** Resolves when few enough entries are under way. Throws what a block before failed with. */
   async room(): Promise<void> {
     this.#throwFailure();
-    if (this.#pending <= this.#maxPending) return;
-    this.#onWait(true);
-    while (this.#pending > this.#maxPending) {
+    if (this.hasRoom) return;
+    // Carried blocks alone are written by themselves; an entry may wait for a bundle, and that for being told.
+    const entries = this.#pending > 0;
+    if (entries) this.#onWait(true);
+    while (!this.hasRoom) {
       await new Promise<void>((resolve) => {
         this.#room = resolve;
       });
       this.#throwFailure();
     }
-    this.#onWait(false);
+    if (entries) this.#onWait(false);
   }
 
   get hasRoom(): boolean {
-    return this.#pending <= this.#maxPending && this.#failure === undefined;
+    return this.#pending <= this.#maxPending && this.#carrying <= MAX_CARRYING && this.#failure === undefined;
   }
 
   async finish(): Promise<void> {

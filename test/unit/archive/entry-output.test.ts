@@ -1,0 +1,110 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { type CarriedBlock, EntryOutput, type OutputEntry } from '#src/archive/entry-output.js';
+import { BlockRecords, EntryBlock, EntryBlockWriter } from '#src/catalog/entry-blocks.js';
+import type { BytePath } from '#src/files/byte-path.js';
+import { PACKED_STAT_SIZE } from '#src/files/stat.js';
+import type { ManifestSink, Member } from '#src/manifest/spool.js';
+import { describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../../kit/temporary.js';
+
+const MEMBER: Member = { start: 0, length: 10, hash: randomBytes(16) };
+
+/** A sink that is done with a block only when it is told to. */
+function slowSink() {
+  const waiting: (() => void)[] = [];
+  const take = (): Promise<Member> => new Promise((resolve) => waiting.push(() => resolve(MEMBER)));
+  const sink: Pick<ManifestSink, 'append' | 'carry'> = { append: take, carry: take };
+  return { sink: sink as ManifestSink, waiting };
+}
+
+function carried(): CarriedBlock {
+  const records = new BlockRecords();
+  records.add('/path' as BytePath, 5, 0, Buffer.alloc(PACKED_STAT_SIZE), 0, undefined, 0, 0);
+  const payload = Buffer.from(Uint8Array.from(records.payload(5, MEMBER)).buffer);
+  return { block: new EntryBlock(payload, Buffer.alloc(0)), conditions: [], entryAt: () => entry() };
+}
+
+function entry(): OutputEntry {
+  return {
+    path: '/path' as BytePath,
+    line: Buffer.from('line\n'),
+    flags: 0,
+    stat: Buffer.alloc(PACKED_STAT_SIZE),
+    statAt: 0,
+    sha: undefined,
+    shaAt: 0,
+    tag: 0,
+  };
+}
+
+function outputTo(sink: ManifestSink) {
+  const waits: boolean[] = [];
+  const catalog = new EntryBlockWriter(join(temporaryFolder(), 'entries'));
+  let counted = 0;
+  const output = new EntryOutput(
+    sink,
+    catalog,
+    () => counted++,
+    (waiting) => waits.push(waiting),
+    0,
+  );
+  return { output, waits, counted: () => counted };
+}
+
+/** Tells the sink to be done with all it is given, until nothing more comes. */
+async function finishAll(waiting: (() => void)[], done: Promise<unknown>): Promise<void> {
+  const state = { over: false };
+  void done.then(() => {
+    state.over = true;
+  });
+  while (!state.over) {
+    for (const finish of waiting.splice(0)) finish();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** More than may wait. */
+const MANY = 5000;
+
+describe('EntryOutput', () => {
+  it('has no room for more carried blocks than memory is meant for, and waits without calling for bundles', async () => {
+    const { sink, waiting } = slowSink();
+    const { output, waits, counted } = outputTo(sink);
+    let blocks = 0;
+    while (output.hasRoom && blocks < MANY) {
+      output.carry(carried());
+      blocks++;
+    }
+    expect(blocks).toBeLessThan(MANY);
+    const room = output.room();
+    await finishAll(waiting, room);
+    expect(output.hasRoom).toBe(true);
+    expect(waits).toEqual([]);
+    await finishAll(waiting, output.finish());
+    expect(counted()).toBe(blocks);
+  });
+
+  it('calls for bundles where carried blocks wait behind an entry that may wait for one', async () => {
+    const { sink, waiting } = slowSink();
+    const { output, waits } = outputTo(sink);
+    let stored: (made: OutputEntry) => void = () => undefined;
+    output.add([new Promise<OutputEntry>((resolve) => (stored = resolve))]);
+    while (output.hasRoom) output.carry(carried());
+    const room = output.room();
+    expect(waits).toEqual([true]);
+    stored(entry());
+    await finishAll(waiting, room);
+    expect(waits).toEqual([true, false]);
+  });
+
+  it('passes on what a block failed with, instead of waiting for ever', async () => {
+    const sink = {
+      carry: () => Promise.reject(new Error('the disk is full')),
+      append: () => Promise.reject(new Error('the disk is full')),
+    };
+    const { output } = outputTo(sink as unknown as ManifestSink);
+    while (output.hasRoom) output.carry(carried());
+    await expect(output.room().then(() => output.finish())).rejects.toThrow('the disk is full');
+  });
+});
