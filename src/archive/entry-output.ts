@@ -1,6 +1,7 @@
 import { BlockRecords, type EntryBlock, type EntryBlockWriter } from '../catalog/entry-blocks.js';
 import type { BytePath } from '../files/byte-path.js';
-import type { ManifestSink, Member } from '../manifest/spool.js';
+import type { Member } from '../manifest/member.js';
+import type { ManifestSink } from '../manifest/spool.js';
 
 /** An entry that is ready for manifest and catalog. */
 export interface OutputEntry {

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import type { BytePath } from '../files/byte-path.js';
 import { PACKED_STAT_SIZE } from '../files/stat.js';
+import { type Member, memberHash } from '../manifest/member.js';
 import { FrameReader, FramesDamaged, FrameWriter } from './frames.js';
 
 /**
@@ -31,20 +31,6 @@ export const ONE_OBJECT = 2;
 export const MANY_OBJECTS = 4;
 
 const SEPARATOR = '\0';
-const MEMBER_HASH_SIZE = 16;
-
-/** What a block remembers its gzip member by. */
-export function memberHash(member: Uint8Array): Buffer {
-  return createHash('sha256').update(member).digest().subarray(0, MEMBER_HASH_SIZE);
-}
-
-/** Where a block's gzip member lies in the manifest. */
-export interface MemberPlace {
-  start: number;
-  length: number;
-  /** {@link memberHash} */
-  hash: Uint8Array;
-}
 
 /** Collects one block's records. */
 export class BlockRecords {
@@ -86,7 +72,7 @@ export class BlockRecords {
     this.#count++;
   }
 
-  payload(linesLength: number, { start, length, hash }: MemberPlace): Buffer {
+  payload(linesLength: number, { start, length, hash }: Member): Buffer {
     const head = Buffer.alloc(HEAD_SIZE);
     head.writeUInt32LE(this.#count, 0);
     head.writeUInt32LE(linesLength, 4);

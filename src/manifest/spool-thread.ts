@@ -1,7 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
 import { SysbackupError } from '../errors.js';
-import type { ManifestSink, Member, SpooledManifest } from './spool.js';
+import type { Member } from './member.js';
+import type { ManifestSink, SpooledManifest } from './spool.js';
 
 type Asked =
   | { kind: 'append'; lines: Uint8Array<ArrayBuffer> }

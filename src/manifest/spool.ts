@@ -3,6 +3,7 @@ import { type FileHandle, open, rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gunzip as gunzipCallback, gzip as gzipCallback } from 'node:zlib';
 import { messageOf, SysbackupError } from '../errors.js';
+import { type Member, memberHash } from './member.js';
 
 const gzip = promisify(gzipCallback);
 const gunzip = promisify(gunzipCallback);
@@ -15,14 +16,6 @@ const LEVEL = 5;
 
 /** The least that zlib takes as the size of a piece. */
 const LEAST_PIECE = 64;
-
-/** Where a block's gzip member lies in the manifest. */
-export interface Member {
-  start: number;
-  length: number;
-  /** The first 16 bytes of its SHA-256. */
-  hash: Uint8Array;
-}
 
 /** What takes a manifest's lines: a {@link ManifestSpool} in this thread or in another. */
 export interface ManifestSink {
@@ -112,8 +105,7 @@ export class ManifestSpool implements ManifestSink {
       this.#lines.update(unpacked);
       const start = this.#size;
       await this.#write(bytes);
-      const hash = createHash('sha256').update(bytes).digest().subarray(0, 16);
-      return { start, length: bytes.length, hash };
+      return { start, length: bytes.length, hash: memberHash(bytes) };
     })();
     // A failure is reported by the promise returned and by finish(); here it only must not go unhandled.
     this.#last = written.catch((error: unknown) => {

@@ -4,7 +4,8 @@ import { type CarriedBlock, EntryOutput, type OutputEntry } from '#src/archive/e
 import { BlockRecords, EntryBlock, EntryBlockWriter } from '#src/catalog/entry-blocks.js';
 import type { BytePath } from '#src/files/byte-path.js';
 import { PACKED_STAT_SIZE } from '#src/files/stat.js';
-import type { ManifestSink, Member } from '#src/manifest/spool.js';
+import type { Member } from '#src/manifest/member.js';
+import type { ManifestSink } from '#src/manifest/spool.js';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../kit/temporary.js';
 
