@@ -29,7 +29,9 @@ export function decode(
   let bytes = stored;
   if (enc !== undefined) {
     // zlib refuses a limit of 0
-    const limit = { info: true as const, maxOutputLength: Math.max(1, expected.size) };
+    const maxOutputLength = Math.max(1, expected.size);
+    // A byte more than it should be, so that it comes in one piece.
+    const limit = { info: true as const, maxOutputLength, chunkSize: Math.max(64, expected.size + 1) };
     let consumed: number;
     try {
       const result =
@@ -93,7 +95,7 @@ async function* decompress(
 }
 
 /** The types of `info: true` are missing from Node's. */
-function gunzip(bytes: Uint8Array, options: { info: true; maxOutputLength: number }) {
+function gunzip(bytes: Uint8Array, options: { info: true; maxOutputLength: number; chunkSize: number }) {
   return gunzipSync(bytes, options) as unknown as { buffer: Buffer; engine: { bytesWritten: number } };
 }
 

@@ -81,6 +81,41 @@ export class OpenFileHandle implements InodeHandle {
 }
 
 /**
+ * A file that this process has made and nobody else has changed: calls that would change nothing, of which each costs
+ * a write to the file system's journal, are spared.
+ */
+export class NewFileHandle extends OpenFileHandle {
+  /** As it is now; undefined where that is not known. */
+  #now: { uid: number; gid: number; mode: number } | undefined;
+
+  constructor(fd: number) {
+    super(fd);
+    const stat = fstat(fd);
+    this.#now = typeof stat === 'string' ? undefined : { uid: stat.uid, gid: stat.gid, mode: stat.mode };
+  }
+
+  override chown(uid = KEEP_ID, gid = KEEP_ID): string | undefined {
+    const now = this.#now;
+    if (now && (uid === KEEP_ID || uid === now.uid) && (gid === KEEP_ID || gid === now.gid)) return undefined;
+    this.#now = undefined;
+    return super.chown(uid, gid);
+  }
+  override chmod(mode: number): string | undefined {
+    if (this.#now?.mode === mode) return undefined;
+    return super.chmod(mode);
+  }
+  override setXattr(name: Uint8Array, value: Uint8Array): string | undefined {
+    // An ACL changes the mode.
+    this.#now = undefined;
+    return super.setXattr(name, value);
+  }
+  override removeXattr(name: Uint8Array): string | undefined {
+    this.#now = undefined;
+    return super.removeXattr(name);
+  }
+}
+
+/**
  * Anything by its name in an open folder: symlinks, and what may not be read or written. Held by an O_PATH
  * descriptor, which asks for no right on the file. The calls that refuse such a descriptor go through its link in
  * /proc, which leads to the very inode, to a symlink itself too; without /proc they fail with ENOENT.

@@ -87,12 +87,12 @@ export class SafeDir {
     return this.#named(name, (bytes) => mkdirat(this.fd, bytes, NEW_FOLDER_MODE));
   }
 
-  /** An empty new file, open for writing, mode 0600. EEXIST where anything of the name is there. */
-  createFile(name: BytePath): { fd: number } | Errno {
+  /** An empty new file, open for writing. EEXIST where anything of the name is there. `mode`: less the umask. */
+  createFile(name: BytePath, mode = NEW_FILE_MODE): { fd: number } | Errno {
     const bytes = component(name);
     if (!bytes) return 'EINVAL';
     const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-    const fd = openat(this.fd, bytes, flags, NEW_FILE_MODE);
+    const fd = openat(this.fd, bytes, flags, mode);
     return fd < 0 ? lastErrno() : { fd };
   }
 

@@ -3,9 +3,10 @@ import { applyMetadata } from '../files/apply.js';
 import type { BytePath } from '../files/byte-path.js';
 import { OpenFileHandle } from '../files/handle.js';
 import { type SafeDir, temporaryName } from '../files/safe-dir.js';
-import type { FileEntry } from '../manifest/types.js';
+import type { DataRef, FileEntry, ObjectRef } from '../manifest/types.js';
 import { type ContentFetcher, isSmall } from './fetch-content.js';
 import { type MetadataSetter, type NotSet, notSetOf } from './metadata.js';
+import type { LocalPart, SmallFile, WrittenFile } from './small-files.js';
 import type { SmallFileWriters } from './small-file-writers.js';
 import { writeFile } from './write-file.js';
 
@@ -22,6 +23,8 @@ export interface FileWriterParts {
   metadata: MetadataSetter;
   /** Undefined: the calling thread does all. */
   threads: SmallFileWriters | undefined;
+  /** Whether the threads can read the store by themselves. */
+  isLocal: boolean;
   /** Called when content has come from the store. */
   onFetched: () => void;
   signal: AbortSignal | undefined;
@@ -37,44 +40,51 @@ export class FileWriter {
 
   /** Whether this file is given to a thread, so that many may be under way. */
   isQuick({ dat, size }: FileEntry): boolean {
-    return this.#parts.threads !== undefined && isSmall(dat, size);
+    const { threads, isLocal } = this.#parts;
+    return threads !== undefined && (isSmall(dat, size) || (isLocal && canBeReadByThread(dat, size)));
   }
 
   /** Throws as `writeFile` and what fetches the content do; then nothing is left of the file. */
-  async write(
-    dir: SafeDir,
-    name: BytePath,
-    entry: FileEntry,
-    onBytes: (bytes: number) => void,
-  ): Promise<Written> {
-    const { threads } = this.#parts;
-    if (!threads || !isSmall(entry.dat, entry.size)) return this.#inPieces(dir, name, entry, onBytes);
-    const written = await this.#byThread(threads, dir, name, { ...entry, size: entry.size });
-    if (written === undefined) return this.#inPieces(dir, name, entry, onBytes);
-    onBytes(entry.size);
-    return written;
+  write(dir: SafeDir, name: BytePath, entry: FileEntry, onBytes: (bytes: number) => void): Promise<Written> {
+    const { threads, isLocal, onFetched } = this.#parts;
+    const { dat, size } = entry;
+    const parts = isLocal && size !== undefined ? partsOf(dat, size) : undefined;
+    if (!threads || size === undefined || !(parts || isSmall(dat, size)))
+      return this.#inPieces(dir, name, entry, onBytes);
+    const { wanted, problems } = this.#parts.metadata.wanted(entry);
+    const file: SmallFile = {
+      folder: dir.fd,
+      name,
+      temporary: temporaryName(),
+      enc: undefined,
+      what: '',
+      size,
+      sha: entry.sha,
+      wanted,
+      wantsInode: entry.id !== undefined,
+      parts,
+    };
+    const written = parts ? threads.write(file, NOTHING) : this.#withBytes(threads, file, dat);
+    return written.then((done) => {
+      if (done === 'undone') return this.#inPieces(dir, name, entry, onBytes);
+      if (parts && dat !== null) onFetched();
+      onBytes(size);
+      return { inodeId: done.inodeId ?? '', notSet: notSetOf(problems, done.notSet) };
+    });
   }
 
-  /** Undefined: its thread has crashed. */
-  async #byThread(
+  async #withBytes(
     threads: SmallFileWriters,
-    dir: SafeDir,
-    name: BytePath,
-    entry: FileEntry & { size: number },
-  ): Promise<Written | undefined> {
-    const { fetcher, metadata, onFetched, signal } = this.#parts;
-    const { size, sha } = entry;
-    const stored = await fetcher.stored(entry.dat, size);
+    file: SmallFile,
+    dat: DataRef,
+  ): Promise<WrittenFile | 'undone'> {
+    const { fetcher, onFetched, signal } = this.#parts;
+    const stored = await fetcher.stored(dat, file.size);
     try {
-      if (entry.dat !== null) onFetched();
+      if (dat !== null) onFetched();
       throwIfAborted(signal);
-      const { wanted, problems } = metadata.wanted(entry);
       const { enc, what } = stored;
-      const file = { folder: dir.fd, name, temporary: temporaryName(), enc, what, size, sha, wanted };
-      const wantsInode = entry.id !== undefined;
-      const written = await threads.write({ ...file, wantsInode }, stored.bytes);
-      if (written === 'undone') return undefined;
-      return { inodeId: written.inodeId ?? '', notSet: notSetOf(problems, written.notSet) };
+      return await threads.write({ ...file, enc, what }, stored.bytes);
     } finally {
       stored.release();
     }
@@ -97,4 +107,27 @@ export class FileWriter {
     const inodeId = await writeFile(dir, name, content, { onBytes, complete, signal });
     return { inodeId, notSet };
   }
+}
+
+const NOTHING = new Uint8Array(0);
+/** A file of more bytes is not given to one thread: several blocks of it are unpacked at a time. */
+const MOST_BY_THREAD = 64 * 1024 * 1024;
+/** A thread has blocks whole in memory. */
+const LONGEST_BLOCK = 32 * 1024 * 1024;
+
+function canBeReadByThread(dat: DataRef, size: number | undefined): boolean {
+  if (size === undefined || size > MOST_BY_THREAD) return false;
+  if (Array.isArray(dat)) return dat.every((block) => block.size <= LONGEST_BLOCK);
+  return dat === null ? size === 0 : size <= LONGEST_BLOCK && dat.encIn === undefined;
+}
+
+function partsOf(dat: DataRef, size: number): LocalPart[] | undefined {
+  if (!canBeReadByThread(dat, size)) return undefined;
+  if (dat === null) return [];
+  if (!Array.isArray(dat)) return [partOf(dat, size, 1)];
+  return dat.map((block) => partOf(block, block.size, block.n ?? 1));
+}
+
+function partOf({ key, ver, enc, off, len }: ObjectRef, size: number, times: number): LocalPart {
+  return { key, ver, enc, off, len, size, times };
 }

@@ -6,7 +6,7 @@ import type { FileEntry } from '../manifest/types.js';
 import type { BundlePlan } from './bundle-plan.js';
 import { hasContent } from './existing-content.js';
 import { requestsFor } from './fetch-content.js';
-import type { FileWriter } from './file-writer.js';
+import type { FileWriter, Written } from './file-writer.js';
 import { type FirstLink, HardLinks } from './hard-links.js';
 import type { MetadataSetter } from './metadata.js';
 import type { Overwrite, PathAction } from './options.js';
@@ -50,13 +50,12 @@ export class Files {
    * Deals with one file, or leaves it under way in the pool. `metadata` must have been prepared with the entry.
    * Releases the place.
    */
-  async restore(path: BytePath, entry: FileEntry, place: Place): Promise<void> {
+  restore(path: BytePath, entry: FileEntry, place: Place): Promise<void> | undefined {
     const first = entry.id === undefined ? undefined : this.#links.firstOf(entry);
-    if (first) await this.#linked(path, entry, place, first);
-    else await this.#firstOrOnly(path, entry, place);
+    return first ? this.#linked(path, entry, place, first) : this.#firstOrOnly(path, entry, place);
   }
 
-  async #firstOrOnly(path: BytePath, entry: FileEntry, place: Place): Promise<void> {
+  #firstOrOnly(path: BytePath, entry: FileEntry, place: Place): Promise<void> | undefined {
     const { report, overwrite, checksum, dryRun } = this.#work;
     // What has come into a new folder meanwhile is replaced either way, unless nothing may be.
     const isThere = place !== undefined && (!place.isNew || overwrite === 'never');
@@ -66,7 +65,7 @@ export class Files {
       report.failure('in-the-way', path, reasonAgainst(existing));
       report.passed(entry.size ?? 0);
       place?.release();
-      return;
+      return undefined;
     }
     const settle = entry.id === undefined ? undefined : this.#links.begin(entry, path);
     const finish = (done: Deed): void => {
@@ -83,9 +82,9 @@ export class Files {
     if (!mustRead) this.#acts(path, entry, does);
     if (!mustRead && (dryRun || !place || !writes)) {
       finish(does);
-      return;
+      return undefined;
     }
-    await this.#poolFor(entry).start(async () => {
+    return this.#poolFor(entry).start(async () => {
       if (mustRead) {
         const isRight = await this.#isRight(path, entry, place);
         const done = isRight === undefined ? 'keep' : isRight ? does : 'replace';
@@ -188,28 +187,33 @@ export class Files {
   }
 
   /** The new file's inode id; undefined where it failed, and nothing is left of it. */
-  async #write(path: BytePath, entry: FileEntry, dir: SafeDir): Promise<string | undefined> {
-    const { report, stop, writer, signal } = this.#work;
+  #write(path: BytePath, entry: FileEntry, dir: SafeDir): Promise<string | undefined> {
+    const { report, writer } = this.#work;
     let advanced = 0;
     const onBytes = (bytes: number): void => {
       advanced += bytes;
       report.advanced(bytes);
     };
-    try {
-      const { inodeId, notSet } = await writer.write(dir, baseOf(path), entry, onBytes);
+    const written = ({ inodeId, notSet }: Written): string => {
       report.bytes += advanced;
       report.metadataNotSet(path, notSet);
-      return inodeId;
-    } catch (error) {
-      if (report.isFrozen(error, entry)) return undefined;
-      stop.failed(signal?.aborted ? stopped(error) : error);
-      // Why all ends is told once; each path under way then has nothing to add.
-      if (stop.error === undefined) report.failure(codeOf(error), path, messageOf(error));
-      else report.failed += 1;
-      return undefined;
-    } finally {
       report.passed(Math.max(0, (entry.size ?? 0) - advanced));
-    }
+      return inodeId;
+    };
+    const failed = (error: unknown): undefined => {
+      this.#failed(path, entry, error);
+      report.passed(Math.max(0, (entry.size ?? 0) - advanced));
+    };
+    return writer.write(dir, baseOf(path), entry, onBytes).then(written, failed);
+  }
+
+  #failed(path: BytePath, entry: FileEntry, error: unknown): void {
+    const { report, stop, signal } = this.#work;
+    if (report.isFrozen(error, entry)) return;
+    stop.failed(signal?.aborted ? stopped(error) : error);
+    // Why all ends is told once; each path under way then has nothing to add.
+    if (stop.error === undefined) report.failure(codeOf(error), path, messageOf(error));
+    else report.failed += 1;
   }
 }
 

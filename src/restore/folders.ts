@@ -77,6 +77,11 @@ export class Folders {
     return this.#ensure(parentOf(path), undefined);
   }
 
+  /** The same where it is open and there is nothing to do with it; undefined where {@link parentOf} is to be asked. */
+  openParentOf(path: BytePath): HeldFolder | undefined {
+    return this.#unfinished?.isResumed === true ? undefined : this.#tree?.holdOpen(parentOf(path));
+  }
+
   /** Gives all folders their metadata, those below first. */
   async finish(metadata: MetadataSetter): Promise<void> {
     for await (const batch of this.#spool.reversed()) {

@@ -15,7 +15,7 @@ export type Overwrite =
   | 'never';
 
 export interface RestoreOptions {
-  store: Pick<ObjectStore, 'get' | 'head' | 'list' | 'description'>;
+  store: Pick<ObjectStore, 'get' | 'head' | 'list' | 'description' | 'localRoot'>;
   /** The run's manifest: see `resolveRun`. */
   run: { key: string; version: string };
   /**

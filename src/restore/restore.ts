@@ -6,13 +6,13 @@ import { type BytePath, displayPath, pathFromText } from '../files/byte-path.js'
 import { OwnerIds } from '../files/owners.js';
 import { type FetchedManifest, fetchManifest } from '../manifest/fetch.js';
 import { entryPath } from '../manifest/paths.js';
-import type { FileSystemEntry, ManifestLine } from '../manifest/types.js';
+import type { FileEntry, FileSystemEntry, ManifestLine, SymlinkEntry } from '../manifest/types.js';
 import { BundlePlan } from './bundle-plan.js';
 import { ContentFetcher } from './fetch-content.js';
 import { FileWriter } from './file-writer.js';
 import { Files } from './files.js';
 import { FolderSpool } from './folder-spool.js';
-import { Folders } from './folders.js';
+import { type FolderPlace, Folders } from './folders.js';
 import { MetadataSetter } from './metadata.js';
 import type { RestoreOptions, RestoreSummary } from './options.js';
 import { RestoreReport } from './report.js';
@@ -86,14 +86,14 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
 /** Undefined where there is too little to do for a thread to be worth its start. */
 function threadsFor(
   entries: number,
-  { writers }: RestoreOptions,
+  { store, writers }: RestoreOptions,
   report: RestoreReport,
 ): SmallFileWriters | undefined {
   const threads = writers ?? (entries < FEW ? 0 : Math.min(availableParallelism(), MOST_WRITERS));
   if (threads === 0) return undefined;
   const onCrash = (reason: string): void =>
     report.log(`a thread that wrote files has crashed (${reason}); the rest is written without`);
-  return new SmallFileWriters({ threads, onCrash });
+  return new SmallFileWriters({ threads, localRoot: store.localRoot, onCrash });
 }
 
 interface Place {
@@ -113,6 +113,7 @@ class Restoration {
   readonly #folders: Folders;
   readonly #folderSpool: FolderSpool;
   readonly #metadata: MetadataSetter;
+  readonly #threads: SmallFileWriters | undefined;
   readonly #pool: TaskPool;
   readonly #quick = new TaskPool(QUICK);
   readonly #stop: StopCause;
@@ -136,9 +137,10 @@ class Restoration {
     this.#folderSpool = new FolderSpool(spool);
     this.#folders = new Folders(tree, this.#folderSpool, report, { overwrite, dryRun, unfinished });
     const { checksum = false } = options;
+    const isLocal = options.store.localRoot !== undefined;
     this.#files = new Files({
       tree,
-      writer: new FileWriter({ fetcher, metadata, threads, onFetched, signal }),
+      writer: new FileWriter({ fetcher, metadata, threads, isLocal, onFetched, signal }),
       plan,
       metadata,
       report,
@@ -153,6 +155,7 @@ class Restoration {
     this.#unfinished = unfinished;
     this.#symlinks = { tree, firsts: new Map(), metadata, report, stop, overwrite, dryRun };
     this.#fetcher = fetcher;
+    this.#threads = threads;
     this.#metadata = metadata;
     this.#pool = pool;
     this.#stop = stop;
@@ -164,7 +167,7 @@ class Restoration {
   }
 
   get requests(): number {
-    return this.#fetcher.requests;
+    return this.#fetcher.requests + (this.#threads?.requests ?? 0);
   }
 
   async restoreAll(manifest: FetchedManifest): Promise<void> {
@@ -205,39 +208,41 @@ class Restoration {
     for (const { path, entry, selected } of entries) {
       if (this.#stop.error) return false;
       throwIfAborted(this.#signal);
-      if (selected) await this.#restoreEntry(path, entry);
-      else if (entry.typ === 'd' && isSafePath(path)) await this.#folders.passBy(path, entry);
+      // Most need no waiting for, and a promise for each costs more than the rest of it.
+      const begun = selected ? this.#restoreEntry(path, entry) : undefined;
+      if (begun) await begun;
+      if (!selected && entry.typ === 'd' && isSafePath(path)) await this.#folders.passBy(path, entry);
     }
     return more;
   }
 
-  async #restoreEntry(path: BytePath, entry: FileSystemEntry): Promise<void> {
+  #restoreEntry(path: BytePath, entry: FileSystemEntry): Promise<void> | undefined {
     const report = this.#report;
     report.selected[entry.typ] += 1;
     const bytes = entry.typ === 'f' ? (entry.size ?? 0) : 0;
     if (!isSafePath(path) || (path === '/' && entry.typ !== 'd')) {
       report.failure('unsafe-path', path, 'is no path that could have been backed up, and is not restored');
       report.passed(bytes);
-      return;
+      return undefined;
     }
-    if (entry.typ === 'd') {
-      await this.#folders.restore(path, entry);
-      report.passed(0);
-      return;
-    }
-    const place = await this.#folders.parentOf(path);
+    if (entry.typ === 'd') return this.#folders.restore(path, entry).then(() => report.passed(0));
+    const place = this.#folders.openParentOf(path);
+    if (place) return this.#restoreIn(path, entry, place);
+    return this.#folders.parentOf(path).then((made) => this.#restoreIn(path, entry, made));
+  }
+
+  #restoreIn(path: BytePath, entry: FileEntry | SymlinkEntry, place: FolderPlace): Promise<void> | undefined {
+    const report = this.#report;
     if (place === 'blocked') {
       report.failed += 1;
-      report.passed(bytes);
-      return;
+      report.passed(entry.typ === 'f' ? (entry.size ?? 0) : 0);
+      return undefined;
     }
     const held = place === 'absent' ? undefined : place;
-    if (entry.typ === 'f') {
-      await this.#files.restore(path, entry, held);
-      return;
-    }
+    if (entry.typ === 'f') return this.#files.restore(path, entry, held);
     restoreSymlink(path, entry, held?.dir, this.#symlinks);
     held?.release();
     report.passed(0);
+    return undefined;
   }
 }

@@ -2,11 +2,12 @@ import { Worker } from 'node:worker_threads';
 import { SysbackupError } from '../errors.js';
 import type { MetadataFailure } from '../files/apply.js';
 import { SafeDir } from '../files/safe-dir.js';
-import type { SmallFile, SmallFiles, SmallFilesDone, WriteFailure, WrittenFile } from './small-files.js';
+import { fieldsOf, type SmallFilesMessage } from './small-files-message.js';
+import type { SmallFile, SmallFilesDone, WriteFailure, WrittenFile } from './small-files.js';
 import { refused } from './write-failures.js';
 
 /** What one message to a thread is made of; the bytes are those of the contents. */
-const BATCH_FILES = 128;
+const BATCH_FILES = 256;
 const BATCH_BYTES = 1024 * 1024;
 /** Batches that a thread has at a time: enough that it never waits for the next. */
 const BATCHES_AHEAD = 2;
@@ -18,8 +19,9 @@ export type StartWriter = () => Worker;
  * Without the process's own Node options, some of which a file is refused with. With a small nursery, since what was
  * unpacked is freed only when that has been filled and looked through: it saves 30 MB for each thread.
  */
-const startWriter: StartWriter = () =>
+const startWriter = (localRoot: string | undefined): Worker =>
   new Worker(new URL('./writer-thread.js', import.meta.url), {
+    workerData: { localRoot },
     execArgv: [],
     resourceLimits: { maxYoungGenerationSizeMb: 1 },
   });
@@ -27,6 +29,8 @@ const startWriter: StartWriter = () =>
 export interface SmallFileWritersOptions {
   /** The most there may be. */
   threads: number;
+  /** Of the store (`ObjectStore.localRoot`), for files that a thread reads there. */
+  localRoot?: string | undefined;
   start?: StartWriter | undefined;
   /** Called once, when a thread has crashed. */
   onCrash?: ((reason: string) => void) | undefined;
@@ -51,6 +55,8 @@ const NOTHING_TO_SAY: WrittenFile = { inodeId: undefined, notSet: [] as Metadata
  * them. After one has crashed no other is started, and what they have not done is left to the caller.
  */
 export class SmallFileWriters {
+  /** How often threads have read from the store. */
+  requests = 0;
   readonly #threads: number;
   readonly #start: StartWriter;
   readonly #onCrash: SmallFileWritersOptions['onCrash'];
@@ -61,15 +67,20 @@ export class SmallFileWriters {
   #dispatching: NodeJS.Immediate | undefined;
   #isBroken = false;
 
-  constructor({ threads, start = startWriter, onCrash }: SmallFileWritersOptions) {
+  constructor({
+    threads,
+    localRoot,
+    start = () => startWriter(localRoot),
+    onCrash,
+  }: SmallFileWritersOptions) {
     this.#threads = threads;
     this.#start = start;
     this.#onCrash = onCrash;
   }
 
   /**
-   * Writes one file from its stored bytes. Resolves when it is in its place, or with `undone` where its thread has
-   * crashed: nothing under its temporary name is left then. Rejects as `writeFile` does.
+   * Writes one file from its stored bytes, or from its parts. Resolves when it is in its place, or with `undone` where
+   * its thread has crashed or could not read the parts: nothing of it is left then. Rejects as `writeFile` does.
    */
   write(file: SmallFile, stored: Uint8Array): Promise<WrittenFile | 'undone'> {
     if (this.#isBroken) return Promise.resolve('undone');
@@ -134,19 +145,23 @@ export class SmallFileWriters {
   #takeBatch(): Job[] {
     let bytes = 0;
     let count = 0;
+    let kind: object | string | undefined;
     for (const { file } of this.#queue) {
       if (count >= BATCH_FILES || (count > 0 && bytes + file.size > BATCH_BYTES)) break;
+      if (count > 0 && kindOf(file) !== kind) break;
+      kind = kindOf(file);
       bytes += file.size;
       count += 1;
     }
     const batch = this.#queue.slice(0, count);
     this.#queue = this.#queue.slice(count);
     this.#queuedBytes -= bytes;
-    const isGzip = ({ file }: Job): boolean => file.enc === 'gzip';
+    const isGzip = ({ file }: Job): boolean => (file.parts ? file.parts[0]?.enc : file.enc) === 'gzip';
     return [...batch.filter(isGzip), ...batch.filter((job) => !isGzip(job))];
   }
 
-  #received(writer: Writer, { id, results }: SmallFilesDone): void {
+  #received(writer: Writer, { id, reads, results }: SmallFilesDone): void {
+    this.requests += reads;
     const batch = writer.batches.get(id);
     writer.batches.delete(id);
     // First, so that it has work again while the others hear of theirs.
@@ -154,8 +169,9 @@ export class SmallFileWriters {
     if (writer.batches.size === 0) writer.worker.unref();
     for (const [index, job] of (batch ?? []).entries()) {
       const result = results[index] ?? NOTHING_TO_SAY;
-      if ('is' in result) job.reject(errorOf(result));
-      else job.resolve(result);
+      if (!('is' in result)) job.resolve(result);
+      else if (result.is === 'unread') job.resolve('undone');
+      else job.reject(errorOf(result));
     }
   }
 
@@ -180,7 +196,14 @@ export class SmallFileWriters {
   }
 }
 
-function messageFor(id: number, batch: readonly Job[]): SmallFiles {
+/** What may be in one batch: files whose bytes come along, or of one part to be read; what has several is alone. */
+function kindOf(file: SmallFile): object | string {
+  const { parts } = file;
+  if (!parts) return 'bytes';
+  return parts.length > 1 || (parts[0]?.times ?? 1) > 1 ? file : 'parts';
+}
+
+function messageFor(id: number, batch: readonly Job[]): SmallFilesMessage {
   const lengths = batch.map(({ stored }) => stored.length);
   const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0));
   let at = 0;
@@ -188,10 +211,10 @@ function messageFor(id: number, batch: readonly Job[]): SmallFiles {
     bytes.set(stored, at);
     at += stored.length;
   }
-  return { id, files: batch.map(({ file }) => file), bytes, lengths };
+  return { id, fields: fieldsOf(batch.map(({ file }) => file)), bytes, lengths };
 }
 
-function errorOf(failure: WriteFailure): Error {
+function errorOf(failure: Exclude<WriteFailure, { is: 'unread' }>): Error {
   if (failure.is === 'damaged') return new SysbackupError('DAMAGED', failure.message);
   if (failure.is === 'refused') return refused(failure.errno, failure.message);
   return new Error(failure.message);

@@ -82,6 +82,14 @@ export class TargetFolders {
     return typeof dir === 'string' ? { errno: dir, at: path } : this.#held(path, { dir, isNew, holders: 0 });
   }
 
+  /** The same where it is open; it is what was used last, in most cases. */
+  holdOpen(path: BytePath): HeldFolder | undefined {
+    const known = this.#open.get(path);
+    if (!known) return undefined;
+    this.#open.delete(path);
+    return this.#held(path, known);
+  }
+
   /** Closes all. */
   close(): void {
     for (const { dir } of this.#open.values()) dir.close();

@@ -9,16 +9,31 @@ export class TaskPool {
     this.#limit = limit;
   }
 
-  /** Begins the task as soon as there is room, and resolves when it has begun. The task must not reject. */
-  async start(task: () => Promise<void>): Promise<void> {
-    while (this.#running >= this.#limit) await this.#oneEnded();
-    this.#running += 1;
-    task().finally(() => {
-      this.#running -= 1;
-      this.#ended?.();
-      this.#ended = undefined;
-    });
+  /**
+   * Begins the task as soon as there is room, and resolves when it has begun; undefined: it has, since there was. The
+   * task must not reject.
+   */
+  start(task: () => Promise<void>): Promise<void> | undefined {
+    if (this.#running >= this.#limit) return this.#startLater(task);
+    this.#begin(task);
+    return undefined;
   }
+
+  async #startLater(task: () => Promise<void>): Promise<void> {
+    while (this.#running >= this.#limit) await this.#oneEnded();
+    this.#begin(task);
+  }
+
+  #begin(task: () => Promise<void>): void {
+    this.#running += 1;
+    void task().then(this.#end, this.#end);
+  }
+
+  readonly #end = (): void => {
+    this.#running -= 1;
+    this.#ended?.();
+    this.#ended = undefined;
+  };
 
   /** Resolves when nothing runs any more. */
   async idle(): Promise<void> {

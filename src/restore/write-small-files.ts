@@ -1,33 +1,73 @@
-import { hash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { ftruncateSync, writeSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { decode } from '../content/decode.js';
+import { releaseMemory } from '../content/release-memory.js';
 import { errnoOf, messageOf, SysbackupError } from '../errors.js';
-import { applyMetadata } from '../files/apply.js';
-import { OpenFileHandle } from '../files/handle.js';
+import { applyMetadata, type WantedMetadata } from '../files/apply.js';
+import { NewFileHandle } from '../files/handle.js';
 import { close } from '../files/native.js';
 import { SafeDir } from '../files/safe-dir.js';
 import { fstat } from '../files/stat.js';
 import { dataIn } from './extents.js';
-import type { SmallFile, SmallFiles, SmallFilesDone, WriteFailure, WrittenFile } from './small-files.js';
+import type { LocalContents } from './local-contents.js';
+import type { LocalPart, SmallFile, SmallFilesDone, WriteFailure, WrittenFile } from './small-files.js';
+import { filesIn, type SmallFilesMessage } from './small-files-message.js';
 import { refused, wrongContent } from './write-failures.js';
 
-/** Writes each file of a batch as `writeFile` does one. Never throws. */
-export function writeSmallFiles({ id, files, bytes, lengths }: SmallFiles): SmallFilesDone {
-  const unpacked = unpackAtOnce(files, bytes, lengths);
-  let storedAt = 0;
-  let unpackedAt = 0;
+const UNREAD: WriteFailure = { is: 'unread' };
+const CLOSED = 0o600;
+
+/** Writes each file of a batch as `writeFile` does one. `local`: what reads those that come without bytes. Never throws. */
+export function writeSmallFiles(message: SmallFilesMessage, local?: LocalContents): SmallFilesDone {
+  const files = filesIn(message.fields);
+  const before = local?.reads ?? 0;
+  const results = writeAll(files, message, local);
+  return { id: message.id, reads: (local?.reads ?? 0) - before, results };
+}
+
+type Result = WrittenFile | WriteFailure | undefined;
+
+function writeAll(
+  files: readonly SmallFile[],
+  { bytes, lengths }: SmallFilesMessage,
+  local: LocalContents | undefined,
+): Result[] {
+  const parts = files[0]?.parts;
+  if (!parts) {
+    let at = 0;
+    return writeBatch(
+      files,
+      lengths.map((length) => bytes.subarray(at, (at += length))),
+    );
+  }
+  const isOne = parts.length > 1 || (parts[0]?.times ?? 1) > 1;
+  if (isOne) return files.map((file) => tried(() => writeInParts(file, parts, local)));
+  return writeBatch(files, local?.gather(files) ?? []);
+}
+
+/** `stored`: undefined for what cannot be read. */
+function writeBatch(files: readonly SmallFile[], stored: readonly (Uint8Array | undefined)[]): Result[] {
+  const unpacked = unpackAtOnce(files, stored);
+  let at = 0;
   const results = files.map((file, index) => {
-    const stored = bytes.subarray(storedAt, (storedAt += lengths[index] ?? 0));
-    const content =
-      file.enc === 'gzip' ? unpacked?.subarray(unpackedAt, (unpackedAt += file.size)) : undefined;
-    try {
-      return writeSmallFile(file, stored, content);
-    } catch (error) {
-      return failureOf(error);
-    }
+    const bytes = stored[index];
+    const content = file.enc === 'gzip' ? unpacked?.subarray(at, (at += file.size)) : undefined;
+    return bytes ? tried(() => writeSmallFile(file, bytes, content)) : UNREAD;
   });
-  return { id, results };
+  if (unpacked) releaseMemory(unpacked);
+  const [first] = stored;
+  // All of them lie in it.
+  if (first) releaseMemory(first);
+  return results;
+}
+
+function tried(write: () => Result): Result {
+  try {
+    return write();
+  } catch (error) {
+    return failureOf(error);
+  }
 }
 
 /**
@@ -38,21 +78,23 @@ export function writeSmallFiles({ id, files, bytes, lengths }: SmallFiles): Smal
  */
 function unpackAtOnce(
   files: readonly SmallFile[],
-  bytes: Uint8Array,
-  lengths: readonly number[],
+  stored: readonly (Uint8Array | undefined)[],
 ): Uint8Array | undefined {
-  let stored = 0;
+  const [first] = stored;
+  let length = 0;
   let size = 0;
   for (const [index, file] of files.entries()) {
     if (file.enc !== 'gzip') break;
-    stored += lengths[index] ?? 0;
+    const bytes = stored[index];
+    if (!bytes) return undefined;
+    length += bytes.length;
     size += file.size;
   }
-  if (size === 0) return undefined;
+  if (size === 0 || !first) return undefined;
   try {
     // A byte more than all of it, so that it comes in one piece.
     const options = { maxOutputLength: size, chunkSize: Math.max(64, size + 1) };
-    const unpacked = gunzipSync(bytes.subarray(0, stored), options);
+    const unpacked = gunzipSync(new Uint8Array(first.buffer, first.byteOffset, length), options);
     return unpacked.length === size ? unpacked : undefined;
   } catch {
     return undefined;
@@ -72,13 +114,61 @@ function writeSmallFile(
     sha = hash('sha256', content);
   }
   if (sha !== file.sha) throw wrongContent(sha, file.sha);
+  return putInPlace(file, (fd) => {
+    // A hole at the end makes no file longer by itself.
+    if (writeExtents(fd, content, 0) < content.length) ftruncateSync(fd, content.length);
+    return true;
+  });
+}
+
+/** A file of several blocks, or a long one: one after the other, with one digest of them all. */
+function writeInParts(
+  file: SmallFile,
+  parts: readonly LocalPart[],
+  local: LocalContents | undefined,
+): Result {
+  let isUnread = false;
+  const written = putInPlace(file, (fd) => {
+    const digest = createHash('sha256');
+    ftruncateSync(fd, file.size);
+    let at = 0;
+    for (const part of parts) {
+      const stored = local?.read(part);
+      if (!stored) {
+        isUnread = true;
+        return false;
+      }
+      const content = decode(stored, part.enc, {
+        size: part.size,
+        what: `${part.key} (version ${part.ver})`,
+      });
+      for (let time = 0; time < part.times; time += 1) {
+        digest.update(content);
+        writeExtents(fd, content, at);
+        at += content.length;
+      }
+      releaseMemory(content);
+      releaseMemory(stored);
+    }
+    const sha = digest.digest('hex');
+    if (sha !== file.sha) throw wrongContent(sha, file.sha);
+    return true;
+  });
+  return isUnread ? UNREAD : written;
+}
+
+/**
+ * Makes the file, and gives it its metadata and its name when it has been written. Nothing is left of it where that
+ * throws, or says false.
+ */
+function putInPlace(file: SmallFile, write: (fd: number) => boolean): WrittenFile | undefined {
   const folder = SafeDir.ofDescriptor(file.folder);
-  const created = folder.createFile(file.temporary);
+  const created = folder.createFile(file.temporary, modeToBeginWith(file.wanted));
   if (typeof created === 'string') throw refused(created);
   let isInPlace = false;
   try {
-    writeWithHoles(created.fd, content);
-    const notSet = applyMetadata(new OpenFileHandle(created.fd), file.wanted);
+    if (!write(created.fd)) return undefined;
+    const notSet = applyMetadata(new NewFileHandle(created.fd), file.wanted);
     const stat = file.wantsInode ? fstat(created.fd) : undefined;
     if (typeof stat === 'string') throw refused(stat);
     const errno = folder.rename(file.temporary, file.name);
@@ -92,14 +182,25 @@ function writeSmallFile(
   }
 }
 
-function writeWithHoles(fd: number, content: Uint8Array): void {
+/**
+ * Closed to others, unless it will belong to whom it is made by, and its group may no more than all others: the group
+ * may at first be the folder's.
+ */
+function modeToBeginWith({ uid, gid, mode, acl }: WantedMetadata): number {
+  if (mode === undefined || acl !== undefined || uid !== process.geteuid?.() || gid !== process.getegid?.())
+    return CLOSED;
+  return ((mode >> 3) & ~mode & 7) === 0 ? mode & 0o777 : CLOSED;
+}
+
+/** Writes what is no page of zeros; returns where the last of it ends, counted from `start`. */
+function writeExtents(fd: number, content: Uint8Array, start: number): number {
   let end = 0;
-  for (const extent of dataIn(content, 0)) {
-    for (let at = extent.start; at < extent.end; ) at += writeSync(fd, content, at, extent.end - at, at);
+  for (const extent of dataIn(content, start)) {
+    for (let at = extent.start; at < extent.end; )
+      at += writeSync(fd, content, at, extent.end - at, start + at);
     end = extent.end;
   }
-  // A hole at the end makes no file longer by itself.
-  if (end < content.length) ftruncateSync(fd, content.length);
+  return end;
 }
 
 function failureOf(error: unknown): WriteFailure {

@@ -37,6 +37,7 @@ export function withAdaptiveConcurrency(inner: ObjectStore, options: AdaptiveOpt
 class AdaptiveStore implements ObjectStore {
   readonly description: string;
   readonly identity: string;
+  readonly localRoot: string | undefined;
   readonly #inner: ObjectStore;
   readonly #monotonic: () => number;
   readonly #signal: AbortSignal | undefined;
@@ -47,6 +48,7 @@ class AdaptiveStore implements ObjectStore {
     const { signal, monotonic = () => performance.now(), ...bounds } = options;
     this.description = inner.description;
     this.identity = inner.identity;
+    this.localRoot = inner.localRoot;
     this.#inner = inner;
     this.#monotonic = monotonic;
     this.#signal = signal;

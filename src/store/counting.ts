@@ -28,6 +28,7 @@ export interface CountingOptions {
 export class CountingStore implements ObjectStore {
   readonly description: string;
   readonly identity: string;
+  readonly localRoot: string | undefined;
   readonly #inner: ObjectStore;
   readonly #counts: RequestCounts = {};
   readonly #maxRequests: number;
@@ -39,6 +40,8 @@ export class CountingStore implements ObjectStore {
     this.identity = inner.identity;
     this.#inner = inner;
     this.#maxRequests = options.maxRequests ?? Number.POSITIVE_INFINITY;
+    // What is read past this one cannot be kept within a limit.
+    this.localRoot = options.maxRequests === undefined ? inner.localRoot : undefined;
     this.#reserve = options.reserve ?? 0;
   }
 

@@ -52,7 +52,8 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
       throw new SysbackupError('NOT_FOUND', `there is no directory ${path}`, {
         hint: 'Is the disk mounted that it should be on?',
       });
-    return new DirectoryStore(await realPathOf(path), options);
+    const root = await realPathOf(path);
+    return new DirectoryStore(root, options, exists && (await isLocalFileSystem(root)));
   });
 }
 
@@ -63,16 +64,20 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
 class DirectoryStore implements ObjectStore {
   readonly description: string;
   readonly identity: string;
+  readonly localRoot: string | undefined;
   readonly #root: string;
   readonly #clock: StoreClock;
   readonly #machineTime: () => number;
   #puts: Promise<DirectoryPuts> | undefined;
   readonly #cursors: ListingCursors<ListedPosition>;
-  /** Asked for once. */
+  /** Asked for once, when there is a directory. */
   #local: Promise<boolean> | undefined;
 
-  constructor(root: string, options: DirectoryStoreOptions) {
+  /** `isLocal`: false also where nobody knows yet, since the directory does not exist. */
+  constructor(root: string, options: DirectoryStoreOptions, isLocal: boolean) {
     this.#root = root;
+    this.localRoot = isLocal ? root : undefined;
+    if (isLocal) this.#local = Promise.resolve(true);
     this.description = root;
     this.identity = `directory:${root}`;
     this.#clock = options.clock ?? new StoreClock();

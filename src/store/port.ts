@@ -12,6 +12,11 @@ export interface ObjectStore {
    * A catalog belongs to one identity.
    */
   readonly identity: string;
+  /**
+   * Of a directory on a file system of this machine: its path, from which threads may read what `get` gives (see
+   * `LocalVersions`).
+   */
+  readonly localRoot?: string | undefined;
   /** Stores one new version, locked from the moment it exists. Never replaces or hides silently what is there. */
   put(request: PutRequest): Promise<StoredVersion>;
   /** The bytes of one version, or of a range of it. Throws `NOT_FOUND` where it does not exist. */

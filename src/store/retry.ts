@@ -46,12 +46,14 @@ export function retryRequests(inner: ObjectStore, options: RetryOptions = {}): O
 class RetryingStore implements ObjectStore {
   readonly description: string;
   readonly identity: string;
+  readonly localRoot: string | undefined;
   readonly #inner: ObjectStore;
   readonly #options: RetryOptions;
 
   constructor(inner: ObjectStore, options: RetryOptions) {
     this.description = inner.description;
     this.identity = inner.identity;
+    this.localRoot = inner.localRoot;
     this.#inner = inner;
     this.#options = options;
   }

@@ -19,7 +19,11 @@ if (isMainThread && process.env.KILL_AT !== undefined) {
   let eventsLeft = count;
   let operationsLeft = Infinity;
 
-  const die = () => process.kill(process.pid, signal);
+  // Once: a second SIGINT would end it at once.
+  const die = () => {
+    operationsLeft = Infinity;
+    process.kill(process.pid, signal);
+  };
   const operation = () => {
     operationsLeft -= 1;
     if (operationsLeft === 0) die();

@@ -30,9 +30,13 @@ export class FakeStore implements Readings {
   private next = 1;
 
   add(key: string, bytes: Buffer, received = 0, retention?: Retention): string {
-    const version = `v${this.next++}`;
+    const version = this.versionOf(this.next++);
     this.held.push({ key, version, bytes, received, deleteMarker: false, retention });
     return version;
+  }
+
+  protected versionOf(count: number): string {
+    return `v${count}`;
   }
 
   addDeleteMarker(key: string, received = 0): void {

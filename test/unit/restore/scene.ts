@@ -8,6 +8,7 @@ import type { PathAction, RestoreOptions, RestoreSummary } from '#src/restore/op
 import { restore } from '#src/restore/restore.js';
 import { file, KEY, manifestOf, sha256 } from '../manifest/build-manifest.js';
 import { FakeStore } from '../manifest/fake-store.js';
+import { LocalStore } from './local-store.js';
 
 export const asRoot = process.geteuid?.() === 0;
 
@@ -15,12 +16,14 @@ export const asRoot = process.geteuid?.() === 0;
 export class Scene {
   /** Threads that write, in all restores; undefined: what the program itself would take. */
   static writers: number | undefined;
+  /** Whether threads can read the store. */
+  static isLocal = false;
   readonly folder: string;
   readonly target: string;
   readonly spool: string;
   /** A folder beside the target that nothing may change. */
   readonly outside: string;
-  readonly store = new FakeStore();
+  readonly store: FakeStore;
   readonly events: SysbackupEvent[] = [];
   readonly actions: PathAction[] = [];
 
@@ -29,6 +32,7 @@ export class Scene {
     this.target = join(folder, 'target');
     this.spool = join(folder, 'spool');
     this.outside = join(folder, 'outside');
+    this.store = Scene.isLocal ? new LocalStore(join(folder, 'store')) : new FakeStore();
   }
 
   static async make(): Promise<Scene> {

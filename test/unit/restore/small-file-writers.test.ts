@@ -126,8 +126,8 @@ describe('a thread that crashes', () => {
   const crashing = (): Worker =>
     new Worker(
       `const { parentPort } = require('node:worker_threads');
-       parentPort.on('message', ({ files }) => {
-         for (const { temporary } of files) require('node:fs').writeFileSync(process.env.FOLDER + '/' + temporary, 'half');
+       parentPort.on('message', ({ fields }) => {
+         for (const temporary of fields.filter((field) => String(field).startsWith('.s3-sysbackup'))) require('node:fs').writeFileSync(process.env.FOLDER + '/' + temporary, 'half');
          throw new Error('out of order');
        });`,
       { eval: true, env: { FOLDER: folder } },
@@ -159,6 +159,7 @@ describe('a thread that crashes', () => {
       fetcher: new ContentFetcher(store, { concurrency: 2 }),
       metadata: new MetadataSetter(new OwnerIds(), true),
       threads: new SmallFileWriters({ threads: 1, start: crashing }),
+      isLocal: false,
       onFetched: () => undefined,
       signal: undefined,
     });
