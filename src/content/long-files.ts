@@ -11,8 +11,8 @@ type BlockAnswer = Exclude<FromReader, { kind: 'records' }>;
  * hashes the whole, which can be done in one way only; it leaves the blocks in memory that all threads share. There
  * any reader hashes them, and those that nobody knows are encoded then.
  *
- * Memory: as many blocks as there are readers, and two more, are read and not yet encoded; twice as many as there are
- * readers, and two more, are on their way in all, from being read to being dealt with.
+ * Memory: one block more than there are readers is read and not yet encoded; one more than twice as many are on their
+ * way in all, from being read to being dealt with. (More are no faster, on two processors.)
  */
 export class LongFiles {
   private readonly blockSize: number;
@@ -30,8 +30,8 @@ export class LongFiles {
   /** @param readerForBlock one that has no block to work on; undefined where all have */
   constructor(blockSize: number, readers: number, readerForBlock: () => BlockReader | undefined) {
     this.blockSize = blockSize;
-    this.mostMade = readers + 2;
-    this.mostOnTheWay = 2 * readers + 2;
+    this.mostMade = readers + 1;
+    this.mostOnTheWay = 2 * readers + 1;
     this.readerForBlock = readerForBlock;
   }
 

@@ -114,8 +114,8 @@ describe('LongFiles', () => {
       for (; lead.lent.length > 0; pieces++) piece(lead, file.job);
       return pieces;
     };
-    // Nothing is hashed: as many blocks as readers, and two.
-    expect(readAll()).toBe(4);
+    // Nothing is hashed: as many blocks as readers, and one.
+    expect(readAll()).toBe(3);
     // All is hashed and encoded, and nothing is dealt with: two more.
     const workAll = () => {
       let pieces = 0;
@@ -127,7 +127,7 @@ describe('LongFiles', () => {
       return pieces;
     };
     expect(workAll() + workAll() + workAll()).toBe(2);
-    expect(waiting).toHaveLength(6);
+    expect(waiting).toHaveLength(5);
     for (const resolve of waiting.splice(0)) resolve();
     await turn();
     expect(lead.lent).toHaveLength(2);
@@ -135,7 +135,7 @@ describe('LongFiles', () => {
     expect(file.outcome()).toBe('read');
     lead.lent = [];
     const next = begin(other);
-    for (let i = 0; i < 4; i++) piece(other, next.job);
+    for (let i = 0; i < 3; i++) piece(other, next.job);
     expect(other.lent).toHaveLength(0);
   });
 });

@@ -285,7 +285,7 @@ describe.each([0, 1, 2])('ContentPool with %i workers', (workers) => {
       await pool.read(written(`small ${i}`), small);
       expect(small.plain.toString()).toBe(`small ${i}`);
     }
-    expect(came).toBeLessThanOrEqual(2 * Math.max(1, workers) + 2);
+    expect(came).toBeLessThanOrEqual(2 * Math.max(1, workers) + 1);
     released.resolve();
     expect((await long).size).toBe(20 * BLOCK);
     expect(came).toBe(20);
