@@ -1,6 +1,14 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -246,8 +254,7 @@ describe.each([0, 1, 2])('ContentPool with %i workers', (workers) => {
           },
           async known(_, index) {
             if (index > 0 || collected.restarts > 0) return false;
-            content.fill('z', 0, BLOCK);
-            writeFileSync(path, content);
+            utimesSync(path, 1, 1); // a change that is whole at once, whatever the reader does meanwhile
             await restarted.promise;
             return false;
           },
