@@ -11,16 +11,31 @@ const REQUEST_WORTH = 256 << 10;
 
 /** What is wanted, and not yet asked for, of one section. A member belongs to the section it begins in. */
 interface Section extends ByteRange {
+  key: string;
+  ver: string;
   members: number;
   bytes: number;
+  /** Its place in the order in which they are likely to be asked for: that of the manifest. */
+  place: number;
+}
+
+/** A section to be fetched with one request. */
+export interface WantedSection {
+  name: string;
+  key: string;
+  ver: string;
+  range: ByteRange;
+  /** Members that are likely to be asked for in there. */
+  more: number;
 }
 
 /**
  * What a restore will want of each bundle, noted while its manifest is checked; so that sections of which much is
- * wanted come with one request, and of others only what is needed. Takes about 200 bytes for 4 MiB of bundles.
+ * wanted come with one request, and of others only what is needed. Takes about 300 bytes for 4 MiB of bundles.
  */
 export class BundlePlan {
   readonly #sections = new Map<string, Section>();
+  readonly #order: string[] = [];
   #wanted = 0;
   #unwanted = 0;
 
@@ -29,7 +44,7 @@ export class BundlePlan {
     const member = memberOf(dat);
     if (!member) return;
     const name = sectionOf(member);
-    const { off, len } = member;
+    const { key, ver, off, len } = member;
     const section = this.#sections.get(name);
     if (section) {
       section.start = Math.min(section.start, off);
@@ -37,7 +52,8 @@ export class BundlePlan {
       section.members += 1;
       section.bytes += len;
     } else if (this.#sections.size < MOST_SECTIONS) {
-      this.#sections.set(name, { start: off, end: off + len, members: 1, bytes: len });
+      const place = this.#order.push(name) - 1;
+      this.#sections.set(name, { key, ver, start: off, end: off + len, members: 1, bytes: len, place });
     }
   }
 
@@ -56,20 +72,36 @@ export class BundlePlan {
   wanted(member: MemberPlace): { range: ByteRange; more: number } | undefined {
     const section = this.#sections.get(sectionOf(member));
     this.#wanted += 1;
-    // Of what is still to come, as many may be there already as were of what has been.
-    const share = this.#wanted / (this.#wanted + this.#unwanted);
     if (!section) return undefined;
-    const wasted = section.end - section.start - section.bytes * share;
-    const saved = (section.members * share - 1) * REQUEST_WORTH;
+    const isWorth = this.#isWorthIt(section);
     const range = { start: section.start, end: section.end };
     this.#take(member);
-    return wasted <= saved ? { range, more: section.members } : undefined;
+    return isWorth ? { range, more: section.members } : undefined;
+  }
+
+  /** Sections that are likely to be asked for after this one, the next ones first, so many at most. */
+  after(name: string, count: number): WantedSection[] {
+    const place = this.#sections.get(name)?.place;
+    if (place === undefined) return [];
+    return this.#order.slice(place + 1, place + 1 + count).flatMap((next) => {
+      const section = this.#sections.get(next);
+      if (!section || section.members === 0 || !this.#isWorthIt(section)) return [];
+      const { key, ver, start, end, members } = section;
+      return [{ name: next, key, ver, range: { start, end }, more: members }];
+    });
   }
 
   /** A member that came with a section fetched before. */
   came(member: MemberPlace): void {
     this.#wanted += 1;
     this.#take(member);
+  }
+
+  /** Whether a section is better fetched whole. */
+  #isWorthIt({ start, end, bytes, members }: Section): boolean {
+    // Of what is still to come, as many may be there already as were of what has been.
+    const share = this.#wanted / Math.max(1, this.#wanted + this.#unwanted);
+    return end - start - bytes * share <= (members * share - 1) * REQUEST_WORTH;
   }
 
   #take(member: MemberPlace): void {

@@ -1,15 +1,19 @@
 import type { ByteRange } from '../store/port.js';
-import { type BundlePlan, sectionOf } from './bundle-plan.js';
+import { type BundlePlan, sectionOf, type WantedSection } from './bundle-plan.js';
 import { BundleReader, endsTooSoon, type FetchRange, type MemberPlace } from './bundle-reader.js';
 
 interface Fetched extends ByteRange {
   bytes: Promise<Uint8Array>;
   /** Members that are likely still to be asked for. */
   more: number;
+  /** Nobody has asked for it yet. */
+  isAhead: boolean;
 }
 
 /** Bytes of sections kept for members to come; those used least recently go. */
 const KEPT_BYTES = 32 << 20;
+/** Sections fetched before anybody asks for them: without, there is one request after the other. */
+const AHEAD = 3;
 
 /** Reads members of bundles by a plan: whole sections where the plan says so, else as {@link BundleReader} does. */
 export class PlannedBundles {
@@ -44,16 +48,33 @@ export class PlannedBundles {
       known.more -= 1;
       this.#drop(name, known);
       if (known.more > 0) this.#keep(name, known);
+      if (known.isAhead) this.#fetchAfter(name);
+      known.isAhead = false;
       return known;
     }
     const worth = this.#plan.wanted(member);
     if (!worth) return undefined;
     const { range, more } = worth;
-    const section: Fetched = { ...range, more, bytes: this.#fetch(member.key, member.ver, range) };
-    // What failed is not kept for the next who asks; those waiting hear of it themselves.
-    section.bytes.catch(() => this.#drop(name, section));
+    const section = this.#fetched(name, { key: member.key, ver: member.ver, range, more }, false);
     if (more > 0) this.#keep(name, section);
+    this.#fetchAfter(name);
     return section;
+  }
+
+  #fetchAfter(name: string): void {
+    for (const next of this.#plan.after(name, AHEAD)) {
+      const length = next.range.end - next.range.start;
+      if (this.#sections.has(next.name) || this.#keptBytes + length > KEPT_BYTES) continue;
+      this.#keep(next.name, this.#fetched(next.name, next, true));
+    }
+  }
+
+  #fetched(name: string, section: Omit<WantedSection, 'name'>, isAhead: boolean): Fetched {
+    const { key, ver, range, more } = section;
+    const fetched: Fetched = { ...range, more, isAhead, bytes: this.#fetch(key, ver, range) };
+    // What failed is not kept for the next who asks; those waiting hear of it themselves.
+    fetched.bytes.catch(() => this.#drop(name, fetched));
+    return fetched;
   }
 
   #keep(name: string, section: Fetched): void {

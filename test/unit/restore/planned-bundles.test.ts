@@ -81,6 +81,15 @@ describe('a planned reading of bundles', () => {
     expect(bytesOf(asked)).toBeLessThanOrEqual(6 * 64 * 1024);
   });
 
+  it('fetches the sections that come next before anybody asks for them, and once', async () => {
+    const all = members(3000, 10_000);
+    const { asked, read } = reading(all);
+    await read(all[0] as Member);
+    expect(asked.map(({ start }) => Math.floor(start / (4 * MIB)))).toEqual([0, 1, 2, 3]);
+    for (const one of all.slice(1)) await read(one);
+    expect(asked).toHaveLength(Math.ceil((3000 * 10_512) / (4 * MIB)));
+  });
+
   it('gives members it was not told of', async () => {
     const { asked, read } = reading([]);
     await read(member(5 * MIB, 1000));

@@ -9,11 +9,12 @@ import { SafeDir, temporaryName } from '#src/files/safe-dir.js';
 import { ContentFetcher } from '#src/restore/fetch-content.js';
 import { FileWriter } from '#src/restore/file-writer.js';
 import { MetadataSetter } from '#src/restore/metadata.js';
-import type { SmallFile } from '#src/restore/small-files.js';
+import type { LocalPart, SmallFile } from '#src/restore/small-files.js';
 import { SmallFileWriters } from '#src/restore/small-file-writers.js';
 import { OwnerIds } from '#src/files/owners.js';
 import { file as fileEntry, sha256 } from '../manifest/build-manifest.js';
 import { FakeStore } from '../manifest/fake-store.js';
+import { LocalStore } from './local-store.js';
 
 let folder: string;
 let dir: SafeDir;
@@ -118,6 +119,90 @@ describe('SmallFileWriters', () => {
     await expect(refused).rejects.toMatchObject({ code: 'EISDIR' });
     const gone = writers.write(job('b', content, { folder: 1_000_000 }), content);
     await expect(gone).rejects.toMatchObject({ code: 'EBADF' });
+  });
+});
+
+describe('threads that read the store', () => {
+  let store: LocalStore;
+  let local: SmallFileWriters;
+  beforeEach(() => {
+    store = new LocalStore(join(folder, 'store'));
+    local = new SmallFileWriters({ threads: 2, localRoot: store.localRoot });
+  });
+  afterEach(() => local.close());
+  const NOTHING = new Uint8Array(0);
+
+  /** A bundle of these contents, packed, with something between them. */
+  function bundled(contents: readonly Buffer[]): LocalPart[] {
+    const key = `bundles/${'b'.repeat(64)}.tar`;
+    const pieces = contents.flatMap((content) => [Buffer.alloc(512), gzipSync(content)]);
+    const ver = store.add(key, Buffer.concat(pieces));
+    let off = 0;
+    return contents.map((content, index) => {
+      off += 512;
+      const len = pieces[2 * index + 1]?.length ?? 0;
+      const part: LocalPart = { key, ver, enc: 'gzip', off, len, size: content.length, times: 1 };
+      off += len;
+      return part;
+    });
+  }
+
+  it('write members of bundles with few readings', async () => {
+    const contents = Array.from({ length: 300 }, (_, index) => contentOf(index + 1));
+    const parts = bundled(contents);
+    await Promise.all(
+      contents.map((content, index) =>
+        local.write(job(`f${index}`, content, { parts: [parts[index] as LocalPart] }), NOTHING),
+      ),
+    );
+    for (const [index, content] of contents.entries()) expect(read(`f${index}`).equals(content)).toBe(true);
+    expect(local.requests).toBeLessThan(10);
+  });
+
+  it('write a file block by block, with its repeats and holes', async () => {
+    const blocks = [Buffer.from('first'.repeat(2000)), Buffer.alloc(8192), Buffer.from('last')];
+    const content = Buffer.concat([
+      ...blocks.slice(0, 2),
+      ...Array.from({ length: 9 }, () => blocks[1] as Buffer),
+      blocks[2] as Buffer,
+    ]);
+    const parts = blocks.map((block, index): LocalPart => {
+      const key = `content/${sha256(block)}`;
+      const ver = store.add(key, gzipSync(block));
+      const times = index === 1 ? 10 : 1;
+      return { key, ver, enc: 'gzip', off: undefined, len: undefined, size: block.length, times };
+    });
+    await local.write(job('long', content, { parts }), NOTHING);
+    expect(read('long').equals(content)).toBe(true);
+    expect(lstatSync(join(folder, 'long')).blocks * 512).toBeLessThan(40_000);
+    const other = { parts, sha: sha256(Buffer.from('other')) };
+    await expect(local.write(job('wrong', content, other), NOTHING)).rejects.toMatchObject({
+      code: 'DAMAGED',
+    });
+    const missing = { parts: [...parts, { ...(parts[0] as LocalPart), ver: 'f'.repeat(32) }] };
+    expect(await local.write(job('missing', content, missing), NOTHING)).toBe('undone');
+    expect(readdirSync(folder).sort()).toEqual(['long', 'store']);
+  });
+
+  it('leave undone what they cannot read, and write its neighbours', async () => {
+    const contents = [1, 2, 3].map(contentOf);
+    const parts = bundled(contents);
+    const outside = { ...(parts[1] as LocalPart), key: '../../etc/passwd' };
+    const behind = { ...(parts[1] as LocalPart), off: 1_000_000 };
+    const results = await Promise.all(
+      [parts[0], outside, behind, parts[2]].map((part, index) => {
+        const content = contents[[0, 1, 1, 2][index] as number] as Buffer;
+        return local.write(job(`f${index}`, content, { parts: [part as LocalPart] }), NOTHING);
+      }),
+    );
+    expect(results.map((result) => result === 'undone')).toEqual([false, true, true, false]);
+    expect(readdirSync(folder).sort()).toEqual(['f0', 'f3', 'store']);
+    expect(read('f3').equals(contents[2] as Buffer)).toBe(true);
+  });
+
+  it('write empty files', async () => {
+    await local.write(job('empty', Buffer.alloc(0), { parts: [] }), NOTHING);
+    expect(read('empty')).toHaveLength(0);
   });
 });
 
