@@ -26,7 +26,8 @@ export function fieldsOf(files: readonly SmallFile[]): unknown[] {
   for (const file of files) {
     const { uid, gid, mode, mtimeNs, xattr, acl, defaultAcl } = file.wanted;
     const hasMore = xattr !== undefined || acl !== undefined || defaultAcl !== undefined;
-    const only = file.parts?.length === 1 ? file.parts[0] : undefined;
+    // Of a block that is repeated the size is not the file's.
+    const only = file.parts?.length === 1 && file.parts[0]?.times === 1 ? file.parts[0] : undefined;
     const isSame = only !== undefined && last?.key === only.key && last.ver === only.ver;
     fields.push(
       file.folder,

@@ -175,13 +175,16 @@ describe('threads that read the store', () => {
     await local.write(job('long', content, { parts }), NOTHING);
     expect(read('long').equals(content)).toBe(true);
     expect(lstatSync(join(folder, 'long')).blocks * 512).toBeLessThan(40_000);
+    const [, zeros] = parts as [LocalPart, LocalPart];
+    await local.write(job('hole', Buffer.alloc(81_920), { parts: [zeros] }), NOTHING);
+    expect(read('hole').equals(Buffer.alloc(81_920))).toBe(true);
     const other = { parts, sha: sha256(Buffer.from('other')) };
     await expect(local.write(job('wrong', content, other), NOTHING)).rejects.toMatchObject({
       code: 'DAMAGED',
     });
     const missing = { parts: [...parts, { ...(parts[0] as LocalPart), ver: 'f'.repeat(32) }] };
     expect(await local.write(job('missing', content, missing), NOTHING)).toBe('undone');
-    expect(readdirSync(folder).sort()).toEqual(['long', 'store']);
+    expect(readdirSync(folder).sort()).toEqual(['hole', 'long', 'store']);
   });
 
   it('leave undone what they cannot read, and write its neighbours', async () => {
