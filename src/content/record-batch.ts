@@ -1,6 +1,5 @@
 import { FileStat, PACKED_STAT_SIZE } from '../files/stat.js';
 import type { BlockRecord, EndRecord, FromReader, ReaderRecord } from './messages.js';
-import { releaseMemory } from './release-memory.js';
 import type { EncodedBlock, FileReading } from './types.js';
 
 const SHA_SIZE = 32;
@@ -31,11 +30,7 @@ export class RecordBatch {
     this.buffer.set(block.sha, at);
     let own: Uint8Array | undefined;
     if (stored && packed) this.buffer.set(stored.bytes, at + SHA_SIZE);
-    else if (stored) {
-      own = new Uint8Array(stored.bytes);
-      // Compressed bytes are in a buffer of their own, longer than they need.
-      if (stored.enc !== undefined) releaseMemory(stored.bytes);
-    }
+    else if (stored) own = new Uint8Array(stored.bytes);
     this.apart += own?.length ?? 0;
     this.records.push({
       kind: 'block',
