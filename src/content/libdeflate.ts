@@ -14,10 +14,10 @@ export interface Libdeflate {
 }
 
 /**
- * The level of libdeflate that stores about as much as zlib does with a level: of 4.4 GB from `/usr` and of generated
- * files within 1 % of it, and mostly less.
+ * The level of libdeflate that stores about as much as zlib does with a level, of what is below `/usr` and of generated
+ * text: 0.3 % more with 6 over 1.6 GB, where the next one would take a fifth longer.
  */
-const LEVEL_LIKE_ZLIBS = [0, 1, 1, 1, 2, 4, 5, 6, 7, 8];
+const LEVEL_LIKE_ZLIBS = [0, 1, 1, 1, 2, 4, 4, 5, 6, 7];
 
 let loaded: Libdeflate | null | undefined;
 
