@@ -1,7 +1,7 @@
 import { type EntryBlock, MANY_OBJECTS, ONE_OBJECT, SETTLED } from '../catalog/entry-blocks.js';
 import type { BytePath } from '../files/byte-path.js';
 import { PACKED_STAT_WORDS } from '../files/stat.js';
-import type { EntrySink, OutputEntry, PendingEntry } from './entry-output.js';
+import { type EntrySink, type OutputEntry, type PendingEntry, readyEntry } from './entry-output.js';
 import type { PathBatch } from './path-page.js';
 
 /** What the join asks of the run. */
@@ -159,7 +159,9 @@ export class Join {
   #entryAfter(block: EntryBlock, index: number, path: BytePath, kept: true | Promise<boolean>): PendingEntry {
     const entry = entryOf(block, index, path);
     if (kept === true) return entry;
-    return kept.then((isKept) => (isKept ? entry : this.#handlers.make(path, entry.stat, entry.statAt)));
+    return kept.then((isKept) =>
+      isKept ? entry : readyEntry(this.#handlers.make(path, entry.stat, entry.statAt)),
+    );
   }
 
   #endBlock(): void {

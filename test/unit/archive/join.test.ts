@@ -1,6 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import type { CarriedBlock, EntrySink, PendingEntry } from '#src/archive/entry-output.js';
+import {
+  type CarriedBlock,
+  type EntrySink,
+  type PendingEntry,
+  readyEntry,
+} from '#src/archive/entry-output.js';
 import { Join } from '#src/archive/join.js';
 import type { PathBatch } from '#src/archive/path-page.js';
 import { BlockRecords, EntryBlock, SETTLED } from '#src/catalog/entry-blocks.js';
@@ -71,7 +76,7 @@ class Lines implements EntrySink {
   add(entries: readonly PendingEntry[]): void {
     this.#steps.push(async () => {
       for (const entry of entries) {
-        const { line } = (await entry) ?? { line: Buffer.alloc(0) };
+        const { line } = (await readyEntry(entry)) ?? { line: Buffer.alloc(0) };
         this.lines.push(line.toString('latin1'));
       }
     });
@@ -83,7 +88,7 @@ class Lines implements EntrySink {
       const lost = new Set<number>();
       for (const { index, kept } of conditions) if (!(await kept)) lost.add(index);
       for (let index = 0; index < block.count; index++) {
-        const { line } = (await entryAt(index, !lost.has(index))) ?? { line: Buffer.alloc(0) };
+        const { line } = (await readyEntry(entryAt(index, !lost.has(index)))) ?? { line: Buffer.alloc(0) };
         this.lines.push(line.toString('latin1'));
       }
     });
