@@ -1,4 +1,4 @@
-import { blocks } from './blocks.js';
+import { blocks, blocksS3 } from './blocks.js';
 import type { Case } from './case.js';
 import { first, firstS3 } from './first.js';
 import { restore, restoreS3 } from './restore.js';
@@ -17,6 +17,7 @@ export const CASES: readonly Case[] = [
   restore,
   restoreS3,
   blocks,
+  blocksS3,
   requests,
   startup,
   profile,

@@ -111,6 +111,25 @@ export class ContentObjects {
     return { accepted: bundled.accepted, row: coming };
   }
 
+  /**
+   * The row of content that needs no bytes to be kept: it is locked long enough, or is being stored by somebody else; a
+   * promise where its lock must be renewed. Undefined: {@link ensure} it with its bytes.
+   */
+  known(sha: Uint8Array): Bundled['row'] | undefined | Promise<number | undefined> {
+    const row = this.#table.find(sha);
+    if (row >= 0 && this.isCurrent(row)) {
+      this.#table.markUsed(row);
+      this.reused++;
+      return row;
+    }
+    const coming = this.#underWay.get(mapKey(sha));
+    if (coming !== undefined || row < 0 || this.#table.isGone(row)) return coming;
+    return this.renew(row).then((kept) => {
+      if (kept) this.reused++;
+      return kept ? row : undefined;
+    });
+  }
+
   /** The row of what is known, or is now known since the bytes at hand prove it; or -1. */
   #find(sha: Uint8Array, block: StoredBlock): number {
     const row = this.#table.find(sha);

@@ -1,5 +1,5 @@
 import type { ObjectTable } from '../catalog/object-table.js';
-import type { EncodedBlock, ReadHandlers } from '../content/types.js';
+import type { EncodedBlock, HashedBlock, ReadHandlers } from '../content/types.js';
 import { bundleKey, contentKey } from '../manifest/keys.js';
 import type { BlockRef, DataRef, ObjectRef } from '../manifest/types.js';
 import type { Bundled } from './bundler.js';
@@ -12,12 +12,15 @@ export interface SettledContent {
   single: { sha: Uint8Array; tag: number } | undefined;
 }
 
+/** What {@link ContentObjects} does for a file. */
+type Objects = Pick<ContentObjects, 'known' | 'ensure' | 'tag'>;
+
 /** Turns blocks as they are read into the references that a manifest line carries. */
 export class ContentRows {
-  readonly #objects: ContentObjects;
+  readonly #objects: Objects;
   readonly #table: ObjectTable;
 
-  constructor(objects: ContentObjects, table: ObjectTable) {
+  constructor(objects: Objects, table: ObjectTable) {
     this.#objects = objects;
     this.#table = table;
   }
@@ -50,33 +53,46 @@ export class ContentRows {
 interface CollectedBlock {
   sha: Uint8Array;
   size: number;
-  count: number;
   row: Bundled['row'];
+}
+
+/** Equal blocks that follow each other. */
+interface Repeated extends CollectedBlock {
+  count: number;
 }
 
 /** Takes a file's blocks as they are read. */
 export class FileBlocks implements ReadHandlers {
-  readonly #objects: ContentObjects;
+  readonly #objects: Objects;
   readonly #rows: ContentRows;
   #blocks: CollectedBlock[] = [];
 
-  constructor(objects: ContentObjects, rows: ContentRows) {
+  constructor(objects: Objects, rows: ContentRows) {
     this.#objects = objects;
     this.#rows = rows;
   }
 
-  /** Resolves when more can come: the store has the block, or a bundle has taken it. */
-  block({ sha, size, stored }: EncodedBlock): Promise<void> | undefined {
-    if (stored === undefined) {
-      const last = this.#blocks.at(-1);
-      if (last === undefined) throw new Error('a repeated block with none before it');
-      last.count++;
-      return undefined;
+  /** Resolves to true once the store is known to have the block for as long as the run needs. */
+  known({ sha, size }: HashedBlock, index: number): boolean | Promise<boolean> {
+    const blocks = this.#blocks; // those of another attempt may have taken their place before the lock is renewed
+    const before = blocks[index - 1];
+    if (before !== undefined && isEqual(before.sha, sha)) {
+      blocks[index] = before;
+      return true;
     }
+    const take = (row: Bundled['row'] | undefined): boolean => {
+      if (row !== undefined) blocks[index] = { sha, size, row };
+      return row !== undefined;
+    };
+    const row = this.#objects.known(sha);
+    return row instanceof Promise ? row.then(take) : take(row);
+  }
+
+  /** Resolves when more can come: the store has the block, or a bundle has taken it. */
+  block({ sha, size, stored }: EncodedBlock, index: number): Promise<void> | undefined {
     // The first block is short only where it is the only one.
-    const fileSize = this.#blocks.length === 0 ? size : undefined;
-    const { accepted, row } = this.#objects.ensure(sha, stored, fileSize);
-    this.#blocks.push({ sha, size, count: 1, row });
+    const { accepted, row } = this.#objects.ensure(sha, stored, index === 0 ? size : undefined);
+    this.#blocks[index] = { sha, size, row };
     return accepted;
   }
 
@@ -88,7 +104,7 @@ export class FileBlocks implements ReadHandlers {
   whenSettled(settled: (content: SettledContent) => void, failed: (error: unknown) => void): void {
     const [first] = this.#blocks;
     if (first === undefined) settled({ dat: null, single: undefined });
-    else if (this.#blocks.length > 1 || first.count > 1) this.#several().then(settled).catch(failed);
+    else if (this.#blocks.length > 1) this.#several().then(settled).catch(failed);
     else if (typeof first.row === 'number') settled(this.#single(first.row, first.sha));
     else {
       const { sha, row } = first;
@@ -112,12 +128,27 @@ export class FileBlocks implements ReadHandlers {
   }
 
   async #several(): Promise<SettledContent> {
-    const rows = await Promise.all(this.#blocks.map((block) => rowOf(block)));
-    const dat: BlockRef[] = this.#blocks.map(({ sha, size, count }, index) => ({
+    const runs = this.#runs();
+    const rows = await Promise.all(runs.map((block) => rowOf(block)));
+    const dat: BlockRef[] = runs.map(({ sha, size, count }, index) => ({
       ...this.#rows.ref(rows[index] ?? -1, sha),
       size,
       ...(count === 1 ? {} : { n: count }),
     }));
     return { dat, single: undefined };
   }
+
+  #runs(): Repeated[] {
+    const runs: Repeated[] = [];
+    for (const block of this.#blocks) {
+      const last = runs.at(-1);
+      if (last !== undefined && isEqual(last.sha, block.sha)) last.count++;
+      else runs.push({ ...block, count: 1 });
+    }
+    return runs;
+  }
+}
+
+function isEqual(one: Uint8Array, other: Uint8Array): boolean {
+  return Buffer.compare(one, other) === 0;
 }

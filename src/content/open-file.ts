@@ -25,7 +25,7 @@ export function* openForReading(
   path: BytePath,
   lockTimeoutMs: number,
   expectedInode: string | undefined,
-): Generator<WaitStep, { fd: number; unlocked: boolean }, void> {
+): Generator<WaitStep, { fd: number; unlocked: boolean }, unknown> {
   const fd = yield* openPatiently(path, lockTimeoutMs);
   try {
     const stat = statOfRegular(fd, path);
@@ -49,7 +49,7 @@ export function statOfRegular(fd: number, path: BytePath): FileStat {
 }
 
 /** With O_NONBLOCK a file under a lease (a file server's oplock) says EAGAIN until its holder gives it up. */
-function* openPatiently(path: BytePath, timeoutMs: number): Generator<WaitStep, number, void> {
+function* openPatiently(path: BytePath, timeoutMs: number): Generator<WaitStep, number, unknown> {
   let refusal: unknown;
   const fd = yield* poll(timeoutMs, () => {
     try {
@@ -76,7 +76,7 @@ function openQuietly(path: BytePath): number {
 }
 
 /** Asks until there is an answer or the time is over; undefined then. A time of 0 means asking once. */
-function* poll<T>(timeoutMs: number, ask: () => T | undefined): Generator<WaitStep, T | undefined, void> {
+function* poll<T>(timeoutMs: number, ask: () => T | undefined): Generator<WaitStep, T | undefined, unknown> {
   let answer = ask();
   if (answer !== undefined || timeoutMs <= 0) return answer;
   const deadline = performance.now() + timeoutMs;

@@ -1,6 +1,6 @@
 import type { BytePath } from '../files/byte-path.js';
 import type { FileStat } from '../files/stat.js';
-import type { EncodedBlock, FileReading, ReadHandlers } from './types.js';
+import type { EncodedBlock, FileReading, HashedBlock, ReadHandlers } from './types.js';
 
 /** What a job costs beyond its bytes: opening, hashing, closing. */
 const BASE_WEIGHT = 8 * 1024;
@@ -15,7 +15,7 @@ export class PoolJob {
   readonly long: boolean;
   /** It was there when a reader crashed: next time it has one to itself, and there is no other time. */
   alone = false;
-  /** Blocks were handed on. */
+  /** Blocks were read. */
   begun = false;
   private readonly handlers: ReadHandlers;
   private readonly resolve: (reading: FileReading) => void;
@@ -49,24 +49,46 @@ export class PoolJob {
   }
 
   /** Hands a block on. Undefined where it has been dealt with at once; the promise never rejects. */
-  block(block: EncodedBlock): Promise<void> | undefined {
+  block(block: EncodedBlock, index: number): Promise<void> | undefined {
     this.begun = true;
+    const dealtWith = this.handle<void>(() => this.handlers.block(block, index), undefined);
+    return dealtWith instanceof Promise ? dealtWith : undefined;
+  }
+
+  /** Whether the block is not wanted; of a reading that has failed none is. The promise never rejects. */
+  known(block: HashedBlock, index: number): boolean | Promise<boolean> {
+    return this.handle(() => this.handlers.known?.(block, index) ?? false, true);
+  }
+
+  /** What the handler says, now or later; `otherwise` where it failed, and the reading with it. */
+  private handle<T>(ask: () => T | Promise<T>, otherwise: T): T | Promise<T> {
     try {
-      const dealtWith = this.handlers.block(block);
-      return dealtWith && this.waitFor(dealtWith);
+      const answer = ask();
+      return answer instanceof Promise ? this.waitFor(answer, otherwise) : answer;
     } catch (error) {
       this.reject(error);
-      return undefined;
+      return otherwise;
     }
   }
 
-  private async waitFor(dealtWith: Promise<void>): Promise<void> {
-    this.pending++;
+  private async waitFor<T>(answer: Promise<T>, otherwise: T): Promise<T> {
+    this.hold();
     try {
-      await dealtWith;
+      return await answer;
     } catch (error) {
       this.reject(error);
+      return otherwise;
+    } finally {
+      this.letGo();
     }
+  }
+
+  /** Something of it is on its way: it is not done before {@link letGo}. */
+  hold(): void {
+    this.pending++;
+  }
+
+  letGo(): void {
     this.pending--;
     this.settle();
   }

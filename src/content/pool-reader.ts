@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
-import type { FromReader, ReaderSettings, ToReader } from './messages.js';
+import type { BlockReader, BlockTask } from './block-task.js';
+import type { BlockMemory, FromReader, ReaderSettings, ToReader } from './messages.js';
 import type { PoolJob } from './pool-job.js';
 
 export interface ReaderListener {
@@ -27,8 +28,10 @@ const MOST_JOBS = 128;
 const MOST_BYTES = 2 * 1024 * 1024;
 
 /** One reader, in a thread of its own or in the calling one, and what it has under way. */
-export class PoolReader {
+export class PoolReader implements BlockReader {
   readonly jobs = new Map<number, PoolJob>();
+  /** The block it hashes or encodes, besides. */
+  private work: BlockTask | undefined;
   private readonly post: (message: ToReader) => void;
   private readonly stop: () => Promise<unknown>;
   private readonly holdProcess: (hold: boolean) => void;
@@ -86,6 +89,10 @@ export class PoolReader {
     return this.longs > 0;
   }
 
+  get worksOnBlock(): boolean {
+    return this.work !== undefined;
+  }
+
   /** Whether it takes this job on top of what it has. */
   accepts(job: PoolJob): boolean {
     if (this.jobs.size === 0) return true;
@@ -94,7 +101,7 @@ export class PoolReader {
   }
 
   take(jobs: PoolJob[]): void {
-    if (this.jobs.size === 0) this.holdProcess(true);
+    if (this.isIdle) this.holdProcess(true);
     for (const job of jobs) {
       this.jobs.set(job.id, job);
       this.bytes += job.long ? 0 : job.weight;
@@ -114,11 +121,30 @@ export class PoolReader {
     this.longs -= job.long ? 1 : 0;
     if (this.jobs.size > 0) return;
     this.alone = false;
-    this.holdProcess(false);
+    if (this.isIdle) this.holdProcess(false);
   }
 
-  blockDone(job: PoolJob): void {
-    if (this.jobs.has(job.id)) this.post({ kind: 'done', id: job.id });
+  private get isIdle(): boolean {
+    return this.jobs.size === 0 && this.work === undefined;
+  }
+
+  lend(job: PoolJob, memory: BlockMemory): void {
+    this.post({ kind: 'memory', id: job.id, memory });
+  }
+
+  workOn(task: BlockTask): void {
+    if (this.isIdle) this.holdProcess(true);
+    this.work = task;
+    const bytes = task.memory.bytes.subarray(0, task.size);
+    if (task.sha === undefined) this.post({ kind: 'hash', bytes });
+    else this.post({ kind: 'encode', bytes, zeros: task.zeros });
+  }
+
+  endWork(): BlockTask | undefined {
+    const { work } = this;
+    this.work = undefined;
+    if (work !== undefined && this.isIdle) this.holdProcess(false);
+    return work;
   }
 
   drop(job: PoolJob): void {

@@ -3,7 +3,8 @@ import { SysbackupError } from '../errors.js';
 import type { BytePath } from '../files/byte-path.js';
 import type { FileStat } from '../files/stat.js';
 import type { Compression } from './encode.js';
-import type { BlockRecord, FromReader, ReaderSettings } from './messages.js';
+import { crashFailure, LongFiles } from './long-files.js';
+import type { BlockRecord, FromReader, JobRecords, ReaderSettings } from './messages.js';
 import { PoolJob } from './pool-job.js';
 import { PoolReader, type StartWorker, startWorker } from './pool-reader.js';
 import { ReadFailure } from './read-failure.js';
@@ -37,8 +38,8 @@ const SMALLEST_BUDGET = 16 * 1024 * 1024;
  * Reads files in worker threads. Threads are started when there is work for them, one at a time.
  *
  * Memory: what is being read and what the handlers have not yet dealt with stays below about five blocks for each
- * worker: two of a long file on their way, one being read and one being encoded, and about one of small files. So
- * any number of reads may be asked for at once; they wait in a queue.
+ * worker: of long files what long-files.ts says, one being encoded, and about one of small files. So any number of
+ * reads may be asked for at once; they wait in a queue.
  */
 export class ContentPool {
   private readonly settings: ReaderSettings;
@@ -49,6 +50,7 @@ export class ContentPool {
   private readonly onAbort = () => void this.endWith(abortedError(this.signal?.reason));
   private readonly queue = { small: new Queue(), long: new Queue() };
   private readonly readers: PoolReader[] = [];
+  private readonly longFiles: LongFiles;
   /** Bytes promised to readers or held by handlers. */
   private held = 0;
   private nextId = 1;
@@ -63,6 +65,7 @@ export class ContentPool {
     const workers = options.workers ?? availableParallelism();
     this.start = workers === 0 ? undefined : (options.startWorker ?? startWorker);
     this.workers = Math.max(1, workers);
+    this.longFiles = new LongFiles(blockSize, this.workers, () => this.readerForBlock());
     this.budget = Math.max(SMALLEST_BUDGET, this.workers * blockSize);
     this.signal = options.signal;
     this.signal?.addEventListener('abort', this.onAbort, { once: true });
@@ -100,6 +103,7 @@ export class ContentPool {
     const readers = this.readers.splice(0);
     for (const job of [...this.queue.long.clear(), ...this.queue.small.clear()]) job.reject(error);
     for (const reader of readers) for (const job of reader.jobs.values()) job.reject(error);
+    this.longFiles.end(error);
     await Promise.all(readers.map((reader) => reader.terminate()));
   }
 
@@ -134,6 +138,19 @@ export class ContentPool {
       if (reader.accepts(job) && (best === undefined || reader.load < best.load)) best = reader;
     const goodEnough = best && !best.readsLong && !(job.long && best.load > 0);
     if (goodEnough || this.readers.length >= this.workers) return best;
+    return this.newReader();
+  }
+
+  /** The same for a block: of those that have none. */
+  private readerForBlock(): PoolReader | undefined {
+    let best: PoolReader | undefined;
+    for (const reader of this.readers)
+      if (!reader.worksOnBlock && (best === undefined || reader.load < best.load)) best = reader;
+    if (best?.load === 0 || this.ended || this.readers.length >= this.workers) return best;
+    return this.newReader();
+  }
+
+  private newReader(): PoolReader {
     const reader = new PoolReader(this.settings, this.start, {
       message: (from, message) => this.received(from, message),
       crashed: (from, reason) => this.crashed(from, reason),
@@ -157,14 +174,24 @@ export class ContentPool {
   }
 
   private received(reader: PoolReader, message: FromReader): void {
+    if (message.kind === 'records') this.receivedRecords(reader, message);
+    else this.longFiles.received(reader, message);
+    this.longFiles.goOn();
+    this.dispatch();
+  }
+
+  private receivedRecords(reader: PoolReader, message: JobRecords): void {
     const parcel = new Parcel(message.bytes);
     for (const record of message.records) {
       const job = reader.jobs.get(record.id);
       if (!job || this.ended) continue;
-      if (record.kind === 'restart') {
-        if (job.wanted) job.restart();
-      } else if (record.kind === 'block') {
+      if (record.kind === 'block') {
         if (job.wanted) this.handOn(reader, job, record, parcel);
+      } else if (record.kind === 'memory') this.longFiles.begin(reader, job, record.blocks);
+      else if (record.kind === 'piece') this.longFiles.piece(job, record);
+      else if (record.kind === 'restart') {
+        this.longFiles.restart(job);
+        if (job.wanted) job.restart();
       } else {
         if (record.kind === 'end') job.end(readingOf(message.bytes, record));
         else job.reject(new ReadFailure(job.path, record.code, record.reason));
@@ -172,36 +199,34 @@ export class ContentPool {
       }
     }
     parcel.letGo();
-    this.dispatch();
   }
 
   private handOn(reader: PoolReader, job: PoolJob, record: BlockRecord, parcel: Parcel): void {
-    const dealtWith = job.block(blockOf(parcel.bytes, record));
+    const dealtWith = job.block(blockOf(parcel.bytes, record), 0);
     if (dealtWith === undefined) {
       this.handedOn(reader, job, record);
       return;
     }
-    const bytes = record.stored?.length ?? 0;
+    const bytes = record.stored.length;
     this.held += bytes;
     parcel.hold();
     void dealtWith.then(() => {
       this.held -= bytes;
       if (job.wanted) parcel.letGo();
       this.handedOn(reader, job, record);
-      if (bytes > 0 && (this.queue.small.first || this.queue.long.first)) this.dispatchSoon();
+      if (this.queue.small.first || this.queue.long.first) this.dispatchSoon();
     });
   }
 
   /** The block has been dealt with, and its memory is free; not where that failed: what was begun may still read it. */
-  private handedOn(reader: PoolReader, job: PoolJob, { stored, long }: BlockRecord): void {
-    if (job.wanted) {
-      if (stored?.own) releaseMemory(stored.own);
-      if (long) reader.blockDone(job);
-    } else reader.drop(job);
+  private handedOn(reader: PoolReader, job: PoolJob, { stored }: BlockRecord): void {
+    if (!job.wanted) reader.drop(job);
+    else if (stored.own) releaseMemory(stored.own);
   }
 
   private finished(reader: PoolReader, job: PoolJob): void {
     reader.finished(job);
+    this.longFiles.finished(job);
     this.held -= job.weight;
   }
 
@@ -211,11 +236,12 @@ export class ContentPool {
     if (at < 0) return;
     this.readers.splice(at, 1);
     void reader.terminate();
+    this.longFiles.crashed(reader, reason);
     for (const job of reader.jobs.values()) {
+      this.longFiles.finished(job);
       this.held -= job.weight;
       if (!job.wanted) continue;
-      if (job.alone || job.begun)
-        job.reject(new ReadFailure(job.path, 'READER_CRASHED', `the thread that read it crashed: ${reason}`));
+      if (job.alone || job.begun) job.reject(crashFailure(job, reason));
       else {
         job.alone = true;
         (job.long ? this.queue.long : this.queue.small).push(job);

@@ -7,13 +7,20 @@ import { nextData } from './holes.js';
 import { openForReading, statOfRegular, type WaitStep } from './open-file.js';
 import { readFailureOf } from './read-failure.js';
 import type { Scratch } from './scratch.js';
-import type { EncodedBlock, FileReading } from './types.js';
+import type { EncodedBlock, FileReading, HashedBlock } from './types.js';
 
 /** What the reading of a file asks of its driver, or hands it, between two pieces of synchronous work. */
 export type ReadStep =
   | WaitStep
-  /** `block.stored.bytes` is valid until the next step. `long`: the file has more than one block. */
-  | { kind: 'block'; block: EncodedBlock; long: boolean }
+  /** All of a file that is one block. `block.stored.bytes` is valid until the next step. */
+  | { kind: 'block'; block: EncodedBlock }
+  /** Memory for the next block of a longer file is wanted: to be given with the next step. */
+  | { kind: 'memory' }
+  /**
+   * So many bytes of the memory given last are the next block. Of a hole `sha` is known, and nothing was written there:
+   * it stands for zeros.
+   */
+  | { kind: 'piece'; size: number; sha: Uint8Array | undefined }
   /** The blocks handed out so far are void. */
   | { kind: 'restart' };
 
@@ -36,7 +43,7 @@ interface Pass {
   sha: Uint8Array;
   size: number;
   /** Of a file of one block: not handed out until the file is known to be settled. */
-  only?: EncodedBlock;
+  only?: HashedBlock;
 }
 
 /**
@@ -46,7 +53,10 @@ interface Pass {
  *
  * An empty file has no block. Throws {@link ReadFailure}. Ending the generator early closes the file.
  */
-export function* readFile(path: BytePath, options: ReadOptions): Generator<ReadStep, FileReading, void> {
+export function* readFile(
+  path: BytePath,
+  options: ReadOptions,
+): Generator<ReadStep, FileReading, Uint8Array | undefined> {
   let fd: number | undefined;
   try {
     const opened = yield* openForReading(path, options.lockTimeoutMs, options.expectedInode);
@@ -65,7 +75,7 @@ export function* readFile(path: BytePath, options: ReadOptions): Generator<ReadS
         if (long) yield { kind: 'restart' };
         continue;
       }
-      if (pass.only) yield { kind: 'block', block: stored(pass.only, options), long: false };
+      if (pass.only) yield { kind: 'block', block: stored(pass.only, options) };
       const { sha, size } = pass;
       return { stat, sha, size, unlocked: opened.unlocked, changed, startedNs };
     }
@@ -84,14 +94,15 @@ function sameContent(before: FileStat, after: FileStat): boolean {
 /** A file of at most one block, left in the scratch buffer. */
 function readWhole(fd: number, size: number, options: ReadOptions): Pass {
   // Files that the kernel makes up (/proc) have no size until they are read.
-  const bytes = readFully(fd, 0, size === 0 ? options.blockSize : size, options);
+  const buffer = options.scratch.bytes(size === 0 ? options.blockSize : size);
+  const bytes = readFully(fd, 0, buffer, options);
   const sha = hash('sha256', bytes, 'buffer');
   if (bytes.length === 0) return { sha, size: 0 };
-  return { sha, size: bytes.length, only: { sha, size: bytes.length, stored: undefined } };
+  return { sha, size: bytes.length, only: { sha, size: bytes.length } };
 }
 
 /** The block just read by {@link readWhole}, encoded: once, after the file is known to be settled. */
-function stored(block: EncodedBlock, options: ReadOptions): EncodedBlock {
+function stored(block: HashedBlock, options: ReadOptions): EncodedBlock {
   const withMd5 = block.size >= (options.md5From ?? 0);
   return { ...block, stored: encode(options.scratch.bytes(block.size), options, withMd5) };
 }
@@ -102,50 +113,38 @@ function* readBlocks(
   size: number,
   options: ReadOptions,
   goOn: () => boolean,
-): Generator<ReadStep, Pass, void> {
-  const { blockSize, scratch } = options;
+): Generator<ReadStep, Pass, Uint8Array | undefined> {
+  const { blockSize } = options;
   const whole = createHash('sha256');
-  let previous: Buffer | undefined;
   let data = 0;
   let at = 0;
   while (at < size && (at === 0 || goOn())) {
+    const memory = yield { kind: 'memory' };
+    if (memory === undefined) throw new Error('no memory was given for a block');
     const length = Math.min(blockSize, size - at);
     if (data <= at) data = nextData(fd, at);
-    const hole = data >= at + length;
-    const bytes = hole ? undefined : readFully(fd, at, length, options);
-    if (bytes?.length === 0) break;
-    const blockLength = bytes?.length ?? length;
-    let sha: Buffer;
-    if (bytes) {
-      whole.update(bytes);
-      sha = hash('sha256', bytes, 'buffer');
-    } else {
+    if (data >= at + length) {
       updateWithZeros(whole, length);
-      sha = shaOfZeros(length);
+      yield { kind: 'piece', size: length, sha: shaOfZeros(length) };
+      at += length;
+      continue;
     }
-    const repeated = previous?.equals(sha) ?? false;
-    yield {
-      kind: 'block',
-      block: {
-        sha,
-        size: blockLength,
-        stored: repeated ? undefined : encode(bytes ?? scratch.bytes(length).fill(0), options),
-      },
-      long: true,
-    };
-    previous = sha;
-    at += blockLength;
-    if (blockLength < length) break;
+    const bytes = readFully(fd, at, memory.subarray(0, length), options);
+    if (bytes.length === 0) break;
+    // The same bytes as the block's, not read twice: a file that changes must not get a hash that fits no block.
+    whole.update(bytes);
+    yield { kind: 'piece', size: bytes.length, sha: undefined };
+    at += bytes.length;
+    if (bytes.length < length) break;
   }
   return { sha: whole.digest(), size: at };
 }
 
-/** Up to `length` bytes from `at` in the scratch buffer; fewer where the file ends. */
-function readFully(fd: number, at: number, length: number, options: ReadOptions): Buffer {
-  const buffer = options.scratch.bytes(length);
+/** What there is from `at` on, up to the buffer's length; less where the file ends. */
+function readFully(fd: number, at: number, buffer: Uint8Array, options: ReadOptions): Uint8Array {
   let got = 0;
-  while (got < length) {
-    const n = readSync(fd, buffer, got, length - got, at + got);
+  while (got < buffer.length) {
+    const n = readSync(fd, buffer, got, buffer.length - got, at + got);
     if (n === 0) break;
     got += n;
     options.afterRead?.();

@@ -22,25 +22,32 @@ export class RecordBatch {
     this.send = send;
   }
 
-  block(id: number, block: EncodedBlock, long: boolean): void {
+  block(id: number, block: EncodedBlock): void {
     const { stored } = block;
-    const length = stored?.bytes.length ?? 0;
+    const { length } = stored.bytes;
     const packed = length <= LONGEST_PACKED;
     const at = this.reserve(SHA_SIZE + (packed ? length : 0));
     this.buffer.set(block.sha, at);
     let own: Uint8Array | undefined;
-    if (stored && packed) this.buffer.set(stored.bytes, at + SHA_SIZE);
-    else if (stored) own = new Uint8Array(stored.bytes);
+    if (packed) this.buffer.set(stored.bytes, at + SHA_SIZE);
+    else own = ownBytes(stored);
     this.apart += own?.length ?? 0;
     this.records.push({
       kind: 'block',
       id,
       at,
       size: block.size,
-      long,
-      stored: stored && { length, enc: stored.enc, md5: stored.md5, own },
+      stored: { length, enc: stored.enc, md5: stored.md5, own },
     });
     if (this.apart > CAPACITY) this.flush();
+  }
+
+  memory(id: number, blocks: number): void {
+    this.records.push({ kind: 'memory', id, blocks });
+  }
+
+  piece(id: number, slot: number, size: number, sha: Uint8Array | undefined): void {
+    this.records.push({ kind: 'piece', id, slot, size, sha });
   }
 
   end(id: number, reading: FileReading): void {
@@ -69,8 +76,8 @@ export class RecordBatch {
     this.apart = 0;
     const transfer = [bytes.buffer];
     for (const record of records)
-      if (record.kind === 'block' && record.stored?.own) transfer.push(bufferOf(record.stored.own));
-    this.send({ bytes, records }, transfer);
+      if (record.kind === 'block' && record.stored.own) transfer.push(bufferOf(record.stored.own));
+    this.send({ kind: 'records', bytes, records }, transfer);
   }
 
   private reserve(length: number): number {
@@ -81,8 +88,13 @@ export class RecordBatch {
   }
 }
 
-/** The ArrayBuffer of an array that {@link RecordBatch.block} made, which fills it. */
-function bufferOf(own: Uint8Array): ArrayBuffer {
+/** What is stored of a block, in a buffer as long as it is, to be handed to another thread. */
+export function ownBytes({ bytes }: EncodedBlock['stored']): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(bytes);
+}
+
+/** The ArrayBuffer of an array that {@link ownBytes} made, which fills it. */
+export function bufferOf(own: Uint8Array): ArrayBuffer {
   return own.buffer as ArrayBuffer;
 }
 
@@ -93,7 +105,7 @@ export function blockOf(bytes: Uint8Array, record: BlockRecord): EncodedBlock {
   return {
     sha: bytes.slice(at, from),
     size: record.size,
-    stored: stored && {
+    stored: {
       bytes: stored.own ?? bytes.subarray(from, from + stored.length),
       md5: stored.md5,
       enc: stored.enc,

@@ -1,17 +1,18 @@
 import type { Encoding } from '../config/compression.js';
 import type { FileStat } from '../files/stat.js';
 
-/** One block of content, ready to be stored. */
-export interface EncodedBlock {
+/** One block of content as it was read. */
+export interface HashedBlock {
   /** SHA-256 of the unencoded bytes: 32 bytes. */
   sha: Uint8Array;
   /** Length of the unencoded bytes. */
   size: number;
-  /**
-   * What is stored. Undefined where this block equals the one before it in the same file. `md5` is of the stored
-   * bytes, in hex; undefined where the pool was told that it is not wanted.
-   */
-  stored: { bytes: Uint8Array; md5: string | undefined; enc: Encoding | undefined } | undefined;
+}
+
+/** One block of content, ready to be stored. */
+export interface EncodedBlock extends HashedBlock {
+  /** What is stored. `md5` is of these bytes, in hex; undefined where the pool was told that it is not wanted. */
+  stored: { bytes: Uint8Array; md5: string | undefined; enc: Encoding | undefined };
 }
 
 /** What is known after a file has been read. */
@@ -32,11 +33,19 @@ export interface FileReading {
 
 export interface ReadHandlers {
   /**
-   * Called for each block in order. The reader goes on while a few of the returned promises are pending; memory
-   * is bounded by that, and what the block stores is valid until its promise is fulfilled (or this returns without
-   * one): then that memory is used for something else. A rejection ends the reading with that error.
+   * Asked of each block of a file that has several, in about their order, before it is encoded: true means that this
+   * is not needed, and {@link block} does not get it. Default: all are. A rejection ends the reading with that error.
+   *
+   * @param index which block of the file it is, from 0
    */
-  block(block: EncodedBlock): Promise<void> | undefined;
+  known?(block: HashedBlock, index: number): boolean | Promise<boolean>;
+  /**
+   * Gets each block that is not known, those of one file in about their order. Reading goes on while a few of the
+   * returned promises are pending; memory is bounded by that, and what the block stores is valid until its promise is
+   * fulfilled (or this returns without one): then that memory is used for something else. A rejection ends the
+   * reading with that error.
+   */
+  block(block: EncodedBlock, index: number): Promise<void> | undefined;
   /** The file changed: what came so far is void, and the blocks come again from the first. */
   restart(): void;
 }

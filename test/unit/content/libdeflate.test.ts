@@ -75,7 +75,7 @@ describe.skipIf(libdeflate() === undefined)('libdeflate (where libdeflate.so.0 i
     const sizes = [1, 6, 9].map((level) => encode(plain, { ...LIBDEFLATE, level }).bytes.length);
     expect(sizes[1]).toBeLessThan(sizes[0] ?? 0);
     expect(sizes[2]).toBeLessThan(sizes[1] ?? 0);
-    expect(sizes[1]).toBeLessThan(gzipSync(plain, { level: 6 }).length * 1.1);
+    expect(sizes[1]).toBeLessThan(gzipSync(plain, { level: 6 }).length * 1.2);
   });
 
   it('is what auto means', () => {
