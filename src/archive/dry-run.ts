@@ -9,7 +9,7 @@ import { BundleForecast } from './bundle-forecast.js';
 import { estimateOf } from './estimate.js';
 import type { CarriedBlock, EntrySink, PendingEntry } from './entry-output.js';
 import { contentPages } from './find-content.js';
-import { Join } from './join.js';
+import { Join, type JoinHandlers } from './join.js';
 import { Keeper } from './keep.js';
 import { classesOf } from './lock-keeper.js';
 import { NamesUsed } from './names-used.js';
@@ -35,17 +35,18 @@ export async function estimate(start: RunStart, picked: Picked, tally: Tally): P
   const renamed = await names.changedSince(head?.users ?? {}, head?.groups ?? {});
   const keeper = new Keeper(renewals, recalled.objects, renamed);
   const output = new CountingSink(tally, (entries) => reading.bundles.pass(entries));
-  const entries = new Join(output, recalled.catalog?.entries(), {
-    keep: (block, index) => keeper.keep(block, index),
+  const isBelieved = recalled.catalog !== undefined;
+  const handlers: JoinHandlers = {
+    keep: (block, index) => isBelieved && keeper.keep(block, index),
     make: (path, stats, at) => {
       reading.add(new FileStat(stats, at));
       return { path, line: EMPTY, flags: 0, stat: stats, statAt: at, sha: undefined, shaAt: 0, tag: 0 };
     },
     damaged: () =>
       problems.add({ severity: 'note', code: 'catalog-damaged', message: 'the catalog is damaged' }),
-  });
-  tally.total = picked.paths.count;
-  await entries.run(picked.paths.batches(), async () => throwIfAborted(options.signal));
+  };
+  tally.total = picked.count;
+  await new Join(output, handlers, async () => throwIfAborted(options.signal)).run(picked);
   const { executables } = await findExecutables(join(confDir, 'snapshots.d'), { uid: options.uid });
   const standsFor = problems.outcome === 'broken' ? [] : classDates(start, kept, locks);
   return {

@@ -1,8 +1,8 @@
 import { BlockRecords, type EntryBlock, type EntryBlockWriter } from '../catalog/entry-blocks.js';
 import type { BytePath } from '../files/byte-path.js';
 import { Coming } from './coming.js';
-import type { Member } from '../manifest/member.js';
 import type { ManifestSink } from '../manifest/spool.js';
+import { EntryNumbers } from './entry-numbers.js';
 
 /** An entry that is ready for manifest and catalog. */
 export interface OutputEntry {
@@ -41,8 +41,12 @@ export interface CarriedBlock {
 
 /** Where a join sends entries, in order. */
 export interface EntrySink {
-  /** Takes a block of entries. Await {@link room} before making many more. */
-  add(entries: readonly PendingEntry[]): void;
+  /**
+   * Takes a block of entries. Await {@link room} before making many more.
+   *
+   * @param numbers which number each has in the last catalog; undefined where it has none
+   */
+  add(entries: readonly PendingEntry[], numbers: readonly (number | undefined)[]): void;
   carry(carried: CarriedBlock): void;
   readonly hasRoom: boolean;
   room(): Promise<void>;
@@ -50,8 +54,8 @@ export interface EntrySink {
 
 /** Entries under way at most: what bounds memory when contents come slower than paths. */
 const MAX_PENDING = 2048;
-/** Blocks carried over that wait for their turn: 30 MB or so. Comparing is faster than writing what was compared. */
-const MAX_CARRYING = 256;
+/** Blocks carried over that wait for their turn: 8 MB or so. Comparing is faster than writing what was compared. */
+const MAX_CARRYING = 64;
 /** Blocks whose members may be in compression or on their way to the file. */
 const MAX_BLOCKS_WRITING = 8;
 
@@ -71,10 +75,13 @@ export class EntryOutput implements EntrySink {
   #last: Promise<void> = Promise.resolve();
   #failure: { error: unknown } | undefined;
   readonly #writing: Promise<void>[] = [];
+  /** Of the entries written so far. */
+  readonly numbers: EntryNumbers;
 
   /**
    * @param onEntry called for every entry as it is written
    * @param onWait called with true where no more entries are taken, and with false when they are again
+   * @param known how many entries the last catalog has
    * @param collected how many contents may wait to be stored together: so many entries more may be under way
    */
   constructor(
@@ -82,8 +89,10 @@ export class EntryOutput implements EntrySink {
     catalog: EntryBlockWriter,
     onEntry: (stats: Buffer, statAt: number, size?: number) => void,
     onWait: (waiting: boolean) => void,
+    known: number,
     collected: number,
   ) {
+    this.numbers = new EntryNumbers(known);
     this.#maxPending = MAX_PENDING + collected;
     this.#onWait = onWait;
     this.#spool = spool;
@@ -91,9 +100,9 @@ export class EntryOutput implements EntrySink {
     this.#onEntry = onEntry;
   }
 
-  add(entries: readonly PendingEntry[]): void {
+  add(entries: readonly PendingEntry[], numbers: readonly (number | undefined)[]): void {
     for (const entry of entries) if (entry instanceof Promise) entry.catch(() => undefined); // seen in its turn
-    this.#queue(entries.length, () => this.#write(entries));
+    this.#queue(entries.length, () => this.#write(entries, numbers));
   }
 
   carry(carried: CarriedBlock): void {
@@ -147,12 +156,14 @@ export class EntryOutput implements EntrySink {
       });
   }
 
-  async #write(entries: readonly PendingEntry[]): Promise<void> {
+  async #write(entries: readonly PendingEntry[], numbers: readonly (number | undefined)[]): Promise<void> {
     const written: OutputEntry[] = [];
-    for (const entry of entries) {
+    for (const [index, entry] of entries.entries()) {
       const ready = readyEntry(entry);
       const settled = ready instanceof Promise ? await ready : ready;
-      if (settled !== undefined) written.push(settled);
+      if (settled === undefined) continue;
+      written.push(settled);
+      this.numbers.add(numbers[index]);
     }
     if (written.length === 0) return;
     const lines = Buffer.concat(written.map((entry) => entry.line));
@@ -164,28 +175,36 @@ export class EntryOutput implements EntrySink {
       records.add(path, lineEnd, flags, stat, statAt, sha, shaAt, tag);
     }
     const { length } = lines;
-    await this.#writeBlock(this.#spool.append(lines), (member) => records.payload(length, member));
+    await this.#writeBlock(this.#spool.append(lines), (member) =>
+      this.#catalog.write(records.payload(length, member)),
+    );
   }
 
   async #writeCarried({ block, conditions, entryAt }: CarriedBlock): Promise<void> {
     const lost = new Set<number>();
     for (const { index, kept } of conditions) if (!(await kept)) lost.add(index);
     if (lost.size > 0) {
-      await this.#write(Array.from({ length: block.count }, (_, index) => entryAt(index, !lost.has(index))));
+      const indexes = Array.from({ length: block.count }, (_, index) => index);
+      await this.#write(
+        indexes.map((index) => entryAt(index, !lost.has(index))),
+        indexes.map((index) => block.first + index),
+      );
       return;
     }
     for (let index = 0; index < block.count; index++) this.#onEntry(block.bytes, block.statOffset(index));
-    const member = this.#spool.carry(block.member, block.linesLength);
-    await this.#writeBlock(member, ({ start }) => block.movedTo(start));
+    this.numbers.addAll(block.first, block.count);
+    await this.#writeBlock(this.#spool.carry(block.member, block.linesLength), () =>
+      this.#catalog.keep(block),
+    );
   }
 
   /** The catalog's block is written after its member; the next block's member may be compressed meanwhile. */
-  async #writeBlock(member: Promise<Member>, payload: (member: Member) => Buffer): Promise<void> {
+  async #writeBlock<Answer>(member: Promise<Answer>, write: (member: Answer) => void): Promise<void> {
     const before = this.#writing.at(-1);
     const written = (async () => {
       const done = await member;
       await before;
-      this.#catalog.write(payload(done));
+      write(done);
     })();
     written.catch(() => undefined); // awaited below or in finish()
     this.#writing.push(written);

@@ -49,6 +49,13 @@ export class Gatherer {
   readonly #followed = new Set<BytePath>();
   /** The links of the chain being followed. */
   #chain: BytePath[] = [];
+  /** The file or directory that a chain led to. */
+  #end: BytePath | undefined;
+  /**
+   * Where the path picked last is a symlink that leads to a file or directory by one step, through folders that are
+   * all named in the path there: that path.
+   */
+  leadsTo: BytePath | undefined;
   /** Special files met, each noted once. */
   #noted = new Set<BytePath>();
 
@@ -69,14 +76,15 @@ export class Gatherer {
     this.#startedNs = startedNs - 20_000_000n;
   }
 
-  /** @param paths absolute, each with what lstat said of it as it was printed */
-  pickAll(paths: readonly BytePath[], picker: string, stats: StatBatch): void {
-    for (const [index, path] of paths.entries()) this.#pick(path, picker, stats, index);
+  /** Whether the path is a folder's and no symlink is on the way to it; then it is taken, with all folders above. */
+  isRealFolder(path: BytePath): boolean {
+    const folder = this.#folder(path, 0);
+    return 'real' in folder && folder.real === path;
   }
 
   /**
-   * All has been picked: gives up what is known of folders and links. Their paths are parts of what pickers printed, and
-   * keep all of that in memory: 57 MB of a million files' paths.
+   * All has been picked: gives up what is known of folders and links. Their paths may be parts of what pickers printed,
+   * and keep all of that in memory: 57 MB of a million files' paths.
    */
   forget(): void {
     this.#folders.clear();
@@ -86,7 +94,15 @@ export class Gatherer {
     this.#lastReal = undefined;
   }
 
-  #pick(path: BytePath, picker: string, stats: StatBatch, index: number): void {
+  /** This folder has its entry already, and no symlink is on the way to it. */
+  knowFolder(path: BytePath): void {
+    if (this.#folders.size >= MAX_FOLDERS) this.#folders.clear();
+    this.#folders.set(path, { real: path });
+  }
+
+  /** @param path absolute; lstat said of it, as it was printed, what stands at `index` of `stats` */
+  pick(path: BytePath, picker: string, stats: StatBatch, index: number): void {
+    this.leadsTo = undefined;
     if (path.length >= PATH_MAX) {
       this.#reportFolder(unreachable('ENAMETOOLONG'), path, parentOf(path), picker);
       return;
@@ -149,6 +165,7 @@ export class Gatherer {
       case 'file':
       case 'directory':
         this.#picked.add(folder, path, words, at);
+        this.#end = links === 1 ? path : undefined;
         return undefined;
       case 'symlink':
         this.#picked.add(folder, path, words, at);
@@ -173,8 +190,10 @@ export class Gatherer {
     const target = readTarget(link);
     if (target === undefined) return undefined;
     this.#chain.push(link);
+    this.#end = undefined;
     const problem = this.#walk(parentOf(link), target, links);
     this.#chain.pop();
+    if (links === 1 && this.#end === lexicalTarget(link, target)) this.leadsTo = this.#end;
     return problem?.code === 'missing' ? undefined : problem;
   }
 
@@ -300,6 +319,15 @@ function readTarget(link: BytePath): BytePath | undefined {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'EINVAL') return undefined;
     throw new Error(`reading the link ${displayPath(link)}: ${messageOf(error)}`, { cause: error });
   }
+}
+
+/** Where a link leads by its text alone; undefined where dots in it make that depend on what is on the way. */
+function lexicalTarget(link: BytePath, target: BytePath): BytePath | undefined {
+  let from = target.startsWith('/') ? ('/' as BytePath) : parentOf(link);
+  let rest = target.startsWith('/') ? target.slice(1) : target;
+  for (; rest.startsWith('../'); rest = rest.slice(3)) from = parentOf(from);
+  const path = joinPath(from, rest);
+  return rest === '..' || NEEDS_WALK.test(path) ? undefined : path;
 }
 
 function unreachable(errno: string): Omit<Problem, 'path'> {

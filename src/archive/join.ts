@@ -1,8 +1,11 @@
 import { type EntryBlock, MANY_OBJECTS, ONE_OBJECT, SETTLED } from '../catalog/entry-blocks.js';
+import type { KnownEntries } from '../catalog/known-entries.js';
+import { messageOf, SysbackupError } from '../errors.js';
 import type { BytePath } from '../files/byte-path.js';
-import { PACKED_STAT_WORDS } from '../files/stat.js';
+import type { Bits } from './bits.js';
 import { type EntrySink, type OutputEntry, type PendingEntry, readyEntry } from './entry-output.js';
 import type { PathBatch } from './path-page.js';
+import { PickCursor } from './pick-cursor.js';
 
 /** What the join asks of the run. */
 export interface JoinHandlers {
@@ -13,8 +16,18 @@ export interface JoinHandlers {
   keep(block: EntryBlock, index: number): boolean | Promise<boolean>;
   /** A path that is new or changed, with its packed stat. */
   make(path: BytePath, stats: Buffer, statAt: number): PendingEntry;
-  /** The last catalog turned out damaged: all from here on is new. */
+  /** The last catalog turned out damaged: what stood there is new. */
   damaged(error: unknown): void;
+}
+
+/** What was picked. */
+export interface JoinInput {
+  /** The last catalog's entries; undefined where there are none. */
+  known: Pick<KnownEntries, 'blocks' | 'range' | 'take' | 'open' | 'damage'> | undefined;
+  /** The numbers of those that were picked and are as they were. */
+  confirmed: Pick<Bits, 'has'>;
+  /** All other picked paths, in order. Confirmed ones may be among them. */
+  others: Iterable<PathBatch>;
 }
 
 /** Entries in a block of the manifest, where the last catalog does not give the borders. */
@@ -25,120 +38,150 @@ const SMALL_BLOCK = 128;
 const PAUSE_EVERY = 4096;
 
 /**
- * Joins the picked paths with the last catalog, both in path order, and sends every entry to the output. Blocks of
- * the last manifest in which nothing changed are carried over whole.
+ * Joins what was picked with the last catalog, both in path order, and sends every entry to the output. Blocks of the
+ * last manifest in which nothing changed are carried over whole.
  */
 export class Join {
   readonly #output: EntrySink;
   readonly #handlers: JoinHandlers;
-  readonly #blocks: Generator<EntryBlock> | undefined;
+  readonly #now: () => Promise<void>;
   #items: PendingEntry[] = [];
+  /** The number of each item in the last catalog; undefined where it has none. */
+  #numbers: (number | undefined)[] = [];
+  #taken = 0;
 
   #block: EntryBlock | undefined;
-  /** Its paths; empty where they have not been needed yet. */
-  #paths: BytePath[] = [];
-  /** Whether all of it has been compared at once already. */
-  #looked = false;
+  /** The lines of the block are there. */
+  #isOpen = false;
   #at = 0;
   /** All of the block up to `at` was kept, and none of it is among the items yet. */
   #clean = true;
   #conditions: { index: number; kept: Promise<boolean> }[] = [];
 
-  constructor(output: EntrySink, blocks: Generator<EntryBlock> | undefined, handlers: JoinHandlers) {
-    this.#output = output;
-    this.#blocks = blocks;
-    this.#handlers = handlers;
-  }
-
   /** @param now and then awaited: to stop, to report progress, to keep locks up */
-  async run(batches: Iterable<PathBatch>, now: () => Promise<void>): Promise<void> {
-    this.#nextBlock();
-    let taken = 0;
-    try {
-      for (const batch of batches) {
-        for (let index = 0; index < batch.paths.length; ) {
-          if (taken >= PAUSE_EVERY) {
-            taken = 0;
-            await now();
-          }
-          const whole = this.#takeBlock(batch, index);
-          if (whole === 0) this.#takeOne(batch, index);
-          index += Math.max(1, whole);
-          taken += Math.max(1, whole);
-          // The awaits are for what waits only: one per entry would be most of an unchanged run's time.
-          if (!this.#output.hasRoom) await this.#output.room();
-        }
-      }
-      this.#endBlock();
-      this.#seal();
-    } finally {
-      this.#blocks?.return(undefined);
-    }
+  constructor(output: EntrySink, handlers: JoinHandlers, now: () => Promise<void>) {
+    this.#output = output;
+    this.#handlers = handlers;
+    this.#now = now;
   }
 
-  /**
-   * Takes a whole block in which nothing has changed, which is most of them: its paths compared as one text. Returns
-   * how many entries that were; 0 where they have to be taken one by one.
-   */
-  #takeBlock(batch: PathBatch, first: number): number {
-    if (this.#block !== undefined && this.#at >= this.#block.count) this.#nextBlock();
-    const block = this.#block;
-    if (block === undefined || this.#at > 0 || this.#looked) return 0;
-    this.#looked = true;
-    const { count } = block;
-    if (batch.paths.length - first < count) return 0;
-    if (batch.paths.slice(first, first + count).join('\0') !== block.pathsText()) return 0;
-    for (let index = 0; index < count; index++) {
-      if (!isSame(block, index, batch.words, (batch.statAt[first + index] ?? 0) >> 2)) return 0;
-    }
-    this.#paths = batch.paths.slice(first, first + count);
-    for (let index = 0; index < count; index++) this.#take(batch, first + index, true);
-    return count;
-  }
-
-  #takeOne(batch: PathBatch, index: number): void {
-    const path = batch.paths[index] as BytePath;
-    for (;;) {
-      const block = this.#block;
-      if (block === undefined) break;
-      if (this.#at >= block.count) {
-        this.#nextBlock();
+  async run({ known, confirmed, others }: JoinInput): Promise<void> {
+    const cursor = new PickCursor(others);
+    for (let number = 0; number < (known?.blocks ?? 0); number++) {
+      const block = known?.take(number);
+      if (known === undefined) break;
+      if (block === undefined) {
+        // What stood there has been taken as other paths, unless it was read once and now cannot be any more.
+        const { first, end } = known.range(number);
+        for (let entry = first; entry < end; entry++)
+          if (confirmed.has(entry)) throw lostCatalog(known.damage);
         continue;
       }
-      if (this.#paths.length === 0) this.#paths = block.paths();
-      if ((this.#paths[this.#at] as BytePath) >= path) break;
-      this.#drop();
+      this.#begin(number, block, known);
+      await this.#takeBlock(block, confirmed, cursor);
+      this.#endBlock(block);
     }
-    this.#take(batch, index, false);
-    if (this.#items.length >= BLOCK_ENTRIES * 2) this.#seal();
+    if (known?.damage !== undefined) this.#handlers.damaged(known.damage);
+    this.#block = undefined;
+    for (; cursor.path !== undefined; cursor.next()) {
+      this.#takeNew(cursor);
+      if (this.#items.length >= BLOCK_ENTRIES) this.#seal();
+      await this.#pause();
+    }
+    this.#seal();
   }
 
-  /** @param same it is known to be in the block, as it was */
-  #take(batch: PathBatch, picked: number, same: boolean): void {
-    const { stats } = batch;
-    const path = batch.paths[picked] as BytePath;
-    const statAt = batch.statAt[picked] ?? 0;
-    const block = this.#block;
-    if (block === undefined || (!same && this.#paths[this.#at] !== path)) {
-      if (this.#at > 0) this.#dirty();
-      this.#items.push(this.#handlers.make(path, stats, statAt));
-      if (block === undefined && this.#items.length >= BLOCK_ENTRIES) this.#seal();
-      return;
+  async #takeBlock(block: EntryBlock, confirmed: JoinInput['confirmed'], cursor: PickCursor): Promise<void> {
+    const lastPath = block.path(block.count - 1);
+    while (this.#at < block.count) {
+      const known = confirmed.has(block.first + this.#at);
+      if (cursor.path === undefined || cursor.path > lastPath) {
+        if (known) this.#takeSame(block);
+        else this.#drop();
+      } else {
+        const path = block.path(this.#at);
+        for (; cursor.path !== undefined && cursor.path < path; cursor.next()) {
+          this.#takeNew(cursor);
+          if (this.#items.length >= BLOCK_ENTRIES * 2) this.#seal();
+          await this.#pause();
+        }
+        if (cursor.path !== path) {
+          if (known) this.#takeSame(block);
+          else this.#drop();
+        } else {
+          if (block.isSame(this.#at, cursor.words, cursor.statAt >> 2)) this.#takeSame(block);
+          else this.#takeChanged(cursor, block);
+          cursor.next();
+        }
+      }
+      // The awaits are for what waits only: one per entry would be most of an unchanged run's time.
+      if (this.#isDue) await this.#pause();
     }
+  }
+
+  get #isDue(): boolean {
+    return ++this.#taken >= PAUSE_EVERY || !this.#output.hasRoom;
+  }
+
+  async #pause(): Promise<void> {
+    if (this.#taken >= PAUSE_EVERY) {
+      this.#taken = 0;
+      await this.#now();
+    }
+    if (!this.#output.hasRoom) await this.#output.room();
+  }
+
+  #begin(number: number, block: EntryBlock, known: NonNullable<JoinInput['known']>): void {
+    this.#block = block;
+    this.#at = 0;
+    this.#clean = true;
+    try {
+      known.open(number, block);
+      this.#isOpen = true;
+    } catch (error) {
+      known.damage ??= error;
+      this.#isOpen = false;
+    }
+  }
+
+  /** A path that the last catalog does not have. */
+  #takeNew(cursor: PickCursor): void {
+    if (this.#at > 0) this.#dirty();
+    this.#make(cursor, undefined);
+    this.#taken++;
+  }
+
+  #takeChanged(cursor: PickCursor, block: EntryBlock): void {
+    this.#dirty();
+    this.#make(cursor, block.first + this.#at);
+    this.#at++;
+  }
+
+  #make({ path, stats, statAt }: PickCursor, number: number | undefined): void {
+    if (path !== undefined) this.#push(this.#handlers.make(path, stats, statAt), number);
+  }
+
+  #push(entry: PendingEntry, number: number | undefined): void {
+    this.#items.push(entry);
+    this.#numbers.push(number);
+  }
+
+  /** The block's next entry, whose file is as it was. */
+  #takeSame(block: EntryBlock): void {
     const index = this.#at;
-    const unchanged = same || isSame(block, index, batch.words, statAt >> 2);
-    const kept = unchanged && this.#handlers.keep(block, index);
+    const kept = this.#isOpen && this.#handlers.keep(block, index);
     if (kept === false) {
       this.#dirty();
-      this.#items.push(this.#handlers.make(path, stats, statAt));
+      const anew = this.#handlers.make(block.path(index), block.bytes, block.statOffset(index));
+      this.#push(anew, block.first + index);
     } else {
       if (kept !== true) this.#conditions.push({ index, kept });
-      if (!this.#clean) this.#items.push(this.#entryAfter(block, index, path, kept));
+      if (!this.#clean) this.#push(this.#entryAfter(block, index, kept), block.first + index);
     }
     this.#at++;
   }
 
-  /** The catalog has a path that was not picked. */
+  /** The block's next entry is of a path that was not picked. */
   #drop(): void {
     this.#dirty();
     this.#at++;
@@ -146,78 +189,58 @@ export class Join {
 
   /** From here on the block's entries go one by one; those passed already go first. */
   #dirty(): void {
-    if (!this.#clean || this.#block === undefined) return;
+    const block = this.#block;
+    if (!this.#clean || block === undefined) return;
     this.#clean = false;
     const conditions = new Map(this.#conditions.map(({ index, kept }) => [index, kept]));
     for (let index = 0; index < this.#at; index++) {
-      const path = this.#paths[index] as BytePath;
-      this.#items.push(this.#entryAfter(this.#block, index, path, conditions.get(index) ?? true));
+      const entry = this.#entryAfter(block, index, conditions.get(index) ?? true);
+      this.#push(entry, block.first + index);
     }
     this.#conditions = [];
   }
 
-  #entryAfter(block: EntryBlock, index: number, path: BytePath, kept: true | Promise<boolean>): PendingEntry {
-    const entry = entryOf(block, index, path);
-    if (kept === true) return entry;
+  #entryAfter(block: EntryBlock, index: number, kept: true | Promise<boolean>): PendingEntry {
+    if (kept === true) return entryOf(block, index);
     return kept.then((isKept) =>
-      isKept ? entry : readyEntry(this.#handlers.make(path, entry.stat, entry.statAt)),
+      isKept
+        ? entryOf(block, index)
+        : readyEntry(this.#handlers.make(block.path(index), block.bytes, block.statOffset(index))),
     );
   }
 
-  #endBlock(): void {
-    const block = this.#block;
-    if (block === undefined) return;
-    if (this.#at < block.count) this.#dirty();
-    else if (this.#clean && this.#items.length > 0 && this.#items.length < SMALL_BLOCK) this.#dirty();
+  #endBlock(block: EntryBlock): void {
+    if (this.#clean && this.#items.length > 0 && this.#items.length < SMALL_BLOCK) this.#dirty();
     const carried = this.#clean;
     if (carried || this.#items.length >= SMALL_BLOCK) this.#seal();
     if (carried) {
-      const paths = this.#paths;
-      const make = (index: number, kept: boolean) =>
-        this.#entryAfter(block, index, paths[index] as BytePath, kept ? true : Promise.resolve(false));
-      this.#output.carry({ block, conditions: this.#conditions, entryAt: make });
+      const entryAt = (index: number, kept: boolean) =>
+        this.#entryAfter(block, index, kept ? true : Promise.resolve(false));
+      this.#output.carry({ block, conditions: this.#conditions, entryAt });
     }
     this.#conditions = [];
   }
 
-  #nextBlock(): void {
-    this.#endBlock();
-    this.#block = undefined;
-    this.#paths = [];
-    this.#at = 0;
-    this.#clean = true;
-    this.#looked = false;
-    try {
-      const next = this.#blocks?.next();
-      if (next === undefined || next.done === true) return;
-      this.#block = next.value;
-    } catch (error) {
-      this.#handlers.damaged(error);
-    }
-  }
-
   #seal(): void {
-    if (this.#items.length > 0) this.#output.add(this.#items);
+    if (this.#items.length > 0) this.#output.add(this.#items, this.#numbers);
     this.#items = [];
+    this.#numbers = [];
   }
 }
 
-/** Whether the file is as it was when it was read, by its stat at word `at`. */
-function isSame(block: EntryBlock, index: number, words: Int32Array, at: number): boolean {
-  if ((block.flags(index) & SETTLED) === 0) return false;
-  const then = block.statOffset(index) >> 2;
-  for (let word = 0; word < PACKED_STAT_WORDS; word++) {
-    if (block.words[then + word] !== words[at + word]) return false;
-  }
-  return true;
+function lostCatalog(cause: unknown): SysbackupError {
+  return new SysbackupError('SYSTEM', `the catalog was changed while it was read: ${messageOf(cause)}`, {
+    hint: 'Run archive again. If this comes again, look after the disk that holds the state directory.',
+    cause,
+  });
 }
 
 /** An entry of the last catalog, as it goes into the next. */
-function entryOf(block: EntryBlock, index: number, path: BytePath): OutputEntry {
+function entryOf(block: EntryBlock, index: number): OutputEntry {
   const flags = block.flags(index) & (SETTLED | ONE_OBJECT | MANY_OBJECTS);
   const sha = (flags & ONE_OBJECT) === 0 ? undefined : block.bytes;
   return {
-    path,
+    path: block.path(index),
     line: block.line(index),
     flags,
     stat: block.bytes,

@@ -1,22 +1,20 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import type { BytePath } from '../files/byte-path.js';
+import type { PackedPaths } from '../files/packed-paths.js';
 import type { StatBatch } from '../files/stat-batch.js';
 import type { StatPool } from '../files/stat-pool.js';
 
-/** Takes paths with what lstat said of them: the gatherer. */
+/** Takes paths with what lstat said of them. */
 export interface StatTaker {
-  pickAll(paths: readonly BytePath[], picker: string, stats: StatBatch): void;
+  pickAll(paths: PackedPaths, picker: string, stats: StatBatch): void;
 }
 
 interface Batch {
-  paths: readonly BytePath[];
+  paths: PackedPaths;
   picker: string;
   /** Undefined until it is there. */
   stats: StatBatch | undefined;
 }
 
-/** Paths that are looked at together at least, but for the last. */
-const BATCH_PATHS = 512;
 /** Batches that may wait behind one that another thread still works on, such as on a slow network file system. */
 const MOST_WAITING = 64;
 
@@ -24,9 +22,6 @@ const MOST_WAITING = 64;
 export class LookAhead {
   readonly #pool: StatPool;
   readonly #taker: StatTaker;
-  /** Not looked at yet. */
-  #next: BytePath[] = [];
-  #picker = '';
   #batches: Batch[] = [];
   #failure: { error: unknown } | undefined;
   #moved: (() => void) | undefined;
@@ -37,13 +32,9 @@ export class LookAhead {
   }
 
   /** Await it before giving more. Throws what the taker threw. */
-  add(paths: readonly BytePath[], picker: string): void | Promise<void> {
+  add(paths: PackedPaths, picker: string): void | Promise<void> {
     this.#throwFailure();
-    if (picker !== this.#picker) this.#look();
-    this.#picker = picker;
-    for (const path of paths) this.#next.push(path);
-    if (this.#next.length < BATCH_PATHS) return;
-    this.#look();
+    this.#look({ paths, picker, stats: undefined });
     if (this.#batches.length > MOST_WAITING) return this.#fewerThan(MOST_WAITING);
     // Answers of other threads come between turns of the event loop only.
     if (this.#batches.length > 0) return turn();
@@ -51,16 +42,11 @@ export class LookAhead {
 
   /** Resolves when all have been handed on. Throws what the taker threw. */
   end(): Promise<void> {
-    this.#look();
     return this.#fewerThan(1);
   }
 
-  #look(): void {
-    const paths = this.#next;
-    if (paths.length === 0) return;
-    this.#next = [];
-    const stats = this.#pool.lstat(paths);
-    const batch: Batch = { paths, picker: this.#picker, stats: undefined };
+  #look(batch: Batch): void {
+    const stats = this.#pool.lstat(batch.paths);
     this.#batches.push(batch);
     if (!(stats instanceof Promise)) {
       batch.stats = stats;

@@ -1,18 +1,25 @@
 import { join } from 'node:path';
 import type { CatalogHead } from '../catalog/head.js';
+import type { KnownEntries } from '../catalog/known-entries.js';
 import type { StateFolder } from '../catalog/state-folder.js';
 import type { Problem } from '../events.js';
 import { StatPool } from '../files/stat-pool.js';
 import { judgePicker } from '../sources/judge-picker.js';
 import { type PickerResult, runPickers } from '../sources/pickers.js';
 import { Gatherer } from './gather.js';
+import type { JoinInput } from './join.js';
 import { LookAhead } from './look-ahead.js';
 import type { ArchiveOptions } from './options.js';
+import { PickTaker } from './pick-taker.js';
 import { PickedPaths } from './picked-paths.js';
 import type { ProblemLog } from './problem-log.js';
 
-export interface Picked {
-  paths: PickedPaths;
+export interface Picked extends JoinInput {
+  known: KnownEntries | undefined;
+  /** Which of its entries were printed, in which order (catalog/print-order.ts). */
+  order: Uint32Array;
+  /** How many paths get an entry, at most. */
+  count: number;
   /** Paths each picker printed. */
   printed: Record<string, number>;
   /** Paths that were printed and not there. */
@@ -38,16 +45,20 @@ export class Picking {
   readonly #startedNs = BigInt(Date.now()) * 1_000_000n;
   readonly #paths: PickedPaths;
   readonly #gatherer: Gatherer;
+  readonly #known: KnownEntries | undefined;
+  readonly #taker: PickTaker;
   readonly #results: Promise<PickerResult[]>;
 
   constructor(start: PickStart) {
     const { state, problems } = start;
     this.#start = start;
     this.#paths = new PickedPaths(state.spoolPath);
-    // Of a catalog that is not believed too: what the pickers printed has nothing to do with what the store has.
-    const lastMissing = state.peekHead()?.missing;
+    // Of a catalog that is not believed too: what files were like has nothing to do with what the store has.
+    const last = state.peek();
+    this.#known = last?.entries;
     const report = (problem: Problem): void => problems.add(problem);
-    this.#gatherer = new Gatherer(this.#paths, report, this.#startedNs, lastMissing);
+    this.#gatherer = new Gatherer(this.#paths, report, this.#startedNs, last?.head.missing);
+    this.#taker = new PickTaker(this.#gatherer, this.#known);
     this.#results = this.#gather();
     this.#results.catch(() => undefined); // heard of in picked()
   }
@@ -66,20 +77,31 @@ export class Picking {
       const verdict = judgePicker(result.printed, lastHead?.pickers[result.name], allowed, result.name);
       if (verdict !== undefined) problems.add(verdict);
     }
-    return { paths: this.#paths, printed, missing: this.#gatherer.missing, startedNs: this.#startedNs };
+    const { confirmed, order } = this.#taker;
+    return {
+      order,
+      known: this.#known,
+      confirmed,
+      others: this.#paths.batches(),
+      count: confirmed.count + this.#paths.count,
+      printed,
+      missing: this.#gatherer.missing,
+      startedNs: this.#startedNs,
+    };
   }
 
-  /** Stops the picker that is running, if one is. Resolves when it has ended. */
+  /** Ends all of it, and stops the picker that is running, if one is. Resolves when it has ended. */
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#results.catch(() => undefined);
+    this.#known?.close();
   }
 
   async #gather(): Promise<PickerResult[]> {
     const { settings, env, uid, signal, onEvent } = this.#start.options;
     const { timeout } = settings.programs;
     const pool = new StatPool();
-    const ahead = new LookAhead(pool, this.#gatherer);
+    const ahead = new LookAhead(pool, this.#taker);
     try {
       const results = await runPickers({
         folder: join(settings.confDir, 'pickers.d'),
@@ -91,6 +113,7 @@ export class Picking {
         onLog: (picker, line) => onEvent?.({ type: 'log', level: 'info', message: line, source: picker }),
       });
       await ahead.end();
+      this.#taker.end();
       return results;
     } finally {
       pool.close();

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { CatalogHead } from '../catalog/head.js';
-import { writeObjectsFile } from '../catalog/objects-file.js';
+import { writeHead, writeObjectsFile } from '../catalog/objects-file.js';
+import { writePrintOrder } from '../catalog/print-order.js';
 import { StateFolder } from '../catalog/state-folder.js';
 import { SysbackupError, throwIfAborted } from '../errors.js';
 import { headerLine, storeManifest } from './manifest-ends.js';
@@ -104,7 +105,7 @@ async function work(workshop: Workshop, picking: Picking, watch: Stopwatch): Pro
   const { settings, signal } = options;
   const tally = new Tally(onEvent);
   const watched = await watchRenewal(start);
-  await spool.append(headerLine(identity, options, locks, classes));
+  const { length: entriesAt } = await spool.append(headerLine(identity, options, locks, classes));
 
   watch.begin('pick');
   const picked = await picking.picked(start.recalled.catalog?.head);
@@ -121,13 +122,14 @@ async function work(workshop: Workshop, picking: Picking, watch: Stopwatch): Pro
   const requests = options.requests?.() ?? {};
   const manifest = await storeManifest(workshop, { ...totals, outcome, requests }, snapshots, until);
   const head = start.recalled.catalog?.head;
-  remember(workshop, {
-    format: 2,
+  remember(workshop, written.order, {
+    format: 3,
     store: start.store.identity,
     backupName: settings.backupName,
     machine: identity.machine,
     run: identity.run,
     manifest,
+    entriesAt,
     manifestUntil: until,
     turn: (head?.turn ?? 0) + 1,
     pickers: picked.printed,
@@ -166,14 +168,20 @@ async function work(workshop: Workshop, picking: Picking, watch: Stopwatch): Pro
 }
 
 /** Makes what this run knows the catalog. What a run that saw too little knows of files is not kept for the next. */
-function remember({ start, generation }: Workshop, head: CatalogHead): void {
+function remember({ start, generation }: Workshop, order: Uint32Array, head: CatalogHead): void {
   const { catalog, objects } = start.recalled;
   const broken = start.problems.outcome === 'broken';
   if (broken && catalog !== undefined) {
     start.state.keepEntries(catalog, generation);
+    head.entriesAt = catalog.head.entriesAt;
     Object.assign(head.users, { ...catalog.head.users, ...head.users });
     Object.assign(head.groups, { ...catalog.head.groups, ...head.groups });
-  }
-  writeObjectsFile(generation.objectsPath, head, objects, Math.floor(start.startMs / 1000), broken);
+  } else writePrintOrder(generation.orderPath, order);
+  const last = catalog?.objectsPath;
+  writeObjectsFile(generation.objectsPath, objects, Math.floor(start.startMs / 1000), {
+    keepLive: broken,
+    last,
+  });
+  writeHead(generation.headPath, head);
   start.state.adopt(generation);
 }

@@ -53,9 +53,9 @@ export function locksOf({ options, startMs, objectLock }: RunStart): LockDates {
 /** Bytes of the last catalog's entries from which on a thread for the manifest is worth its start. */
 const WORTH_A_THREAD = 4 << 20;
 
-async function spoolFor({ recalled }: RunStart, path: string): Promise<ManifestSink> {
+function spoolFor({ recalled }: RunStart, path: string): ManifestSink {
   const large = (recalled.catalog?.entriesBytes ?? 0) >= WORTH_A_THREAD;
-  return large && availableParallelism() > 1 ? new SpoolThread(path) : await ManifestSpool.create(path);
+  return large && availableParallelism() > 1 ? new SpoolThread(path) : new ManifestSpool(path);
 }
 
 /** What a run works with. To be ended by {@link Workshop.close} or {@link Workshop.abandon}. */
@@ -80,7 +80,7 @@ export class Workshop {
     const run = newRunId(startMs, machine, start.recalled.catalog?.head.run);
     state.removeGenerations(start.recalled.catalog?.folder);
     const generation = state.newGeneration(run);
-    const spool = await spoolFor(start, generation.manifestPath);
+    const spool = spoolFor(start, generation.manifestPath);
     try {
       return new Workshop(start, { run, machine, startMs }, generation, spool);
     } catch (error) {
@@ -148,7 +148,7 @@ export class Workshop {
       ...(options.workers === undefined ? {} : { workers: options.workers }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
-    this.catalog = new EntryBlockWriter(generation.entriesPath);
+    this.catalog = new EntryBlockWriter(generation.entriesPath, recalled.catalog?.entriesPath);
   }
 
   /** The run is whole and remembered. */

@@ -5,7 +5,7 @@ import { MAX_MEMBERS } from './bundler.js';
 import { ContentTaker } from './content-taker.js';
 import { EntryMaker } from './entry-maker.js';
 import { EntryOutput } from './entry-output.js';
-import { Join } from './join.js';
+import { Join, type JoinHandlers } from './join.js';
 import { Keeper } from './keep.js';
 import { NamesUsed } from './names-used.js';
 import type { Picked } from './pick.js';
@@ -20,6 +20,8 @@ export interface WrittenEntries {
   names: NamesUsed;
   /** Times a file's content was there already and its lock long enough. */
   reused: number;
+  /** In which order pickers printed the entries (catalog/print-order.ts). */
+  order: Uint32Array;
 }
 
 /** Writes the entry of every picked path to manifest and catalog, and has new content stored. */
@@ -54,26 +56,29 @@ export async function writeEntries(
     catalog,
     (stats, at, size) => tally.count(stats, at, size),
     (waiting) => contents.drain(waiting),
+    picked.known?.count ?? 0,
     options.settings.content.bundleBelow > 0 ? MAX_MEMBERS : 0,
   );
-  tally.total = picked.paths.count;
-  const join = new Join(output, recalled.catalog?.entries(), {
-    keep: (block, index) => keeper.keep(block, index),
+  tally.total = picked.count;
+  const isBelieved = recalled.catalog !== undefined;
+  const handlers: JoinHandlers = {
+    keep: (block, index) => isBelieved && keeper.keep(block, index),
     make: (path, stats, at) => maker.make(path, stats, at),
     damaged: (error) => warnOfDamage(workshop, error),
-  });
-  await join.run(picked.paths.batches(), async () => {
+  };
+  const join = new Join(output, handlers, async () => {
     throwIfAborted(options.signal);
     tally.report();
     await lockKeeper.keepUp();
   });
+  await join.run(picked);
   await output.finish();
   tally.report(true);
-  return { names, reused: keeper.reused };
+  return { names, reused: keeper.reused, order: output.numbers.renumbered(picked.order) };
 }
 
 function warnOfDamage({ start }: Workshop, error: unknown): void {
   const reason = error instanceof Error ? error.message : String(error);
-  const message = `the catalog in ${start.state.path} is damaged (${reason}): the files behind that place are read again`;
+  const message = `the catalog in ${start.state.path} is damaged (${reason}): the files that stood there are read again`;
   start.onEvent({ type: 'log', level: 'warning', message });
 }

@@ -2,7 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { EntryBlockWriter } from '../catalog/entry-blocks.js';
 import type { CatalogHead } from '../catalog/head.js';
 import { machineId } from '../catalog/machine-id.js';
-import { writeObjectsFile } from '../catalog/objects-file.js';
+import { writeHead, writeObjectsFile } from '../catalog/objects-file.js';
 import { type NewGeneration, StateFolder } from '../catalog/state-folder.js';
 import { SysbackupError } from '../errors.js';
 import { fetchManifest } from '../manifest/fetch.js';
@@ -43,12 +43,13 @@ export async function rebuildCatalog(options: RebuildCatalogOptions): Promise<Re
     const recovery = await ContentRecovery.of(named, options);
     await recovery.recover();
     write(state, recovery, {
-      format: 2,
+      format: 3,
       store: store.identity,
       backupName: settings.backupName,
       machine,
       run: run.run,
       manifest: { key: run.key, version: run.version },
+      entriesAt: 0,
       manifestUntil: 0,
       turn: 0,
       pickers: {},
@@ -109,7 +110,8 @@ function write(state: StateFolder, { table, unproven }: ContentRecovery, head: C
     // No entry: nothing tells which files are unchanged. So there is no need of the manifest's copy either.
     new EntryBlockWriter(generation.entriesPath).finish();
     writeFileSync(generation.manifestPath, '', { mode: 0o600 });
-    writeObjectsFile(generation.objectsPath, head, table, 0, true, unproven);
+    writeObjectsFile(generation.objectsPath, table, 0, { keepLive: true, unproven });
+    writeHead(generation.headPath, head);
     state.adopt(generation);
   } catch (error) {
     rmSync(generation.folder, { recursive: true, force: true });

@@ -9,17 +9,31 @@ export interface BundleRecord {
   size: number;
 }
 
-interface BundleState extends BundleRecord {
+class BundleState implements BundleRecord {
+  readonly sha: Buffer;
+  readonly version: string;
+  until: number;
+  readonly size: number;
   /** Bytes of the members that the last whole run named. */
-  lastLive: number;
+  readonly lastLive: number;
   /** Bytes of the members that this run names. */
-  live: number;
-  gone: boolean;
+  live = 0;
+  gone = false;
+
+  constructor({ sha, version, until, size }: BundleRecord, lastLive: number) {
+    this.sha = sha;
+    this.version = version;
+    this.until = until;
+    this.size = size;
+    this.lastLive = lastLive;
+  }
 }
 
 /** The bundles this machine knows to be stored. Few, even where the files in them are a million. */
 export class BundleTable {
   readonly #bundles: BundleState[] = [];
+  /** Whether a bundle came, went or was renewed since the table was read. */
+  changed = false;
 
   get size(): number {
     return this.#bundles.length;
@@ -27,7 +41,8 @@ export class BundleTable {
 
   /** Returns the bundle's number. `lastLive`: bytes of the members that the last run named; default: all. */
   add(record: BundleRecord, lastLive = record.size): number {
-    this.#bundles.push({ ...record, lastLive, live: 0, gone: false });
+    this.#bundles.push(new BundleState(record, lastLive));
+    this.changed = true;
     return this.#bundles.length - 1;
   }
 
@@ -39,11 +54,13 @@ export class BundleTable {
 
   setUntil(bundle: number, until: number): void {
     this.#state(bundle).until = until;
+    this.changed = true;
   }
 
   /** The store no longer has it, or it is not worth keeping. */
   markGone(bundle: number): void {
     this.#state(bundle).gone = true;
+    this.changed = true;
   }
 
   /** This run names a member of so many stored bytes. Once per member. */

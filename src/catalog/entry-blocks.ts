@@ -1,27 +1,28 @@
-import { closeSync, openSync, readSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import type { BytePath } from '../files/byte-path.js';
-import { PACKED_STAT_SIZE } from '../files/stat.js';
+import { type BytePath, parentOf } from '../files/byte-path.js';
+import { PACKED_STAT_SIZE, PACKED_STAT_WORDS } from '../files/stat.js';
 import { type Member, memberHash } from '../manifest/member.js';
-import { FrameReader, FramesDamaged, FrameWriter } from './frames.js';
+import { type FramePlace, FramesDamaged, FrameWriter } from './frames.js';
 
 /**
  * The catalog's entries: for each block of lines in the last manifest (a gzip member of it) a frame with, for each
  * line, what the file was like when it was read. The lines themselves stand in this machine's copy of the manifest,
  * so that a block in which nothing changed goes into the next manifest as the very bytes it was.
  *
- * Payload: records u32, length of the lines u32, member's offset in the manifest f64, its length u32, 16 bytes of its
- * SHA-256; then the records; then the paths, with a NUL between two. A record: packed stat (72), SHA-256 of the
- * content's only object (32), end of its line u32, flags u32, tag of the reference (`ObjectTable.tag`) u32.
+ * Payload: records u32, length of the lines u32, length of the member u32, 16 bytes of its SHA-256; then the records; then the paths, each followed by a NUL. A record: packed stat (72), SHA-256 of the
+ * content's only object (32), end of its line u32, flags u32, tag of the reference (`ObjectTable.tag`) u32, end of its
+ * path among the paths u32, and which of the block's folders it is in u32 (the first is 0).
  */
-const ENTRY_FRAME = 2;
-const HEAD_SIZE = 36;
+export const ENTRY_FRAME = 2;
+export const BLOCK_HEAD_SIZE = 28;
 const STAT_AT = 0;
 const SHA_AT = PACKED_STAT_SIZE;
 const LINE_END_AT = SHA_AT + 32;
 const FLAGS_AT = LINE_END_AT + 4;
 const TAG_AT = FLAGS_AT + 4;
-const RECORD_SIZE = TAG_AT + 4;
+const PATH_END_AT = TAG_AT + 4;
+const FOLDER_AT = PATH_END_AT + 4;
+const RECORD_SIZE = FOLDER_AT + 4;
 
 /** What the stat says was settled when the content was read: an equal stat means equal content. */
 export const SETTLED = 1;
@@ -30,13 +31,18 @@ export const ONE_OBJECT = 2;
 /** The content is a list of blocks: their SHAs are in the line only. */
 export const MANY_OBJECTS = 4;
 
-const SEPARATOR = '\0';
+/** Where the paths begin in the payload of a block of so many records. */
+export function pathsAt(count: number): number {
+  return BLOCK_HEAD_SIZE + count * RECORD_SIZE;
+}
 
 /** Collects one block's records. */
 export class BlockRecords {
   #count = 0;
   #bytes = Buffer.alloc(RECORD_SIZE * 64);
   readonly #paths: BytePath[] = [];
+  #pathsEnd = 0;
+  readonly #folders = new Map<BytePath, number>();
 
   get count(): number {
     return this.#count;
@@ -68,63 +74,94 @@ export class BlockRecords {
     bytes.writeUInt32LE(lineEnd, at + LINE_END_AT);
     bytes.writeUInt32LE(flags, at + FLAGS_AT);
     bytes.writeUInt32LE(tag, at + TAG_AT);
+    this.#pathsEnd += path.length;
+    bytes.writeUInt32LE(this.#pathsEnd++, at + PATH_END_AT);
+    bytes.writeUInt32LE(this.#folder(parentOf(path)), at + FOLDER_AT);
     this.#paths.push(path);
     this.#count++;
   }
 
-  payload(linesLength: number, { start, length, hash }: Member): Buffer {
-    const head = Buffer.alloc(HEAD_SIZE);
+  payload(linesLength: number, { length, hash }: Member): Buffer {
+    const head = Buffer.alloc(BLOCK_HEAD_SIZE);
     head.writeUInt32LE(this.#count, 0);
     head.writeUInt32LE(linesLength, 4);
-    head.writeDoubleLE(start, 8);
-    head.writeUInt32LE(length, 16);
-    head.set(hash, 20);
+    head.writeUInt32LE(length, 8);
+    head.set(hash, 12);
     const records = this.#bytes.subarray(0, this.#count * RECORD_SIZE);
-    return Buffer.concat([head, records, Buffer.from(this.#paths.join(SEPARATOR), 'latin1')]);
+    const paths = this.#paths.map((path) => `${path}\0`).join('');
+    return Buffer.concat([head, records, Buffer.from(paths, 'latin1')]);
+  }
+
+  #folder(path: BytePath): number {
+    const known = this.#folders.get(path);
+    if (known !== undefined) return known;
+    const number = this.#folders.size;
+    this.#folders.set(path, number);
+    return number;
   }
 }
 
 /** A block of the last run, read back. */
 export class EntryBlock {
   readonly count: number;
-  /** The manifest's gzip member that holds the lines. */
-  readonly member: Buffer;
   readonly linesLength: number;
+  /** Where its frame is in its file. */
+  readonly frame: FramePlace;
+  /** The number of its first entry among all of the catalog. */
+  readonly first: number;
   /** The records; offsets below are into it. */
   readonly bytes: Buffer;
   /** The same memory in words; an offset divided by four is the place in it. */
   readonly words: Int32Array;
+  readonly #pathsAt: number;
+  #member: Buffer | undefined;
   #lines: Buffer | undefined;
 
   /** @param payload at an address that words can have */
-  constructor(payload: Buffer, member: Buffer) {
+  constructor(payload: Buffer, frame: FramePlace, first: number) {
+    this.frame = frame;
+    this.first = first;
     this.bytes = payload;
     this.words = new Int32Array(payload.buffer, payload.byteOffset, payload.length >> 2);
     this.count = payload.readUInt32LE(0);
     this.linesLength = payload.readUInt32LE(4);
-    this.member = member;
+    this.#pathsAt = pathsAt(this.count);
   }
 
-  /** Unpacked only when asked for: a block that is carried over whole never is, here. */
-  get lines(): Buffer {
+  /** The gzip member, once it is there. */
+  get member(): Buffer {
+    if (this.#member === undefined) throw new Error('the block has not been opened');
+    return this.#member;
+  }
+
+  /** @param member the gzip member of the last manifest that holds the lines. Throws {@link FramesDamaged}. */
+  open(member: Buffer): void {
+    if (!memberHash(member).equals(this.bytes.subarray(12, BLOCK_HEAD_SIZE))) {
+      throw new FramesDamaged("this machine's copy of the last manifest does not match the catalog");
+    }
+    this.#member = member;
+  }
+
+  line(index: number): Buffer {
+    // Unpacked only when asked for: of a block that is carried over whole it never is, here.
     this.#lines ??= unpacked(this.member, this.linesLength);
-    return this.#lines;
+    return this.#lines.subarray(this.lineStart(index), this.lineEnd(index));
   }
 
   flags(index: number): number {
-    return this.words[(this.#record(index) + FLAGS_AT) >> 2] ?? 0;
+    return this.words[(recordAt(index) + FLAGS_AT) >> 2] ?? 0;
   }
 
   statOffset(index: number): number {
-    return this.#record(index) + STAT_AT;
+    return recordAt(index) + STAT_AT;
   }
 
   shaOffset(index: number): number {
-    return this.#record(index) + SHA_AT;
+    return recordAt(index) + SHA_AT;
   }
 
   tag(index: number): number {
-    return this.bytes.readUInt32LE(this.#record(index) + TAG_AT);
+    return this.bytes.readUInt32LE(recordAt(index) + TAG_AT);
   }
 
   lineStart(index: number): number {
@@ -132,39 +169,76 @@ export class EntryBlock {
   }
 
   lineEnd(index: number): number {
-    return this.bytes.readUInt32LE(this.#record(index) + LINE_END_AT);
+    return this.bytes.readUInt32LE(recordAt(index) + LINE_END_AT);
   }
 
-  line(index: number): Buffer {
-    return this.lines.subarray(this.lineStart(index), this.lineEnd(index));
+  path(index: number): BytePath {
+    return this.bytes.toString('latin1', this.#pathStart(index), this.#pathEnd(index)) as BytePath;
   }
 
-  /** All paths in order, with a NUL between two. */
-  pathsText(): string {
-    return this.bytes.toString('latin1', HEAD_SIZE + this.count * RECORD_SIZE);
+  /** Below 0 where the entry's path comes before the one that lies in `bytes`, 0 where it is the same. */
+  comparePath(index: number, bytes: Uint8Array, start: number, end: number): number {
+    return this.bytes.compare(bytes, start, end, this.#pathStart(index), this.#pathEnd(index));
   }
 
-  /** All paths, in order. */
-  paths(): BytePath[] {
-    return this.pathsText().split(SEPARATOR) as BytePath[];
+  /** Whether the entry has the path that lies in `bytes`. A loop: these are short, and a call costs more. */
+  hasPath(index: number, bytes: Uint8Array, start: number, end: number): boolean {
+    const at = this.#pathStart(index);
+    const length = end - start;
+    if (this.#pathEnd(index) - at !== length) return false;
+    const own = this.bytes;
+    // From the end: where paths differ, they do so in the name.
+    for (let offset = length - 1; offset >= 0; offset--) {
+      if (own[at + offset] !== bytes[start + offset]) return false;
+    }
+    return true;
   }
 
-  /** The payload for the next catalog, where the whole block went into the next manifest unchanged. Ends this block. */
-  movedTo(memberStart: number): Buffer {
-    this.bytes.writeDoubleLE(memberStart, 8);
-    return this.bytes;
+  /** Which of the block's folders the entry is in, counted from 0; less than {@link count}. */
+  folder(index: number): number {
+    return this.words[(recordAt(index) + FOLDER_AT) >> 2] ?? 0;
   }
 
-  #record(index: number): number {
-    return HEAD_SIZE + index * RECORD_SIZE;
+  /** Whether the file is as it was when it was read, by its stat at word `at`. */
+  isSame(index: number, words: Int32Array, at: number): boolean {
+    if ((this.flags(index) & SETTLED) === 0) return false;
+    const then = this.statOffset(index) >> 2;
+    for (let word = 0; word < PACKED_STAT_WORDS; word++) {
+      if (this.words[then + word] !== words[at + word]) return false;
+    }
+    return true;
   }
+
+  #pathStart(index: number): number {
+    return index === 0 ? this.#pathsAt : this.#pathEnd(index - 1) + 1;
+  }
+
+  #pathEnd(index: number): number {
+    return this.#pathsAt + (this.words[(recordAt(index) + PATH_END_AT) >> 2] ?? 0);
+  }
+}
+
+function unpacked(member: Buffer, length: number): Buffer {
+  const lines = gunzipSync(member, { maxOutputLength: Math.max(1, length) });
+  if (lines.length !== length) throw new FramesDamaged('a block of another length than recorded');
+  return lines;
+}
+
+function recordAt(index: number): number {
+  return BLOCK_HEAD_SIZE + index * RECORD_SIZE;
 }
 
 export class EntryBlockWriter {
   readonly #frames: FrameWriter;
 
-  constructor(path: string) {
-    this.#frames = new FrameWriter(path);
+  /** @param last the last catalog's file */
+  constructor(path: string, last?: string) {
+    this.#frames = new FrameWriter(path, last);
+  }
+
+  /** A block of the last catalog that goes into this one as it is. */
+  keep({ frame, bytes }: EntryBlock): void {
+    this.#frames.keep(frame, bytes);
   }
 
   write(payload: Buffer): void {
@@ -178,38 +252,4 @@ export class EntryBlockWriter {
   abandon(): void {
     this.#frames.abandon();
   }
-}
-
-/**
- * Reads the blocks in order. Throws {@link FramesDamaged} (or Node's error) at the first thing that is not as it was
- * written; all blocks before it were right.
- */
-export function* readEntryBlocks(entriesPath: string, manifestPath: string): Generator<EntryBlock> {
-  const frames = new FrameReader(entriesPath);
-  let manifest: number | undefined;
-  try {
-    manifest = openSync(manifestPath, 'r');
-    for (let frame = frames.next(); frame !== undefined; frame = frames.next()) {
-      yield openBlock(frame.payload, manifest);
-    }
-  } finally {
-    frames.close();
-    if (manifest !== undefined) closeSync(manifest);
-  }
-}
-
-function openBlock(payload: Buffer, manifest: number): EntryBlock {
-  if (payload.length < HEAD_SIZE) throw new FramesDamaged('a block without its head');
-  const member = Buffer.allocUnsafeSlow(payload.readUInt32LE(16));
-  const got = readSync(manifest, member, 0, member.length, payload.readDoubleLE(8));
-  if (got !== member.length || !memberHash(member).equals(payload.subarray(20, HEAD_SIZE))) {
-    throw new FramesDamaged("this machine's copy of the last manifest does not match the catalog");
-  }
-  return new EntryBlock(payload, member);
-}
-
-function unpacked(member: Buffer, length: number): Buffer {
-  const lines = gunzipSync(member, { maxOutputLength: Math.max(1, length) });
-  if (lines.length !== length) throw new FramesDamaged('a block of another length than recorded');
-  return lines;
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readSync, writevSync } from 'node:fs';
+import { closeSync, fsyncSync, linkSync, openSync, readSync, writeSync, writevSync } from 'node:fs';
 
 /**
  * A file of frames: `length u32 | type u32 | checksum 16 bytes | payload`, each filled up with zeros so that the next
@@ -9,10 +9,11 @@ import { closeSync, fsyncSync, openSync, readSync, writevSync } from 'node:fs';
  */
 export const END = 0;
 
-const HEAD_SIZE = 24;
+/** Bytes before a payload. */
+export const FRAME_HEAD_SIZE = 24;
 const CHECKSUM_SIZE = 16;
 /** Nothing this program writes comes near it; a length beyond it is damage, not a reason to ask for memory. */
-const MAX_PAYLOAD = 64 << 20;
+export const MAX_PAYLOAD = 64 << 20;
 const BUFFER_SIZE = 1 << 20;
 const ALIGNMENT = 8;
 const ZEROS = Buffer.alloc(ALIGNMENT);
@@ -27,37 +28,81 @@ export interface Frame {
   payload: Buffer;
 }
 
-function checksum(index: number, type: number, payload: Buffer): Buffer {
+/** Where a frame is in a file of frames. */
+export interface FramePlace {
+  /** Its number in the file. */
+  index: number;
+  type: number;
+  /** Where its payload begins, and how long that is. */
+  start: number;
+  length: number;
+  /** The file is whole, and this is its last frame but the one that counts. */
+  isLast?: boolean;
+}
+
+/** Where the next frame begins. */
+export function endOf({ start, length }: FramePlace): number {
+  return start + length + paddingAfter(length);
+}
+
+/** What stands before the payload of frame `index`. */
+export function checksum(index: number, type: number, payload: Buffer): Buffer {
   const head = Buffer.alloc(8);
   head.writeUInt32LE(index, 0);
   head.writeUInt32LE(type, 4);
   return createHash('sha256').update(head).update(payload).digest().subarray(0, CHECKSUM_SIZE);
 }
 
+/**
+ * Writes a file of frames. Frames of another file that come first, in the order in which they are there, are not
+ * written but copied when something else follows; where nothing does, the file becomes another name of that one.
+ */
 export class FrameWriter {
+  readonly #path: string;
+  readonly #last: string | undefined;
+  /** Where the frames of the other file that were kept so far end. */
+  #keptEnd = 0;
+  #isWhole = false;
   #fd: number | undefined;
+  #ended = false;
   #index = 0;
   #pending: Buffer[] = [];
   #pendingBytes = 0;
 
-  constructor(path: string) {
-    this.#fd = openSync(path, 'w', 0o600);
+  /** @param last the file that {@link keep} is about */
+  constructor(path: string, last?: string) {
+    this.#path = path;
+    this.#last = last;
+    if (last === undefined) this.#open();
+  }
+
+  /** A frame of the last file. It has been read and found whole. */
+  keep(place: FramePlace, payload: Buffer): void {
+    if (this.#fd !== undefined || place.index !== this.#index) {
+      this.write(place.type, payload);
+      return;
+    }
+    this.#index++;
+    this.#keptEnd = endOf(place);
+    this.#isWhole = place.isLast === true;
   }
 
   write(type: number, payload: Buffer): void {
-    const head = Buffer.alloc(HEAD_SIZE);
+    if (this.#fd === undefined) this.#open();
+    const head = Buffer.alloc(FRAME_HEAD_SIZE);
     head.writeUInt32LE(payload.length, 0);
     head.writeUInt32LE(type, 4);
     checksum(this.#index, type, payload).copy(head, 8);
     this.#index++;
     const padding = paddingAfter(payload.length);
     this.#pending.push(head, payload, ZEROS.subarray(0, padding));
-    this.#pendingBytes += HEAD_SIZE + payload.length + padding;
+    this.#pendingBytes += FRAME_HEAD_SIZE + payload.length + padding;
     if (this.#pendingBytes >= BUFFER_SIZE) this.#flush();
   }
 
   /** Writes the end frame and makes the file last. */
   finish(): void {
+    if (this.#fd === undefined && this.#isWhole && this.#link()) return;
     const count = Buffer.alloc(4);
     count.writeUInt32LE(this.#index, 0);
     this.write(END, count);
@@ -70,6 +115,35 @@ export class FrameWriter {
   abandon(): void {
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;
+    this.#ended = true;
+  }
+
+  #link(): boolean {
+    try {
+      linkSync(this.#last ?? '', this.#path);
+    } catch {
+      return false; // Some file systems have no links.
+    }
+    this.#ended = true;
+    return true;
+  }
+
+  #open(): void {
+    if (this.#ended) throw new Error('the file of frames is closed');
+    this.#fd = openSync(this.#path, 'w', 0o600);
+    if (this.#last === undefined || this.#keptEnd === 0) return;
+    const from = openSync(this.#last, 'r');
+    try {
+      const buffer = Buffer.allocUnsafeSlow(Math.min(BUFFER_SIZE, this.#keptEnd));
+      for (let done = 0; done < this.#keptEnd; ) {
+        const got = readSync(from, buffer, 0, Math.min(buffer.length, this.#keptEnd - done), done);
+        if (got === 0) throw new FramesDamaged('the file ends too early');
+        for (let written = 0; written < got; ) written += writeSync(this.#fd, buffer, written, got - written);
+        done += got;
+      }
+    } finally {
+      closeSync(from);
+    }
   }
 
   #flush(): void {
@@ -112,10 +186,10 @@ export class FrameReader {
   /** The next frame, whose payload stays good; undefined after a proper end. Throws {@link FramesDamaged} at the first wrong byte. */
   next(): Frame | undefined {
     if (this.#ended) return undefined;
-    const head = this.#take(HEAD_SIZE);
+    const head = this.#take(FRAME_HEAD_SIZE);
     const length = head.readUInt32LE(0);
     const type = head.readUInt32LE(4);
-    const expected = head.subarray(8, HEAD_SIZE);
+    const expected = head.subarray(8, FRAME_HEAD_SIZE);
     if (length > MAX_PAYLOAD) throw new FramesDamaged(`frame ${this.#index} has an impossible length`);
     const payload = this.#take(length);
     const padding = this.#take(paddingAfter(length));

@@ -2,7 +2,7 @@ import type { RetentionClass } from '../manifest/types.js';
 
 /** What a catalog says of itself and of the run that wrote it. */
 export interface CatalogHead {
-  format: 2;
+  format: 3;
   /** `ObjectStore.identity` and the backup name: what this memory is of. */
   store: string;
   backupName: string;
@@ -10,6 +10,8 @@ export interface CatalogHead {
   /** The run this catalog is of, and its manifest: the fence. */
   run: string;
   manifest: { key: string; version: string };
+  /** Where the entries begin in this machine's copy of it. */
+  entriesAt: number;
   /** End of the manifest's lock, seconds since the epoch. */
   manifestUntil: number;
   /** The run's number on this machine, for the rotating share of asking. */
@@ -46,10 +48,11 @@ export function isCatalogHead(value: unknown): value is CatalogHead {
   const head = value as Record<string, unknown>;
   const manifest = head.manifest as Record<string, unknown> | null | undefined;
   return (
-    head.format === 2 &&
+    head.format === 3 &&
     ['store', 'backupName', 'machine', 'run'].every((key) => typeof head[key] === 'string') &&
     typeof manifest?.key === 'string' &&
     typeof manifest.version === 'string' &&
+    typeof head.entriesAt === 'number' &&
     typeof head.manifestUntil === 'number' &&
     typeof head.turn === 'number' &&
     ['pickers', 'snapshots', 'classes', 'users', 'groups'].every(

@@ -21,7 +21,7 @@ export interface ObjectRows {
 
 const SHA_SIZE = 32;
 /** SHA-256, flags, and four words. */
-const ROW_SIZE = SHA_SIZE + 1 + 4 * 4;
+export const ROW_SIZE = SHA_SIZE + 1 + 4 * 4;
 
 export function emptyRows(count: number, versionBytes: number): ObjectRows {
   return {

@@ -38,6 +38,7 @@ const EMPTY = 0xffff_ffff;
  */
 export class ObjectTable {
   readonly bundles = new BundleTable();
+  #changed = false;
   #size = 0;
   #shas = Buffer.alloc(0);
   /** The same memory: words are compared faster than a call that compares bytes. */
@@ -55,6 +56,17 @@ export class ObjectTable {
   #buckets = new Uint32Array(16).fill(EMPTY);
   readonly #soughtWords = new Int32Array(SHA_WORDS);
   readonly #sought = new Uint8Array(this.#soughtWords.buffer);
+
+  /** Whether anything but what this run uses is other than it was read. */
+  get changed(): boolean {
+    return this.#changed || this.bundles.changed;
+  }
+
+  /** All of it has just been read. */
+  asRead(): void {
+    this.#changed = false;
+    this.bundles.changed = false;
+  }
 
   get size(): number {
     return this.#size;
@@ -75,6 +87,11 @@ export class ObjectTable {
       if (row === EMPTY) return -1;
       if (this.#sameSha(row, words, at)) return row;
     }
+  }
+
+  /** Makes room for so many rows at once, since growing takes the memory of both sizes. */
+  reserve(rows: number): void {
+    if (rows > this.#untils.length) this.#resize(rows);
   }
 
   /** Adds rows that are not there yet, all of them different: what a catalog's file holds. */
@@ -197,6 +214,7 @@ export class ObjectTable {
 
   /** Not of members: their lock is their bundle's. */
   setUntil(row: number, until: number): void {
+    this.#changed = true;
     this.#untils[row] = until;
   }
 
@@ -207,6 +225,7 @@ export class ObjectTable {
 
   /** Forgets an object that the store no longer has: it is found, but as gone. `set` brings it back. */
   markGone(row: number): void {
+    this.#changed = true;
     this.#flags[row] = (this.#flags[row] ?? 0) | GONE;
   }
 
@@ -237,6 +256,7 @@ export class ObjectTable {
   }
 
   #rowFor(bytes: Uint8Array, offset: number): number {
+    this.#changed = true;
     const known = this.find(bytes, offset);
     if (known >= 0) return known;
     const row = this.#size;
@@ -268,7 +288,10 @@ export class ObjectTable {
     const needed = this.#size + rows;
     if (needed <= this.#untils.length) return;
     // By half, not by two: at a million rows the doubled copy would be most of the memory we promise to stay in.
-    const capacity = Math.max(256, needed, Math.ceil(this.#size * 1.5));
+    this.#resize(Math.max(256, needed, Math.ceil(this.#size * 1.5)));
+  }
+
+  #resize(capacity: number): void {
     const shas = Buffer.alloc(capacity * SHA_SIZE);
     this.#shas.copy(shas);
     this.#shas = shas;

@@ -1,12 +1,14 @@
+import { linkSync, statSync } from 'node:fs';
 import { FrameReader, FramesDamaged, FrameWriter } from './frames.js';
 import { type CatalogHead, isCatalogHead } from './head.js';
-import { emptyRows, packRows, unpackRows } from './object-rows.js';
+import { emptyRows, packRows, ROW_SIZE, unpackRows } from './object-rows.js';
 import { ObjectTable } from './object-table.js';
 import { UnprovenContent } from './unproven-content.js';
 import { readUnproven, unprovenPieces } from './unproven-rows.js';
 
-/** Frames of the file that holds a catalog's head and the objects it knows. */
+/** The frame of the file that holds a catalog's head. */
 const HEAD_FRAME = 1;
+/** Frames of the file that holds the objects it knows. */
 const BUNDLES_FRAME = 2;
 const ROWS_FRAME = 6;
 const UNPROVEN_FRAME = 5;
@@ -21,22 +23,30 @@ interface BundleRow {
   live: number;
 }
 
-/**
- * Writes head, bundles and objects. Objects that are gone, or whose lock ended before `nowSeconds`, are left out.
- *
- * @param keepLive whether bundles keep the live bytes of the run before: this one saw too little
- * @param unproven read back from a manifest
- */
-export function writeObjectsFile(
-  path: string,
-  head: CatalogHead,
-  table: ObjectTable,
-  nowSeconds: number,
-  keepLive: boolean,
-  unproven = new UnprovenContent(),
-): void {
+export function writeHead(path: string, head: CatalogHead): void {
   const frames = new FrameWriter(path);
   frames.write(HEAD_FRAME, Buffer.from(JSON.stringify(head)));
+  frames.finish();
+}
+
+export interface ObjectsFileOptions {
+  /** Bundles keep the live bytes of the run before: this one saw too little. */
+  keepLive?: boolean;
+  /** Read back from a manifest. */
+  unproven?: UnprovenContent;
+  /** The file that the table was read from: where nothing has changed, the new one becomes another name of it. */
+  last?: string | undefined;
+}
+
+/** Writes bundles and objects. Those that are gone, or whose lock ended before `nowSeconds`, are left out. */
+export function writeObjectsFile(
+  path: string,
+  table: ObjectTable,
+  nowSeconds: number,
+  { keepLive = false, unproven = new UnprovenContent(), last }: ObjectsFileOptions = {},
+): void {
+  if (last !== undefined && isAsRead(table, nowSeconds, keepLive) && link(last, path)) return;
+  const frames = new FrameWriter(path);
   const numbers = writeBundles(frames, table, nowSeconds, keepLive);
   let chosen: number[] = [];
   for (let row = 0; row < table.size; row++) {
@@ -49,6 +59,26 @@ export function writeObjectsFile(
   if (chosen.length > 0) writeRows(frames, table, chosen, numbers);
   for (const piece of unprovenPieces(unproven)) frames.write(UNPROVEN_FRAME, piece);
   frames.finish();
+}
+
+function isAsRead(table: ObjectTable, nowSeconds: number, keepLive: boolean): boolean {
+  if (table.changed) return false;
+  const { bundles } = table;
+  for (let bundle = 0; bundle < bundles.size; bundle++) {
+    const { until, live, lastLive } = bundles.get(bundle);
+    if (until < nowSeconds || !(live === lastLive || (keepLive && live < lastLive))) return false;
+  }
+  for (let row = 0; row < table.size; row++) if (table.until(row) < nowSeconds) return false;
+  return true;
+}
+
+function link(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch {
+    return false; // Some file systems have no links.
+  }
 }
 
 function writeRows(
@@ -93,11 +123,15 @@ function writeBundles(
   return numbers;
 }
 
-/** Reads the head alone. Throws as {@link readObjectsFile} does. */
+/** Reads what {@link writeHead} wrote. Throws as {@link readObjectsFile} does. */
 export function readHead(path: string): CatalogHead {
   const frames = new FrameReader(path);
   try {
-    return nextHead(frames);
+    const first = frames.next();
+    const head: unknown = first?.type === HEAD_FRAME ? JSON.parse(first.payload.toString()) : undefined;
+    if (!isCatalogHead(head)) throw new FramesDamaged('it has no head, or one of another format');
+    if (frames.next() !== undefined) throw new FramesDamaged('more than a head');
+    return head;
   } finally {
     frames.close();
   }
@@ -105,7 +139,6 @@ export function readHead(path: string): CatalogHead {
 
 /** What {@link writeObjectsFile} wrote. */
 export interface ObjectsFile {
-  head: CatalogHead;
   table: ObjectTable;
   unproven: UnprovenContent;
 }
@@ -114,25 +147,21 @@ export interface ObjectsFile {
 export function readObjectsFile(path: string): ObjectsFile {
   const frames = new FrameReader(path);
   try {
-    const head = nextHead(frames);
     const table = new ObjectTable();
+    table.reserve(Math.ceil(statSync(path).size / ROW_SIZE));
     const unproven = new UnprovenContent();
     for (let frame = frames.next(); frame !== undefined; frame = frames.next()) {
       if (frame.type === BUNDLES_FRAME) readBundles(frame.payload, table);
       else if (frame.type === ROWS_FRAME) readRows(frame.payload, table);
       else if (frame.type === UNPROVEN_FRAME) readUnproven(frame.payload, unproven);
     }
-    return { head, table, unproven };
+    table.asRead();
+    // The file also holds what the next one will not.
+    if (unproven.size > 0) table.bundles.changed = true;
+    return { table, unproven };
   } finally {
     frames.close();
   }
-}
-
-function nextHead(frames: FrameReader): CatalogHead {
-  const first = frames.next();
-  const head: unknown = first?.type === HEAD_FRAME ? JSON.parse(first.payload.toString()) : undefined;
-  if (!isCatalogHead(head)) throw new FramesDamaged('it has no head, or one of another format');
-  return head;
 }
 
 function readBundles(payload: Buffer, table: ObjectTable): void {

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -15,15 +16,18 @@ import {
 import { join } from 'node:path';
 import { errnoOf, messageOf, SysbackupError } from '../errors.js';
 import { type FileLock, tryLockFile } from '../files/flock.js';
-import { type EntryBlock, readEntryBlocks } from './entry-blocks.js';
 import type { CatalogHead } from './head.js';
+import { KnownEntries } from './known-entries.js';
 import type { ObjectTable } from './object-table.js';
 import { readHead, readObjectsFile } from './objects-file.js';
+import { readPrintOrder } from './print-order.js';
 import type { UnprovenContent } from './unproven-content.js';
 
 const CURRENT = 'current';
 const ENTRIES = 'entries';
+const HEAD = 'head';
 const OBJECTS = 'objects';
+const ORDER = 'order';
 const MANIFEST = 'manifest.jsonl.gz';
 
 /** A catalog that was read: what the last run stored, and what its files were like. */
@@ -32,9 +36,9 @@ export interface Catalog {
   objects: ObjectTable;
   /** Of a catalog that was rebuilt: see {@link UnprovenContent}. */
   unproven: UnprovenContent;
-  /** Throws at damage; all blocks before it were right. */
-  entries(): Generator<EntryBlock>;
-  /** How long the file of entries is. */
+  objectsPath: string;
+  entriesPath: string;
+  /** How long that file is. */
   entriesBytes: number;
   /** The folder its files are in. */
   folder: string;
@@ -43,8 +47,10 @@ export interface Catalog {
 /** Where a run writes the next catalog's files. */
 export interface NewGeneration {
   folder: string;
+  headPath: string;
   entriesPath: string;
   objectsPath: string;
+  orderPath: string;
   manifestPath: string;
 }
 
@@ -98,11 +104,17 @@ export class StateFolder {
     return folder;
   }
 
-  /** What the last catalog says of itself, without reading the rest; undefined where there is none, or a damaged one. */
-  peekHead(): CatalogHead | undefined {
+  /**
+   * What the last catalog says of itself, and its entries, before it is known whether it can be believed; undefined
+   * where there is none, or a damaged one.
+   */
+  peek(): { head: CatalogHead; entries: KnownEntries } | undefined {
     try {
-      const generation = readFileSync(join(this.path, CURRENT), 'utf8').trim();
-      return readHead(join(this.path, generation, OBJECTS));
+      const generation = join(this.path, readFileSync(join(this.path, CURRENT), 'utf8').trim());
+      const head = readHead(join(generation, HEAD));
+      const manifest = join(generation, MANIFEST);
+      const order = readPrintOrder(join(generation, ORDER));
+      return { head, entries: new KnownEntries(join(generation, ENTRIES), manifest, head.entriesAt, order) };
     } catch {
       return undefined;
     }
@@ -119,10 +131,12 @@ export class StateFolder {
     if (!/^[0-9A-Za-z-]+$/.test(generation)) return `${CURRENT} names no catalog`;
     const folder = join(this.path, generation);
     try {
-      const { head, table, unproven } = readObjectsFile(join(folder, OBJECTS));
-      const entries = () => readEntryBlocks(join(folder, ENTRIES), join(folder, MANIFEST));
-      const entriesBytes = statSync(join(folder, ENTRIES)).size;
-      return { head, objects: table, unproven, entries, entriesBytes, folder };
+      const head = readHead(join(folder, HEAD));
+      const objectsPath = join(folder, OBJECTS);
+      const { table, unproven } = readObjectsFile(objectsPath);
+      const entriesPath = join(folder, ENTRIES);
+      const entriesBytes = statSync(entriesPath).size;
+      return { head, objects: table, unproven, objectsPath, entriesPath, entriesBytes, folder };
     } catch (error) {
       return messageOf(error);
     }
@@ -134,14 +148,17 @@ export class StateFolder {
     mkdirSync(folder, { mode: 0o700 });
     return {
       folder,
+      headPath: join(folder, HEAD),
       entriesPath: join(folder, ENTRIES),
       objectsPath: join(folder, OBJECTS),
+      orderPath: join(folder, ORDER),
       manifestPath: join(folder, MANIFEST),
     };
   }
 
   /** Takes the old catalog's entries into a new generation in place of its own: for a run that saw too little. */
   keepEntries(old: Catalog, generation: NewGeneration): void {
+    if (existsSync(join(old.folder, ORDER))) linkSync(join(old.folder, ORDER), generation.orderPath);
     for (const [name, path] of [
       [ENTRIES, generation.entriesPath],
       [MANIFEST, generation.manifestPath],

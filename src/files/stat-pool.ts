@@ -1,24 +1,26 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import type { BytePath } from './byte-path.js';
-import { lstatAll, packPaths, type StatBatch } from './stat-batch.js';
+import type { PackedPaths } from './packed-paths.js';
+import { lstatPacked, type StatBatch } from './stat-batch.js';
 
-/** What a thread is asked: paths as `packPaths` gives them. It answers with a {@link StatBatch}, in order. */
+/** What a thread is asked: packed paths. It answers with a {@link StatBatch}, in order. */
 export interface StatRequest {
-  paths: Uint8Array;
-  count: number;
+  bytes: Uint8Array<ArrayBuffer>;
+  ends: Uint32Array<ArrayBuffer>;
 }
 
 /** Threads beside the calling one; more only get into each other's way in the kernel. */
 const MOST_THREADS = 3;
-/** A thread takes 25 ms to start: as long as so many paths. */
-const WORTH_A_THREAD = 8192;
-/** Batches that one thread has at a time: one to do and the next, so that it never waits. */
-const MOST_WAITING = 1;
+/** Fewer are looked at sooner here than asked for elsewhere. */
+const WORTH_ASKING = 64;
+/** A thread takes 40 ms to start; so many paths seldom come alone. */
+const WORTH_A_THREAD = 2048;
+/** Batches that one thread has at a time: it never waits, and the calling one has its time for what comes after. */
+const MOST_WAITING = 16;
 
 /**
- * lstat in several threads. The calling thread does a share too: whatever the others have no room for, which at the
- * beginning is all of it.
+ * lstat in several threads. The calling thread does what the others have no room for, which at the beginning is all of
+ * it.
  */
 export class StatPool {
   readonly #mostThreads: number;
@@ -38,10 +40,11 @@ export class StatPool {
     this.#start = start;
   }
 
-  /** Of paths without NUL. At once, or when another thread has done it. */
-  lstat(paths: readonly BytePath[]): StatBatch | Promise<StatBatch> {
-    this.#asked += paths.length;
-    return this.#threadFor()?.lstat(paths) ?? lstatAll(paths);
+  /** At once, or when another thread has done it. */
+  lstat(paths: PackedPaths): StatBatch | Promise<StatBatch> {
+    this.#asked += paths.count;
+    const thread = paths.count < WORTH_ASKING ? undefined : this.#threadFor();
+    return thread?.lstat(paths) ?? lstatPacked(paths.bytes, paths.ends);
   }
 
   /** Ends the threads. What was asked and not answered is done by the calling thread. */
@@ -67,7 +70,7 @@ const startWorker = (): Worker =>
   });
 
 interface Waiting {
-  paths: readonly BytePath[];
+  paths: PackedPaths;
   resolve: (batch: StatBatch) => void;
 }
 
@@ -91,13 +94,13 @@ class StatThread {
     return !this.#ended && this.#waiting.length < MOST_WAITING;
   }
 
-  lstat(paths: readonly BytePath[]): Promise<StatBatch> {
+  lstat(paths: PackedPaths): Promise<StatBatch> {
     return new Promise((resolve) => {
       this.#waiting.push({ paths, resolve });
-      const packed = packPaths(paths);
-      const request: StatRequest = { paths: packed, count: paths.length };
+      // Copied: the caller goes on with the paths, and they are needed here if the thread dies.
+      const request: StatRequest = { bytes: Uint8Array.from(paths.bytes), ends: paths.ends.slice() };
       this.#worker.ref();
-      this.#worker.postMessage(request, [packed.buffer as ArrayBuffer]);
+      this.#worker.postMessage(request, [request.bytes.buffer, request.ends.buffer]);
     });
   }
 
@@ -106,7 +109,7 @@ class StatThread {
     if (this.#ended) return;
     this.#ended = true;
     void this.#worker.terminate();
-    for (const { paths, resolve } of this.#waiting) resolve(lstatAll(paths));
+    for (const { paths, resolve } of this.#waiting) resolve(lstatPacked(paths.bytes, paths.ends));
     this.#waiting = [];
   }
 }

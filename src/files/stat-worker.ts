@@ -3,7 +3,7 @@ import { parentPort } from 'node:worker_threads';
 import { lstatPacked } from './stat-batch.js';
 import type { StatRequest } from './stat-pool.js';
 
-parentPort?.on('message', ({ paths, count }: StatRequest) => {
-  const answer = lstatPacked(paths, count);
+parentPort?.on('message', ({ bytes, ends }: StatRequest) => {
+  const answer = lstatPacked(bytes, ends);
   parentPort?.postMessage(answer, [answer.words.buffer as ArrayBuffer]);
 });

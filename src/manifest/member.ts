@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 
-/** Where a block's gzip member lies in the manifest. */
+/** A gzip member of a manifest, which holds a block of its lines. */
 export interface Member {
-  start: number;
   length: number;
   /** {@link memberHash} of its bytes. */
   hash: Uint8Array;

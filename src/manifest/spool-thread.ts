@@ -64,8 +64,8 @@ export class SpoolThread implements ManifestSink {
     return memberOf(await this.#ask({ kind: 'append', lines: own(lines) }));
   }
 
-  async carry(member: Buffer, linesLength: number): Promise<Member> {
-    return memberOf(await this.#ask({ kind: 'carry', member: own(member), linesLength }));
+  async carry(member: Buffer, linesLength: number): Promise<void> {
+    await this.#ask({ kind: 'carry', member: own(member), linesLength });
   }
 
   async finish(footer: (linesSha256: string) => Buffer): Promise<SpooledManifest> {

@@ -5,7 +5,14 @@ import { ManifestSpool } from './spool.js';
 import type { SpoolAnswer, SpoolFailure, SpoolRequest } from './spool-thread.js';
 
 // workerData has no type of its own; spool-thread.ts is the only one to set it.
-const spool = ManifestSpool.create(workerData as string);
+const spool = opened(() => new ManifestSpool(workerData as string, true));
+
+/** What fails here is the answer to what is asked first. */
+async function opened(open: () => ManifestSpool): Promise<ManifestSpool> {
+  return open();
+}
+
+spool.catch(() => undefined);
 
 async function answer(request: SpoolRequest): Promise<SpoolAnswer> {
   const to = await spool;
@@ -13,7 +20,8 @@ async function answer(request: SpoolRequest): Promise<SpoolAnswer> {
     case 'append':
       return { member: await to.append(Buffer.from(request.lines.buffer)) };
     case 'carry':
-      return { member: await to.carry(Buffer.from(request.member.buffer), request.linesLength) };
+      await to.carry(Buffer.from(request.member.buffer), request.linesLength);
+      return {};
     case 'hash':
       return { sha256: await to.linesSha256() };
     case 'close':

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, open, rm } from 'node:fs/promises';
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { gunzip as gunzipCallback, gzip as gzipCallback } from 'node:zlib';
+import { gunzip as gunzipCallback, gunzipSync, gzip as gzipCallback, type ZlibOptions } from 'node:zlib';
 import { messageOf, SysbackupError } from '../errors.js';
 import { type Member, memberHash } from './member.js';
 
@@ -17,13 +18,18 @@ const LEVEL = 5;
 /** The least that zlib takes as the size of a piece. */
 const LEAST_PIECE = 64;
 
+/** In the calling thread. What fails is told as it is of the others: by the promise. */
+async function gunzipHere(member: Buffer, options: ZlibOptions): Promise<Buffer> {
+  return gunzipSync(member, options);
+}
+
 /** What takes a manifest's lines: a {@link ManifestSpool} in this thread or in another. */
 export interface ManifestSink {
   readonly path: string;
   /** Takes lines, each with its newline. The caller's bytes are not to be used any more. */
   append(lines: Buffer): Promise<Member>;
   /** Takes lines that are compressed already: a gzip member of another manifest. As {@link append} for the rest. */
-  carry(member: Buffer, linesLength: number): Promise<Member>;
+  carry(member: Buffer, linesLength: number): Promise<void>;
   /** Ends the manifest with its footer. `footer` gets the hash of all lines so far. */
   finish(footer: (linesSha256: string) => Buffer): Promise<SpooledManifest>;
   /** Closes and removes the file; for a run that ends early. */
@@ -44,31 +50,36 @@ export interface SpooledManifest {
  */
 export class ManifestSpool implements ManifestSink {
   readonly path: string;
-  readonly #file: FileHandle;
+  readonly #fd: number;
+  #closed = false;
+  readonly #waits: boolean;
   readonly #lines = createHash('sha256');
   readonly #bytes = createHash('md5');
   #size = 0;
   #last: Promise<unknown> = Promise.resolve();
   #failure: unknown;
 
-  private constructor(path: string, file: FileHandle) {
+  /**
+   * Throws SYSTEM where the file cannot be made.
+   *
+   * @param waits whether members are unpacked in the calling thread, which costs less and is for one of its own
+   */
+  constructor(path: string, waits = false) {
     this.path = path;
-    this.#file = file;
+    this.#waits = waits;
+    this.#fd = this.#orFail(() => openSync(path, 'w', 0o600));
   }
 
-  static async create(path: string): Promise<ManifestSpool> {
-    return new ManifestSpool(path, await open(path, 'w', 0o600));
+  async append(lines: Buffer): Promise<Member> {
+    const bytes = await this.#add(gzip(lines, { level: LEVEL }), lines);
+    return { length: bytes.length, hash: memberHash(bytes) };
   }
 
-  append(lines: Buffer): Promise<Member> {
-    return this.#add(gzip(lines, { level: LEVEL }), Promise.resolve(lines));
-  }
-
-  carry(member: Buffer, linesLength: number): Promise<Member> {
+  async carry(member: Buffer, linesLength: number): Promise<void> {
     // In one piece: in those of 16 KiB that are usual, most of the time goes into handing them over.
     const chunkSize = Math.max(LEAST_PIECE, linesLength + 1);
-    const lines = gunzip(member, { chunkSize, maxOutputLength: Math.max(1, linesLength) });
-    return this.#add(Promise.resolve(member), lines);
+    const options = { chunkSize, maxOutputLength: Math.max(1, linesLength) };
+    await this.#add(member, this.#waits ? gunzipHere(member, options) : gunzip(member, options));
   }
 
   async finish(footer: (linesSha256: string) => Buffer): Promise<SpooledManifest> {
@@ -87,25 +98,29 @@ export class ManifestSpool implements ManifestSink {
   async close(): Promise<SpooledManifest> {
     await this.#last;
     if (this.#failure !== undefined) throw this.#failure;
-    await this.#file.close();
+    this.#closed = true;
+    this.#orFail(() => closeSync(this.#fd));
     return { path: this.path, size: this.#size, md5: this.#bytes.digest('hex') };
   }
 
   async discard(): Promise<void> {
     await this.#last;
-    await this.#file.close().catch(() => undefined);
+    if (!this.#closed) closeSync(this.#fd);
     await rm(this.path, { force: true });
   }
 
-  #add(member: Promise<Buffer>, lines: Promise<Buffer>): Promise<Member> {
+  #add(member: Buffer | Promise<Buffer>, lines: Buffer | Promise<Buffer>): Promise<Buffer> {
     const before = this.#last;
     const written = (async () => {
       const [bytes, unpacked] = await Promise.all([member, lines, before]);
       if (this.#failure !== undefined) throw this.#failure;
       this.#lines.update(unpacked);
-      const start = this.#size;
-      await this.#write(bytes);
-      return { start, length: bytes.length, hash: memberHash(bytes) };
+      this.#bytes.update(bytes);
+      this.#size += bytes.length;
+      this.#orFail(() => {
+        for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done);
+      });
+      return bytes;
     })();
     // A failure is reported by the promise returned and by finish(); here it only must not go unhandled.
     this.#last = written.catch((error: unknown) => {
@@ -114,14 +129,9 @@ export class ManifestSpool implements ManifestSink {
     return written;
   }
 
-  async #write(bytes: Buffer): Promise<void> {
-    const start = this.#size;
-    this.#size += bytes.length;
-    this.#bytes.update(bytes);
+  #orFail<Value>(step: () => Value): Value {
     try {
-      for (let done = 0; done < bytes.length; ) {
-        done += (await this.#file.write(bytes, done, bytes.length - done, start + done)).bytesWritten;
-      }
+      return step();
     } catch (error) {
       throw new SysbackupError(
         'SYSTEM',

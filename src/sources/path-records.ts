@@ -1,4 +1,4 @@
-import type { BytePath } from '../files/byte-path.js';
+import { PackedPaths } from '../files/packed-paths.js';
 
 /** A longer record is no path: the kernel takes 4096 bytes. */
 export const MAX_RECORD_BYTES = 64 * 1024;
@@ -7,6 +7,9 @@ const DETECT_WITHIN_BYTES = 64 * 1024;
 /** Refused records kept singly, of each kind; more are only counted. */
 const KEEP_REFUSED = 100;
 const SLASH = 47;
+const NUL = 0;
+const NEWLINE = 10;
+const NO_PATHS = PackedPaths.of([]);
 
 export type RefusalKind = 'too-long' | 'relative' | 'contains-nul';
 
@@ -27,79 +30,113 @@ export class PathRecords {
     relative: { count: 0, first: [] },
     'contains-nul': { count: 0, first: [] },
   };
-  #separator: '\0' | '\n' | undefined;
+  #separator: typeof NUL | typeof NEWLINE | undefined;
   /** Before the separator is known all that came; then the beginning of a record. */
-  #carry = '';
+  #carried: Buffer[] = [];
+  #carriedBytes = 0;
   #skipping = false;
 
-  push(chunk: Buffer): BytePath[] {
-    const text = chunk.toString('latin1');
-    if (this.#separator !== undefined) return this.#split(text);
-    const nul = text.indexOf('\0');
-    const length = this.#carry.length;
-    if (nul >= 0 && length + nul < DETECT_WITHIN_BYTES) this.#separator = '\0';
-    else if (length + text.length >= DETECT_WITHIN_BYTES) this.#separator = '\n';
+  push(chunk: Buffer): PackedPaths {
+    if (this.#separator !== undefined) return this.#split(chunk);
+    const nul = chunk.indexOf(NUL);
+    const length = this.#carriedBytes;
+    if (nul >= 0 && length + nul < DETECT_WITHIN_BYTES) this.#separator = NUL;
+    else if (length + chunk.length >= DETECT_WITHIN_BYTES) this.#separator = NEWLINE;
     else {
-      this.#carry += text;
-      return [];
+      this.#carry(chunk);
+      return NO_PATHS;
     }
-    const all = this.#carry + text;
-    this.#carry = '';
-    return this.#split(all);
+    return this.#split(this.#withCarried(chunk));
   }
 
   /** @param complete false where the picker was cut off: a record without its end is then no path. */
-  end(complete = true): BytePath[] {
-    this.#separator ??= '\n';
-    if (!complete) this.#carry = this.#carry.slice(0, this.#carry.lastIndexOf(this.#separator) + 1);
+  end(complete = true): PackedPaths {
+    const separator = (this.#separator ??= NEWLINE);
+    const rest = this.#withCarried(Buffer.alloc(0));
+    const whole = complete ? rest : rest.subarray(0, rest.lastIndexOf(separator) + 1);
     // A separator of our own ends the last record; where it ended already, an empty one is ignored.
-    return this.#split(this.#separator);
+    return this.#split(Buffer.concat([whole, Buffer.of(separator)]));
   }
 
-  // Strings rather than bytes: one decode per chunk, then slices that share its memory. 127,000 paths of 80 bytes: 6 ms.
-  #split(text: string): BytePath[] {
-    const separator = this.#separator ?? '\n';
-    let fresh = text;
+  #split(chunk: Buffer): PackedPaths {
+    const separator = this.#separator ?? NEWLINE;
+    let fresh = chunk;
     if (this.#skipping) {
-      const end = text.indexOf(separator);
-      if (end < 0) return [];
+      const end = chunk.indexOf(separator);
+      if (end < 0) return NO_PATHS;
       this.#skipping = false;
-      fresh = text.slice(end + 1);
+      fresh = chunk.subarray(end + 1);
     }
-    if (!fresh.includes(separator)) {
-      // Joining without looking inside keeps a record that comes byte by byte from being copied each time.
-      this.#keep(this.#carry + fresh);
-      return [];
+    const end = fresh.lastIndexOf(separator) + 1;
+    if (end === 0) {
+      this.#keep(fresh);
+      return NO_PATHS;
     }
-    const joined = this.#carry + fresh;
-    const records = joined.split(separator);
-    const unfinished = records.pop() ?? '';
-    const mayContainNul = separator === '\n' && joined.includes('\0');
-    const paths: BytePath[] = [];
-    for (const record of records) {
-      if (record === '') continue;
-      if (record.length > MAX_RECORD_BYTES) this.#refuse('too-long', record);
-      else if (record.charCodeAt(0) !== SLASH) this.#refuse('relative', record);
-      else if (mayContainNul && record.includes('\0')) this.#refuse('contains-nul', record);
-      else paths.push(record as BytePath);
-    }
-    this.#keep(unfinished);
+    const paths = this.#pack(this.#withCarried(fresh.subarray(0, end)), separator);
+    this.#keep(fresh.subarray(end));
     return paths;
   }
 
-  #keep(start: string): void {
-    this.#carry = start;
-    if (start.length <= MAX_RECORD_BYTES) return;
-    this.#refuse('too-long', start);
-    this.#carry = '';
+  /** @param records whole ones, in memory of their own, which becomes the paths' */
+  #pack(records: Buffer<ArrayBuffer>, separator: number): PackedPaths {
+    const mayContainNul = separator === NEWLINE && records.includes(NUL);
+    const ends: number[] = [];
+    let to = 0;
+    for (let from = 0; from < records.length; ) {
+      const end = records.indexOf(separator, from);
+      const kind = this.#kindOf(records, from, end, mayContainNul);
+      if (kind === 'path') {
+        // Mostly they lie close together already.
+        if (to !== from) records.copyWithin(to, from, end);
+        to += end - from;
+        records[to] = NUL;
+        ends.push(to++);
+      } else if (kind !== 'empty') this.#refuse(kind, records.subarray(from, end));
+      from = end + 1;
+    }
+    return new PackedPaths(records, Uint32Array.from(ends));
+  }
+
+  #kindOf(
+    records: Buffer,
+    from: number,
+    end: number,
+    mayContainNul: boolean,
+  ): RefusalKind | 'path' | 'empty' {
+    if (from === end) return 'empty';
+    if (end - from > MAX_RECORD_BYTES) return 'too-long';
+    if (records[from] !== SLASH) return 'relative';
+    return mayContainNul && records.subarray(from, end).includes(NUL) ? 'contains-nul' : 'path';
+  }
+
+  #keep(start: Buffer): void {
+    if (start.length > 0) this.#carry(start);
+    if (this.#carriedBytes <= MAX_RECORD_BYTES) return;
+    this.#refuse('too-long', this.#withCarried(Buffer.alloc(0)));
     this.#skipping = true;
   }
 
-  #refuse(kind: RefusalKind, record: string): void {
+  // Pieces are put together once: a record that comes byte by byte would be copied each time.
+  #carry(bytes: Buffer): void {
+    this.#carried.push(Buffer.from(bytes));
+    this.#carriedBytes += bytes.length;
+  }
+
+  /** What was carried and these bytes, in memory of its own. */
+  #withCarried(bytes: Buffer): Buffer<ArrayBuffer> {
+    const all = Buffer.allocUnsafeSlow(this.#carriedBytes + bytes.length);
+    let at = 0;
+    for (const piece of this.#carried) at += piece.copy(all, at);
+    bytes.copy(all, at);
+    this.#carried = [];
+    this.#carriedBytes = 0;
+    return all;
+  }
+
+  #refuse(kind: RefusalKind, record: Buffer): void {
     const refusals = this.refused[kind];
     refusals.count++;
     if (refusals.first.length >= KEEP_REFUSED) return;
-    // Through a buffer: a slice alone would keep the whole chunk in memory.
-    refusals.first.push(Buffer.from(record.slice(0, 200), 'latin1').toString('latin1'));
+    refusals.first.push(record.toString('latin1', 0, 200));
   }
 }

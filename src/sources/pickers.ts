@@ -1,7 +1,7 @@
 import type { Problem } from '../events.js';
 import { throwIfAborted } from '../errors.js';
-import type { BytePath } from '../files/byte-path.js';
 import { displayPath } from '../files/byte-path.js';
+import type { PackedPaths } from '../files/packed-paths.js';
 import type { Executable } from './executables.js';
 import { findExecutables } from './executables.js';
 import { LastLines, LineSplitter, logLine } from './lines.js';
@@ -21,7 +21,7 @@ export interface PickersOptions extends ProgramLimits {
   /** `drainMs`, by default 5000: a picker whose output is still open then has failed. */
   drainMs?: number;
   /** Absolute paths as they come, never none. Nothing more is read until it resolves. */
-  onPaths(paths: BytePath[], picker: string): void | Promise<void>;
+  onPaths(paths: PackedPaths, picker: string): void | Promise<void>;
   /** A line of a picker's standard error. */
   onLog(picker: string, line: string): void;
 }
@@ -58,9 +58,9 @@ async function runPicker(picker: Executable, options: PickersOptions): Promise<P
   const errors = new LineSplitter(/[\r\n]/, MAX_LOG_LINE_BYTES);
   const lastLines = new LastLines();
   let printed = 0;
-  const handOver = (paths: BytePath[]): void | Promise<void> => {
-    printed += paths.length;
-    return paths.length === 0 ? undefined : options.onPaths(paths, name);
+  const handOver = (paths: PackedPaths): void | Promise<void> => {
+    printed += paths.count;
+    return paths.count === 0 ? undefined : options.onPaths(paths, name);
   };
   const log = (lines: ReturnType<LineSplitter['push']>): void => {
     for (const line of lines) {

@@ -47,7 +47,7 @@ export async function storeLargeRun(options: LargeRun): Promise<{ last: string; 
     retention: { mode: 'GOVERNANCE', until: new Date(retention.until * 1000).toISOString() },
   };
   const spoolPath = join(options.store, 'large-run');
-  const spool = await ManifestSpool.create(spoolPath);
+  const spool = new ManifestSpool(spoolPath);
   const counts = { d: 0, l: 0, f: 0, s: 0, problems: 0 };
   let lines = [formatLine(header)];
   let last = '';

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { ContentObjects, rowOf } from '#src/archive/content-objects.js';
 import { ContentFinder } from '#src/archive/find-content.js';
-import type { CatalogHead } from '#src/catalog/head.js';
 import { Journal } from '#src/catalog/journal.js';
 import { ObjectTable } from '#src/catalog/object-table.js';
 import { readObjectsFile, writeObjectsFile } from '#src/catalog/objects-file.js';
@@ -112,7 +111,7 @@ class Simulation {
     journal.remove();
     // As the next run gets it: through the file.
     const path = join(this.#folder, 'objects');
-    writeObjectsFile(path, HEAD, this.#table, this.#nowMs / 1000, false);
+    writeObjectsFile(path, this.#table, this.#nowMs / 1000);
     this.#table = readObjectsFile(path).table;
   }
 
@@ -127,24 +126,6 @@ class Simulation {
     return { bytes, sha: createHash('sha256').update(bytes).digest() };
   }
 }
-
-const HEAD: CatalogHead = {
-  format: 2,
-  store: '',
-  backupName: '',
-  machine: '',
-  run: '',
-  manifest: { key: '', version: '' },
-  manifestUntil: 0,
-  turn: 0,
-  pickers: {},
-  missing: [],
-  snapshots: {},
-  classes: {},
-  users: {},
-  groups: {},
-  objectLock: true,
-};
 
 describe('400 days of bundles', () => {
   const rates = [0.002, 0.008, 0.025, 0.1];

@@ -1,21 +1,27 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { type CarriedBlock, EntryOutput, type OutputEntry } from '#src/archive/entry-output.js';
-import { BlockRecords, EntryBlock, EntryBlockWriter } from '#src/catalog/entry-blocks.js';
+import { BlockRecords, ENTRY_FRAME, EntryBlock, EntryBlockWriter } from '#src/catalog/entry-blocks.js';
+import type { FramePlace } from '#src/catalog/frames.js';
 import type { BytePath } from '#src/files/byte-path.js';
 import { PACKED_STAT_SIZE } from '#src/files/stat.js';
-import type { Member } from '#src/manifest/member.js';
+import { type Member, memberHash } from '#src/manifest/member.js';
 import type { ManifestSink } from '#src/manifest/spool.js';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../kit/temporary.js';
 
-const MEMBER: Member = { start: 0, length: 10, hash: randomBytes(16) };
+const MEMBER_BYTES = randomBytes(10);
+const MEMBER: Member = { length: MEMBER_BYTES.length, hash: memberHash(MEMBER_BYTES) };
+
+/** Where no block is: one that is kept is written nonetheless. */
+const FRAME: FramePlace = { index: -1, type: ENTRY_FRAME, start: 0, length: 0 };
 
 /** A sink that is done with a block only when it is told to. */
 function slowSink() {
   const waiting: (() => void)[] = [];
-  const take = (): Promise<Member> => new Promise((resolve) => waiting.push(() => resolve(MEMBER)));
-  const sink: Pick<ManifestSink, 'append' | 'carry'> = { append: take, carry: take };
+  const wait = (): Promise<void> => new Promise((resolve) => waiting.push(resolve));
+  const append = (): Promise<Member> => wait().then(() => MEMBER);
+  const sink: Pick<ManifestSink, 'append' | 'carry'> = { append, carry: wait };
   return { sink: sink as ManifestSink, waiting };
 }
 
@@ -23,7 +29,9 @@ function carried(): CarriedBlock {
   const records = new BlockRecords();
   records.add('/path' as BytePath, 5, 0, Buffer.alloc(PACKED_STAT_SIZE), 0, undefined, 0, 0);
   const payload = Buffer.from(Uint8Array.from(records.payload(5, MEMBER)).buffer);
-  return { block: new EntryBlock(payload, Buffer.alloc(0)), conditions: [], entryAt: () => entry() };
+  const block = new EntryBlock(payload, FRAME, 0);
+  block.open(MEMBER_BYTES);
+  return { block, conditions: [], entryAt: () => entry() };
 }
 
 function entry(): OutputEntry {
@@ -48,6 +56,7 @@ function outputTo(sink: ManifestSink) {
     catalog,
     () => counted++,
     (waiting) => waits.push(waiting),
+    1,
     0,
   );
   return { output, waits, counted: () => counted };
@@ -90,7 +99,7 @@ describe('EntryOutput', () => {
     const { sink, waiting } = slowSink();
     const { output, waits } = outputTo(sink);
     let stored: (made: OutputEntry) => void = () => undefined;
-    output.add([new Promise<OutputEntry>((resolve) => (stored = resolve))]);
+    output.add([new Promise<OutputEntry>((resolve) => (stored = resolve))], [undefined]);
     while (output.hasRoom) output.carry(carried());
     const room = output.room();
     expect(waits).toEqual([true]);

@@ -4,10 +4,18 @@ import { join } from 'node:path';
 import { Gatherer } from '#src/archive/gather.js';
 import { PickedPaths } from '#src/archive/picked-paths.js';
 import type { Problem } from '#src/events.js';
-import { pathFromText } from '#src/files/byte-path.js';
-import { lstatAll } from '#src/files/stat-batch.js';
+import { type BytePath, pathFromText } from '#src/files/byte-path.js';
+import { PackedPaths } from '#src/files/packed-paths.js';
+import { lstatPacked } from '#src/files/stat-batch.js';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../kit/temporary.js';
+
+/** As a picker's paths are taken: all of them looked at first. */
+function pickAll(gatherer: Gatherer, picks: readonly BytePath[]): void {
+  const paths = PackedPaths.of(picks);
+  const stats = lstatPacked(paths.bytes, paths.ends);
+  for (const [index, path] of picks.entries()) gatherer.pick(path, 'test', stats, index);
+}
 
 /** What is taken below `root` for some picked paths, and which problems are reported. */
 function gather(
@@ -18,8 +26,7 @@ function gather(
   const picked = new PickedPaths(temporaryFolder());
   const problems: Problem[] = [];
   const gatherer = new Gatherer(picked, (problem) => problems.push(problem), startedNs);
-  const paths = picks.map(pathFromText);
-  gatherer.pickAll(paths, 'test', lstatAll(paths));
+  pickAll(gatherer, picks.map(pathFromText));
   const taken = [...picked.batches()].flatMap((batch) => batch.paths);
   return {
     taken: taken.filter((path) => path.startsWith(`${root}/`)).map((path) => path.slice(root.length + 1)),
@@ -145,7 +152,7 @@ describe('Gatherer', () => {
     const path = pathFromText(join(root, 'typo'));
     const other = pathFromText(join(root, 'other'));
     const gatherer = new Gatherer(picked, (problem) => problems.push(problem), 0n, [path]);
-    gatherer.pickAll([path, other], 'test', lstatAll([path, other]));
+    pickAll(gatherer, [path, other]);
 
     expect(problems.map(({ severity }) => severity)).toEqual(['failure', 'note']);
     expect(gatherer.missing).toHaveLength(2);

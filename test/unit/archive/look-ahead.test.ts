@@ -1,11 +1,12 @@
 import { LookAhead } from '#src/archive/look-ahead.js';
 import type { BytePath } from '#src/files/byte-path.js';
+import { PackedPaths } from '#src/files/packed-paths.js';
 import type { StatBatch } from '#src/files/stat-batch.js';
 import type { StatPool } from '#src/files/stat-pool.js';
 import { describe, expect, it } from 'vitest';
 
 const NOTHING: StatBatch = { words: new Int32Array(0), errors: new Map() };
-/** More than are looked at together. */
+/** As many as a picker's chunk brings. */
 const MANY = 1000;
 
 /** A pool that answers when it is told to, or at once where `promised` says so. */
@@ -21,14 +22,14 @@ function poolAnswering(promised: (question: number) => boolean) {
   return { pool: pool as StatPool, answers };
 }
 
-function pathsFrom(first: number): BytePath[] {
-  return Array.from({ length: MANY }, (_, index) => `/${first + index}` as BytePath);
+function pathsFrom(first: number): PackedPaths {
+  return PackedPaths.of(Array.from({ length: MANY }, (_, index) => `/${first + index}` as BytePath));
 }
 
 function collecting() {
   const taken: string[] = [];
-  const pickAll = (paths: readonly BytePath[], picker: string): void => {
-    for (const path of paths) taken.push(`${picker}${path}`);
+  const pickAll = (paths: PackedPaths, picker: string): void => {
+    for (const path of paths.paths()) taken.push(`${picker}${path}`);
   };
   return { taken, taker: { pickAll } };
 }
@@ -81,12 +82,33 @@ describe('LookAhead', () => {
     expect(() => ahead.add(pathsFrom(0), 'a')).toThrow('cannot take it');
   });
 
-  it('hands on the few that are left at the end', async () => {
+  it('hands on few paths as they come, and those that wait at the end', async () => {
     const { taken, taker } = collecting();
-    const ahead = new LookAhead(poolAnswering(() => false).pool, taker);
-    await ahead.add(['/a' as BytePath], 'x');
-    expect(taken).toEqual([]);
-    await ahead.end();
+    const { pool, answers } = poolAnswering((question) => question === 1);
+    const ahead = new LookAhead(pool, taker);
+    await ahead.add(PackedPaths.of(['/a' as BytePath]), 'x');
     expect(taken).toEqual(['x/a']);
+    await ahead.add(PackedPaths.of(['/b' as BytePath]), 'x');
+    expect(taken).toEqual(['x/a']);
+    const end = ahead.end();
+    answers[0]?.();
+    await end;
+    expect(taken).toEqual(['x/a', 'x/b']);
+  });
+
+  it('hands on what was looked at with the paths that it is of', async () => {
+    const handed: { paths: string[]; stats: StatBatch }[] = [];
+    const answers = [1, 2, 3].map(
+      (words): StatBatch => ({ words: new Int32Array(words), errors: new Map() }),
+    );
+    let asked = 0;
+    const lstat = (): StatBatch => answers[asked++] ?? NOTHING;
+    const ahead = new LookAhead({ lstat } as unknown as StatPool, {
+      pickAll: (paths, _, stats) => void handed.push({ paths: [...paths.paths()], stats }),
+    });
+    for (const name of ['/a', '/b', '/c']) await ahead.add(PackedPaths.of([name as BytePath]), 'x');
+    await ahead.end();
+    expect(handed.map(({ paths }) => paths)).toEqual([['/a'], ['/b'], ['/c']]);
+    expect(handed.map(({ stats }) => stats)).toEqual(answers);
   });
 });

@@ -420,11 +420,12 @@ describe('a lost catalog', () => {
       const { summary, warnings } = await machine.archive();
       expect(summary.outcome).toBe('complete');
       expect(await machine.entries(summary)).toEqual(expected);
-      if (warnings.length === 0) unnoticed++;
+      // The order of printing is a guess, and without it nothing is missing.
+      if (warnings.length === 0 && !target.endsWith('/order')) unnoticed++;
     }
     // What goes unnoticed is behind the manifest's last member that is read, or harmless white space.
     expect(unnoticed).toBeLessThan(20);
-    expect(whole.size).toBe(4);
+    expect(whole.size).toBe(6);
     expect(await keys(machine.store, 'content/')).toHaveLength(12);
   });
 });

@@ -1,21 +1,24 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { FramesDamaged } from '#src/catalog/frames.js';
 import type { CatalogHead } from '#src/catalog/head.js';
 import { packRows, unpackRows, emptyRows } from '#src/catalog/object-rows.js';
 import { ObjectTable } from '#src/catalog/object-table.js';
-import { readHead, readObjectsFile, writeObjectsFile } from '#src/catalog/objects-file.js';
+import { readHead, readObjectsFile, writeHead, writeObjectsFile } from '#src/catalog/objects-file.js';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../kit/temporary.js';
 
 const NOW = 1_000_000;
 const HEAD: CatalogHead = {
-  format: 2,
+  format: 3,
   store: 'a store',
   backupName: 'a-backup',
   machine: 'a machine',
   run: 'a run',
   manifest: { key: 'a key', version: 'a version' },
+  entriesAt: 77,
   manifestUntil: NOW,
   turn: 3,
   pickers: { all: 2 },
@@ -50,6 +53,21 @@ function told(table: ObjectTable, row: number) {
   };
 }
 
+const CHANGES = ['add', 'renew', 'renew bundle', 'forget', 'forget bundle', 'use'] as const;
+
+/** What a run does to the table that it read. */
+function alter(table: ObjectTable, { does, at }: { does: (typeof CHANGES)[number]; at: number }): void {
+  const row = at % Math.max(1, table.size);
+  const number = at % table.bundles.size;
+  if (does === 'add') table.set(randomBytes(32), 0, { version: 'new', enc: undefined, until: NOW + 1 });
+  if (does === 'renew bundle') table.bundles.setUntil(number, NOW + 2);
+  if (does === 'forget bundle') table.bundles.markGone(number);
+  if (table.size === 0) return;
+  if (does === 'renew' && !table.isMember(row)) table.setUntil(row, NOW + 2);
+  if (does === 'forget') table.markGone(row);
+  if (does === 'use') table.markUsed(row);
+}
+
 describe('the file of objects', () => {
   it('gives back every object and member that is there and locked, and no other', () => {
     const path = join(temporaryFolder(), 'objects');
@@ -72,10 +90,8 @@ describe('the file of objects', () => {
             }
             return sha;
           });
-          writeObjectsFile(path, HEAD, table, NOW, false);
-          const { head, table: read } = readObjectsFile(path);
-          expect(head).toEqual(HEAD);
-          expect(readHead(path)).toEqual(HEAD);
+          writeObjectsFile(path, table, NOW);
+          const { table: read } = readObjectsFile(path);
           let kept = 0;
           for (const sha of shas) {
             const before = table.find(sha);
@@ -93,6 +109,61 @@ describe('the file of objects', () => {
     );
   });
 
+  it('is another name of the last one where nothing has changed, and else says what one written anew says', () => {
+    const folder = temporaryFolder();
+    const paths = ['last', 'next', 'anew'].map((name) => join(folder, name)) as [string, string, string];
+    const [last, next, anew] = paths;
+    let [links, written] = [0, 0];
+    fc.assert(
+      fc.property(
+        fc.array(fc.oneof(object, member), { maxLength: 12 }),
+        fc.array(fc.record({ does: fc.constantFrom(...CHANGES), at: fc.nat() }), { maxLength: 3 }),
+        fc.constantFrom(NOW - 3, NOW - 3, NOW),
+        fc.boolean(),
+        fc.boolean(),
+        (rows, changes, now, keepLive, usesAll) => {
+          for (const path of paths) rmSync(path, { force: true });
+          const before = new ObjectTable();
+          for (let number = 0; number < 4; number++)
+            before.bundles.add({ version: 'v', until: NOW + 1, sha: randomBytes(32), size: 100 });
+          for (const row of rows) {
+            if ('bundle' in row) before.setMember(randomBytes(32), 0, { ...row, len: row.len % 100 });
+            else before.set(randomBytes(32), 0, row);
+          }
+          const markAll = (table: ObjectTable): void => {
+            for (let row = 0; row < table.size; row++) table.markUsed(row);
+          };
+          markAll(before);
+          writeObjectsFile(last, before, NOW - 3);
+          const { table } = readObjectsFile(last);
+          if (usesAll) markAll(table);
+          for (const change of changes) alter(table, change);
+          writeObjectsFile(next, table, now, { keepLive, last });
+          writeObjectsFile(anew, table, now, { keepLive });
+          expect(readFileSync(next).equals(readFileSync(anew))).toBe(true);
+          if (statSync(next).ino === statSync(last).ino) links++;
+          else written++;
+          if (changes.length === 0 && usesAll && now < NOW - 2)
+            expect(statSync(next).ino).toBe(statSync(last).ino);
+        },
+      ),
+      { numRuns: 300 },
+    );
+    expect(links).toBeGreaterThan(0);
+    expect(written).toBeGreaterThan(0);
+  });
+
+  it('has the head in a file of its own', () => {
+    const path = join(temporaryFolder(), 'head');
+    writeHead(path, HEAD);
+    expect(readHead(path)).toEqual(HEAD);
+    const whole = readFileSync(path);
+    writeFileSync(path, whole.subarray(0, -1));
+    expect(() => readHead(path)).toThrow(FramesDamaged);
+    writeHead(path, { ...HEAD, format: 2 as 3 });
+    expect(() => readHead(path)).toThrow('one of another format');
+  });
+
   it('takes more rows than a frame holds, and rows after those it was read with', () => {
     const path = join(temporaryFolder(), 'objects');
     const table = new ObjectTable();
@@ -100,7 +171,7 @@ describe('the file of objects', () => {
     for (const [index, sha] of shas.entries()) {
       table.set(sha, 0, { version: `version ${index}`, enc: undefined, until: NOW + index });
     }
-    writeObjectsFile(path, HEAD, table, NOW, false);
+    writeObjectsFile(path, table, NOW);
     const { table: read } = readObjectsFile(path);
     const more = randomBytes(32);
     read.set(more, 0, { version: 'more', enc: 'gzip', until: NOW });

@@ -2,7 +2,8 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type BytePath, pathFromText } from '#src/files/byte-path.js';
-import { lstatAll } from '#src/files/stat-batch.js';
+import { PackedPaths } from '#src/files/packed-paths.js';
+import { lstatPacked, type StatBatch } from '#src/files/stat-batch.js';
 import { FileStat, lstat, PACKED_STAT_SIZE } from '#src/files/stat.js';
 import { StatPool } from '#src/files/stat-pool.js';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -16,6 +17,11 @@ function poolOf(threads: number, start?: () => Worker): StatPool {
   const pool = new StatPool(threads, start);
   onTestFinished(() => pool.close());
   return pool;
+}
+
+function lstatAll(paths: readonly BytePath[]): StatBatch {
+  const { bytes, ends } = PackedPaths.of(paths);
+  return lstatPacked(bytes, ends);
 }
 
 /** Names of all kinds, and one that is not there. */
@@ -57,7 +63,7 @@ describe('lstat of many paths', () => {
         { length: BATCH },
         (_, index) => all[(index * (batch + 1)) % all.length] as BytePath,
       );
-      const answer = pool.lstat(paths);
+      const answer = pool.lstat(PackedPaths.of(paths));
       if (answer instanceof Promise) elsewhere++;
       return { paths, answer };
     });
@@ -80,7 +86,7 @@ describe('lstat of many paths', () => {
           eval: true,
         }),
     );
-    const answers = Array.from({ length: BATCHES }, () => pool.lstat(paths));
+    const answers = Array.from({ length: BATCHES }, () => pool.lstat(PackedPaths.of(paths)));
     expect(answers.some((answer) => answer instanceof Promise)).toBe(true);
     const expected = Buffer.from(lstatAll(paths).words.buffer);
     for (const answer of answers)

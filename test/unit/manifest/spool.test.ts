@@ -8,7 +8,8 @@ import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../kit/temporary.js';
 
 const SINKS: [string, (path: string) => Promise<ManifestSink>][] = [
-  ['in this thread', (path) => ManifestSpool.create(path)],
+  ['in this thread', async (path) => new ManifestSpool(path)],
+  ['in this thread, which waits', async (path) => new ManifestSpool(path, true)],
   ['in a thread of its own', async (path) => new SpoolThread(path)],
 ];
 
@@ -19,6 +20,8 @@ function lines(block: number): string {
     (_, line) => `{"block":${block},"line":${line * 7919}}\n`,
   ).join('');
 }
+
+const carried = (block: number): Buffer => gzipSync(lines(block), { level: 9 });
 
 const sha256 = (data: string | Buffer): Buffer => createHash('sha256').update(data).digest();
 
@@ -31,7 +34,7 @@ describe.each(SINKS)('a manifest spooled %s', (_, create) => {
       all.map((text, block) =>
         block % 2 === 0
           ? sink.append(Buffer.from(text))
-          : sink.carry(gzipSync(text, { level: 9 }), Buffer.byteLength(text)),
+          : sink.carry(carried(block), Buffer.byteLength(text)),
       ),
     );
     let hash = '';
@@ -43,11 +46,17 @@ describe.each(SINKS)('a manifest spooled %s', (_, create) => {
     expect(gunzipSync(file).toString()).toBe(`${all.join('')}the end\n`);
     expect(hash).toBe(sha256(all.join('')).toString('hex'));
     expect(spooled).toEqual({ path, size: file.length, md5: createHash('md5').update(file).digest('hex') });
-    for (const [block, { start, length, hash: of }] of members.entries()) {
+    // One follows the other, each of the length it is said or known to have.
+    let start = 0;
+    for (const [block, told] of members.entries()) {
+      const length = told?.length ?? carried(block).length;
       const member = file.subarray(start, start + length);
       expect(gunzipSync(member).toString()).toBe(all[block]);
-      expect(Buffer.from(of).equals(sha256(member).subarray(0, 16))).toBe(true);
+      if (told === undefined) expect(member.equals(carried(block))).toBe(true);
+      else expect(Buffer.from(told.hash).equals(sha256(member).subarray(0, 16))).toBe(true);
+      start += length;
     }
+    expect(members.map((told) => told === undefined)).toEqual(all.map((_, block) => block % 2 === 1));
   });
 
   it('takes a few bytes that share their memory with others, and leaves those alone', async () => {

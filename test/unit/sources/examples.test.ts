@@ -41,7 +41,7 @@ describe('the quickstart', () => {
       folder: join(examples, 'quickstart/pickers.d'),
       uid,
       env,
-      onPaths: (some) => void paths.push(...some.map((path) => textOfPath(path) ?? '')),
+      onPaths: (some) => void paths.push(...Array.from(some.paths(), (path) => textOfPath(path) ?? '')),
       onLog: () => {},
     });
     expect(results.map(({ name, problems }) => [name, problems])).toEqual([

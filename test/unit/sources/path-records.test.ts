@@ -1,15 +1,19 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { PackedPaths } from '#src/files/packed-paths.js';
 import { MAX_RECORD_BYTES, PathRecords } from '#src/sources/path-records.js';
 
 function read(bytes: Buffer, chunkSize = bytes.length || 1): { paths: string[]; records: PathRecords } {
   const records = new PathRecords();
-  const paths: string[] = [];
+  const packed: PackedPaths[] = [];
   for (let at = 0; at < bytes.length; at += chunkSize) {
-    paths.push(...records.push(bytes.subarray(at, at + chunkSize)));
+    // As a pipe's chunks are: gone when the next is read. The paths that came of it must stay.
+    const chunk = Buffer.from(bytes.subarray(at, at + chunkSize));
+    packed.push(records.push(chunk));
+    chunk.fill('-');
   }
-  paths.push(...records.end());
-  return { paths, records };
+  packed.push(records.end());
+  return { paths: packed.flatMap((some) => [...some.paths()]), records };
 }
 
 const text = (value: string): Buffer => Buffer.from(value, 'latin1');

@@ -21,7 +21,7 @@ async function run(folder: string, more: Partial<PickersOptions> = {}): Promise<
     folder,
     uid,
     env,
-    onPaths: (paths) => void ran.paths.push(...paths),
+    onPaths: (paths) => void ran.paths.push(...paths.paths()),
     onLog: (picker, line) => void ran.log.push(`${picker}: ${line}`),
     ...more,
   });
@@ -109,7 +109,7 @@ describe('runPickers', () => {
           for (let turns = 0; turns < 200; turns++) await turn();
           expect(existsSync(finished)).toBe(false);
         }
-        count += paths.length;
+        count += paths.count;
         busy = false;
       },
     });

@@ -1,0 +1,111 @@
+import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { lstat } from '#src/files/stat.js';
+import { describe, expect, it } from 'vitest';
+import { byBytes, PickScene } from '../../kit/pick-scene.js';
+
+describe('PickTaker of symlinks', () => {
+  /** A tree with links of all kinds, all of it known with where they led. */
+  async function linked(blockSize = 3): Promise<PickScene> {
+    const scene = new PickScene();
+    for (const name of ['d/file', 'd/e/deep', 'x/other']) scene.file(name);
+    const links: [string, string][] = [
+      ['to-file', 'd/file'],
+      ['x/up', '../d/file'],
+      ['absolute', scene.at('d/e/deep')],
+      ['to-folder', 'd/e'],
+      ['through', 'to-folder/deep'],
+      ['z-chain', 'to-file'],
+      ['dotted', 'd/e/../file'],
+      ['dangling', 'nothing'],
+    ];
+    for (const [name, target] of links) symlinkSync(target, scene.at(name));
+    await scene.remember(blockSize);
+    scene.learn(scene.names());
+    return scene;
+  }
+
+  it.each([1, 3, 100])(
+    'has each of them and what it leads to, confirmed or gathered, in blocks of %i',
+    async (blockSize) => {
+      const scene = await linked(blockSize);
+      for (const names of [scene.names(), scene.names().toReversed()]) {
+        const { confirmed, others, problems } = scene.pick(names);
+        expect([...new Set([...confirmed, ...others])].toSorted(byBytes)).toEqual(names.toSorted(byBytes));
+        expect(problems).toEqual([]);
+      }
+      // By one step, by what their text says alone, and in no other's chain before.
+      const { confirmed } = scene.pick(scene.names());
+      expect(confirmed).toEqual(expect.arrayContaining(['to-file', 'x/up', 'absolute', 'to-folder']));
+    },
+  );
+
+  it('has what it leads to where that is not printed', async () => {
+    const scene = await linked();
+    const links = ['absolute', 'dangling', 'dotted', 'through', 'to-file', 'to-folder', 'x/up', 'z-chain'];
+    const { confirmed, others } = scene.pick(links);
+    expect([...new Set([...confirmed, ...others])].toSorted(byBytes)).toEqual(
+      [...links, 'd', 'd/e', 'd/e/deep', 'd/file', 'x'].toSorted(byBytes),
+    );
+  });
+
+  const RETARGETED: Record<string, { change: (scene: PickScene) => void; has: string[] }> = {
+    'is replaced': {
+      change: (scene) => {
+        rmSync(scene.at('to-file'));
+        symlinkSync('x/other', scene.at('to-file'));
+      },
+      has: ['to-file', 'x', 'x/other'],
+    },
+    'leads to a file that is a link now': {
+      change: (scene) => {
+        rmSync(scene.at('d/file'));
+        symlinkSync('../x/other', scene.at('d/file'));
+      },
+      has: ['to-file', 'd', 'd/file', 'x', 'x/other'],
+    },
+    'leads through a folder that is a link now': {
+      change: (scene) => {
+        renameSync(scene.at('d'), scene.at('moved'));
+        symlinkSync('moved', scene.at('d'));
+      },
+      has: ['to-file', 'd', 'moved', 'moved/file'],
+    },
+    'leads to what has changed': {
+      change: (scene) => chmodSync(scene.at('d/file'), 0o600),
+      has: ['to-file', 'd', 'd/file'],
+    },
+    'leads to what is gone': { change: (scene) => rmSync(scene.at('d/file')), has: ['to-file', 'd'] },
+    'leads to what is a folder now': {
+      change: (scene) => {
+        rmSync(scene.at('d/file'));
+        mkdirSync(scene.at('d/file'));
+      },
+      has: ['to-file', 'd', 'd/file'],
+    },
+  };
+  it.each(Object.entries(RETARGETED))(
+    'has all of where it leads now that it %s',
+    async (_, { change, has }) => {
+      const scene = await linked();
+      const before = scene.names();
+      change(scene);
+      for (const names of [['to-file'], ['to-file', 'd/file'], ['d/file', 'to-file'], before]) {
+        const { confirmed, others } = scene.pick(names);
+        const taken = [...new Set([...confirmed, ...others])];
+        expect(taken).toEqual(expect.arrayContaining(has));
+        for (const name of taken) expect(lstat(scene.at(name))).not.toBeTypeOf('string');
+      }
+    },
+  );
+
+  it('has where a link leads whose way was bent, its end being as it was', async () => {
+    const scene = await linked();
+    // `through` went by `to-folder`, which leads elsewhere now.
+    scene.file('x/deep', 'another one');
+    rmSync(scene.at('to-folder'));
+    symlinkSync('x', scene.at('to-folder'));
+    const { confirmed, others } = scene.pick(['d/e/deep', 'through', 'to-folder']);
+    expect(others).toContain('x/deep');
+    expect(confirmed).toContain('d/e/deep');
+  });
+});

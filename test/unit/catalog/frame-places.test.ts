@@ -1,0 +1,127 @@
+import { appendFileSync, closeSync, openSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { framePlaces, readFrame } from '#src/catalog/frame-places.js';
+import { FrameReader, FramesDamaged, FrameWriter } from '#src/catalog/frames.js';
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../../kit/temporary.js';
+
+interface Outcome {
+  /** By number: the frames that came out. */
+  frames: Map<number, { type: number; payload: string }>;
+  /** The list of frames ended with an error, or a frame on it was not what was written. */
+  damaged: boolean;
+}
+
+/** Finds all frames first, and then reads them from the last to the first. */
+function readAll(path: string): Outcome {
+  const fd = openSync(path, 'r');
+  const outcome: Outcome = { frames: new Map(), damaged: false };
+  const damagedAt = (act: () => void): void => {
+    try {
+      act();
+    } catch (error) {
+      expect(error).toBeInstanceOf(FramesDamaged);
+      outcome.damaged = true;
+    }
+  };
+  try {
+    const places: Parameters<typeof readFrame>[1][] = [];
+    damagedAt(() => {
+      for (const place of framePlaces(fd)) places.push(place);
+    });
+    for (const place of places.toReversed()) {
+      damagedAt(() => {
+        const payload = readFrame(fd, place).toString('latin1');
+        outcome.frames.set(place.index, { type: place.type, payload });
+      });
+    }
+    return outcome;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function readInOrder(path: string): { type: number; payload: string }[] {
+  const reader = new FrameReader(path);
+  const frames = [];
+  for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
+    frames.push({ type: frame.type, payload: frame.payload.toString('latin1') });
+  }
+  reader.close();
+  return frames;
+}
+
+/** Zeros behind a payload of so many bytes, up to a multiple of 8. */
+const paddingAfter = (length: number): number => (8 - (length % 8)) % 8;
+
+function written(path: string, payloads: readonly string[]): void {
+  const writer = new FrameWriter(path);
+  for (const [index, payload] of payloads.entries())
+    writer.write((index % 3) + 1, Buffer.from(payload, 'latin1'));
+  writer.finish();
+}
+
+describe('frames found by their places', () => {
+  it('are the same as when they are read in order, in whichever order they are read', () => {
+    const path = join(temporaryFolder(), 'frames');
+    fc.assert(
+      fc.property(
+        fc.array(fc.string({ unit: 'binary-ascii', maxLength: 3000 }), { maxLength: 20 }),
+        (payloads) => {
+          written(path, payloads);
+          const { frames, damaged } = readAll(path);
+          expect(damaged).toBe(false);
+          expect([...frames.keys()]).toEqual(payloads.map((_, index) => index).toReversed());
+          expect([...frames.values()].toReversed()).toEqual(readInOrder(path));
+        },
+      ),
+    );
+  });
+
+  it('have payloads at addresses that words can have', () => {
+    const path = join(temporaryFolder(), 'frames');
+    written(path, ['x', 'xyz', 'a longer one']);
+    const fd = openSync(path, 'r');
+    const offsets = [...framePlaces(fd)].map((place) => readFrame(fd, place).byteOffset % 4);
+    closeSync(fd);
+    expect(offsets).toEqual([0, 0, 0]);
+  });
+
+  it('with any byte changed, any cut and any addition are damaged, and no wrong frame comes out', () => {
+    const path = join(temporaryFolder(), 'frames');
+    const payloads = ['first', 'second, somewhat longer', '', 'last'];
+    written(path, payloads);
+    const whole = readFileSync(path);
+    const right = readInOrder(path);
+    // Zeros that fill up a frame belong to nothing.
+    const filling = new Set<number>();
+    let end = 0;
+    for (const { length } of [...payloads, '1234']) {
+      end += 24 + length;
+      for (let at = 0; at < paddingAfter(length); at++) filling.add(end++);
+    }
+    expect(end).toBe(whole.length);
+    const check = (isDamaged: boolean): void => {
+      const { frames, damaged } = readAll(path);
+      expect(damaged).toBe(isDamaged);
+      for (const [index, frame] of frames) expect(frame).toEqual(right[index]);
+      if (!isDamaged) expect(frames.size).toBe(right.length);
+    };
+    for (let at = 0; at < whole.length; at++) {
+      const changed = Buffer.from(whole);
+      changed[at] = (changed[at] ?? 0) ^ (1 << (at % 8));
+      writeFileSync(path, changed);
+      check(!filling.has(at));
+    }
+    for (let length = 0; length < whole.length; length++) {
+      writeFileSync(path, whole);
+      truncateSync(path, length);
+      // What is cut from behind the last frame's payload was filling.
+      check(length < whole.length - paddingAfter(4));
+    }
+    writeFileSync(path, whole);
+    appendFileSync(path, 'x');
+    check(true);
+  });
+});
