@@ -52,7 +52,7 @@ const program = new Command()
   .option('--compression <names>', 'of ours, with commas', list)
   .option(
     '--set <line>',
-    'a line of [content] in our conf (default: bundle_below = 64 KiB)',
+    'a line of [content] in our conf (default: bundle_below = 1 MiB)',
     (line: string, lines: string[]) => [...lines, line],
     [] as string[],
   )
@@ -94,7 +94,7 @@ async function bench(name: string, path: string | undefined, flags: Flags): Prom
   const workspace = new Workspace(flags.work, flags.keepTrees);
   process.once('exit', () => workspace.clean());
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
-  const content = flags.set.length === 0 ? ['bundle_below = 64 KiB'] : flags.set;
+  const content = flags.set.length === 0 ? ['bundle_below = 1 MiB'] : flags.set;
   const options: BenchOptions = {
     ...flags,
     ...(path === undefined ? {} : { path }),

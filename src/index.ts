@@ -18,7 +18,8 @@ import type { ListEntriesOptions } from './audit/ls.js';
 import type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
 import type { UpdateResourcesOptions } from './aws/update-resources.js';
 import type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
-import type { Settings } from './config/settings.js';
+import type { GzipLibrary } from './config/compression.js';
+import type { ContentSettings, Settings } from './config/settings.js';
 import type { Problem } from './events.js';
 import type { ResolveRunOptions } from './manifest/resolve-run.js';
 import type { ReadManifestOptions } from './manifest/reader.js';
@@ -79,6 +80,7 @@ export type { ResourceParameters } from './aws/resource-parameters.js';
 export type { ParameterChange, ResourceChange, UpdateResourcesOptions } from './aws/update-resources.js';
 export type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
 export type { SettingsInForce } from './config/setting-reader.js';
+export type { Encoding, GzipLibrary } from './config/compression.js';
 export type { ContentSettings, S3Settings, Settings } from './config/settings.js';
 export type { ReadManifestOptions } from './manifest/reader.js';
 export type { ResolveRunOptions } from './manifest/resolve-run.js';
@@ -136,6 +138,14 @@ export async function loadSettings(options: LoadSettingsOptions): Promise<Loaded
 /** What to know about the storage class that settings choose: charged for longer than it is kept, or not to be read at once. */
 export async function storageClassWarnings(settings: Settings): Promise<string[]> {
   return (await import('./config/storage-class.js')).storageClassWarnings(settings);
+}
+
+/**
+ * What compresses with gzip on this system under a setting. Throws CONFIG where that has to be libdeflate and the system
+ * has none.
+ */
+export async function gzipLibraryFor(setting: ContentSettings['gzipLibrary']): Promise<GzipLibrary> {
+  return (await import('./content/gzip-library.js')).gzipLibraryFor(setting);
 }
 
 /** Opens the store that settings name, with retrying and counting around it. */

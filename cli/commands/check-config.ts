@@ -7,6 +7,7 @@ import {
   type SettingsInForce,
   SysbackupError,
   findExecutables,
+  gzipLibraryFor,
   storageClassWarnings,
 } from '../../src/index.js';
 import { eventLogger } from '../presentation/event-lines.js';
@@ -49,7 +50,7 @@ export async function run(command: Command, session: Session): Promise<number> {
   const { settings, values } = await configured(session, onEvent);
   for (const message of await storageClassWarnings(settings))
     onEvent({ type: 'log', level: 'warning', message });
-  const shown: SettingsInForce = { ...values };
+  const shown: SettingsInForce = { ...values, content: await withGzipLibrary(settings, values['content']) };
   for (const folder of SOURCES) {
     shown[folder] = await executablesIn(join(settings.confDir, folder), session.user.uid);
   }
@@ -59,6 +60,17 @@ export async function run(command: Command, session: Session): Promise<number> {
   if (session.globals.json === true) session.output.json(shown);
   else for (const line of linesOf(shown)) session.output.line(line);
   return 0;
+}
+
+/** Of `auto`, which library that is here. Throws CONFIG where the one that has to be is missing. */
+async function withGzipLibrary(
+  { content }: Settings,
+  values: SettingsInForce[string] = {},
+): Promise<SettingsInForce[string]> {
+  const library = await gzipLibraryFor(content.gzipLibrary);
+  const setting = values['gzip_library'];
+  if (content.gzipLibrary !== 'auto' || setting === undefined) return values;
+  return { ...values, gzip_library: { value: library, source: `${setting.source}, auto` } };
 }
 
 /** In the form of settings: whether each runs, and its path as the source. */

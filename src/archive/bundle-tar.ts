@@ -63,7 +63,7 @@ export class PlainBundleTar implements BundleTar {
   }
 
   add({ sha, enc, bytes }: TarMember): MemberPlace {
-    this.#bytes.add(tarHeader(`${hexOf(sha)}${enc === undefined ? '' : SUFFIXES[enc]}`, bytes.length));
+    this.#bytes.add(headerAfter(0, `${hexOf(sha)}${enc === undefined ? '' : SUFFIXES[enc]}`, bytes.length));
     const off = this.#bytes.size;
     this.#bytes.add(bytes);
     this.#bytes.add(END.subarray(0, fillingOf(bytes.length)));
@@ -99,20 +99,17 @@ export class GzipBundleTar implements BundleTar {
   }
 
   add({ sha, enc, bytes, size }: TarMember): MemberPlace {
-    this.#add(gzipMemberOfRuns(Buffer.concat([END.subarray(0, this.#filling), tarHeader(hexOf(sha), size)])));
+    this.#bytes.add(gzipMemberOfRuns(headerAfter(this.#filling, hexOf(sha), size)));
     this.#filling = fillingOf(size);
     const off = this.#bytes.size;
-    this.#add(enc === 'gzip' ? [bytes] : storedGzipMember(bytes));
+    if (enc === 'gzip') this.#bytes.add(bytes);
+    else for (const piece of storedGzipMember(bytes)) this.#bytes.add(piece);
     return { off, len: this.#bytes.size - off, enc: 'gzip' };
   }
 
   finish(): { sha: Buffer; body: ObjectBody } {
-    this.#add(gzipMemberOfRuns(Buffer.concat([END.subarray(0, this.#filling), END])));
+    this.#bytes.add(gzipMemberOfRuns(Buffer.alloc(this.#filling + END.length)));
     return this.#bytes.finish();
-  }
-
-  #add(pieces: readonly Uint8Array[]): void {
-    for (const piece of pieces) this.#bytes.add(piece);
   }
 
   release(): void {
@@ -138,16 +135,23 @@ HEADER.write(' '.repeat(8), 148, 'latin1');
 HEADER.write('0', 156, 'latin1');
 HEADER.write('ustar\x0000', 257, 'latin1');
 const HEADER_SUM = sumOf(HEADER, 0, RECORD);
+const NAME_ROOM = 100;
 
-/** Names of this length need one header and no more. */
-function tarHeader(name: string, size: number): Buffer {
-  const header = Buffer.from(HEADER);
-  header.write(name, 0, 'latin1');
+/** What a tar is filled up with, and the header after it: made in the same place each time. */
+const between = Buffer.concat([Buffer.alloc(RECORD), HEADER]);
+const header = between.subarray(RECORD);
+
+/**
+ * So many zeros and a header; names of this length need one header and no more. Valid until the next call: there is one
+ * for each file.
+ */
+function headerAfter(filling: number, name: string, size: number): Buffer {
+  header.fill(0, header.write(name, 0, 'latin1'), NAME_ROOM);
   header.write(size.toString(8).padStart(11, '0'), 124, 'latin1');
-  // Not of all its bytes: there is a header for each file.
+  // Not of all its bytes.
   const sum = HEADER_SUM + sumOf(header, 0, name.length) + sumOf(header, 124, 135);
-  header.write(`${sum.toString(8).padStart(6, '0')}\0`, 148, 'latin1');
-  return header;
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  return between.subarray(RECORD - filling);
 }
 
 function sumOf(bytes: Buffer, start: number, end: number): number {

@@ -66,7 +66,7 @@ class Filling {
 }
 
 /** Members of a bundle: entries that wait for it are memory too. */
-export const MAX_MEMBERS = 4096;
+export const MAX_MEMBERS = 8192;
 const READY = Promise.resolve();
 
 /** Collects small contents and stores them together. One bundle fills while the one before is on its way. */

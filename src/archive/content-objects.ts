@@ -9,7 +9,8 @@ import type { Encoding } from '../config/compression.js';
 import type { LockDates } from '../store/lock-dates.js';
 import type { ObjectStore } from '../store/port.js';
 import { type Bundled, Bundler, type ComingRow } from './bundler.js';
-import type { ContentFinder } from './find-content.js';
+import type { OtherForm } from '../content/other-gzip.js';
+import type { ContentFinder, FoundContent, Wanted } from './find-content.js';
 
 export interface ContentObjectsOptions {
   store: ObjectStore;
@@ -19,6 +20,8 @@ export interface ContentObjectsOptions {
   journal: Journal;
   locks: LockDates;
   finder: ContentFinder;
+  /** What the other gzip library would have made of it, where there is one. */
+  otherGzip?: OtherForm | undefined;
   onEvent: EventListener;
   /** Bytes; files below go into bundles. 0: none do. */
   bundleBelow: number;
@@ -248,16 +251,21 @@ export class ContentObjects {
       return knownRow;
     }
     const md5 = md5Of(block);
-    const found =
-      knownRow >= 0 ? undefined : await this.#options.finder.find(hex, { bytes: block.bytes, md5 });
+    const found = knownRow >= 0 ? undefined : await this.#lookUp(hex, { ...block, md5 });
     if (found !== undefined) {
-      const row = this.#table.set(sha, 0, { version: found, enc: block.enc, until: 0 });
+      const row = this.#table.set(sha, 0, { ...found, until: 0 });
       if (await this.renew(row)) {
         this.reused++;
         return row;
       }
     }
     return await this.#put(sha, hex, { ...block, md5 });
+  }
+
+  #lookUp(hex: string, block: Wanted): Promise<FoundContent | undefined> {
+    const { finder, otherGzip } = this.#options;
+    const other = block.enc === 'gzip' ? otherGzip : undefined;
+    return finder.find(hex, block, other && (() => other(block.bytes)));
   }
 
   #put(sha: Uint8Array, hex: string, block: StoredBlock & { md5: string }): Promise<number> {

@@ -100,16 +100,34 @@ export class FileBlocks implements ReadHandlers {
     this.#blocks = [];
   }
 
-  async settle(): Promise<SettledContent> {
+  /** Calls back when the store has all of it: at once where it does. */
+  whenSettled(settled: (content: SettledContent) => void, failed: (error: unknown) => void): void {
     const [first] = this.#blocks;
-    if (first === undefined) return { dat: null, single: undefined };
-    if (this.#blocks.length === 1) {
-      const row = typeof first.row === 'number' ? first.row : await rowOf(first);
-      return {
-        dat: this.#rows.ref(row, first.sha),
-        single: { sha: first.sha, tag: this.#objects.tag(row) },
+    if (first === undefined) settled({ dat: null, single: undefined });
+    else if (this.#blocks.length > 1) this.#several().then(settled).catch(failed);
+    else if (typeof first.row === 'number') settled(this.#single(first.row, first.sha));
+    else {
+      const { sha, row } = first;
+      const rowKnown = (rows: ArrayLike<number>): void => {
+        try {
+          settled(this.#single(rows[row.index] ?? -1, sha));
+        } catch (error) {
+          failed(error);
+        }
       };
+      row.rows.then(rowKnown, failed);
     }
+  }
+
+  settle(): Promise<SettledContent> {
+    return new Promise((resolve, reject) => this.whenSettled(resolve, reject));
+  }
+
+  #single(row: number, sha: Uint8Array): SettledContent {
+    return { dat: this.#rows.ref(row, sha), single: { sha, tag: this.#objects.tag(row) } };
+  }
+
+  async #several(): Promise<SettledContent> {
     const runs = this.#runs();
     const rows = await Promise.all(runs.map((block) => rowOf(block)));
     const dat: BlockRef[] = runs.map(({ sha, size, count }, index) => ({

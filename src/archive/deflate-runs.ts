@@ -14,58 +14,75 @@ const SHORTEST = 3;
 const LONGEST = 258;
 const DISTANCE_BITS = 5;
 
-/** A code's bits as they are written, the first bit lowest, and how many. */
-interface Bits {
-  bits: number;
-  count: number;
+/** Codes as they are written: their bits, the first one lowest, and how many. */
+interface Codes {
+  bits: Uint32Array;
+  counts: Uint8Array;
 }
 
 /** The fixed codes (3.2.6): literals, the end at 256, lengths from 257 on. */
-const CODES: readonly Bits[] = Array.from({ length: 288 }, (_, symbol) => {
-  if (symbol < 144) return reversed(0x30 + symbol, 8);
-  if (symbol < 256) return reversed(0x190 + symbol - 144, 9);
-  return symbol < 280 ? reversed(symbol - 256, 7) : reversed(0xc0 + symbol - 280, 8);
+const CODES = codesOf(288, (symbol) => {
+  if (symbol < 144) return [reversed(0x30 + symbol, 8), 8];
+  if (symbol < 256) return [reversed(0x190 + symbol - 144, 9), 9];
+  return symbol < 280 ? [reversed(symbol - 256, 7), 7] : [reversed(0xc0 + symbol - 280, 8), 8];
 });
+
+const END = 256;
 
 /** By length: the byte before, so many times more. The distance's code, that of 1, is five zeros. */
-const RUNS: readonly Bits[] = Array.from({ length: LONGEST + 1 }, (_, length) => {
-  if (length < SHORTEST) return { bits: 0, count: 0 };
+const RUNS = codesOf(LONGEST + 1, (length) => {
+  if (length < SHORTEST) return [0, 0];
   const index = LENGTHS.findLastIndex((first) => first <= length);
-  const { bits, count } = CODES[257 + index] as Bits;
+  const count = CODES.counts[END + 1 + index] ?? 0;
   const extra = EXTRA_BITS[index] ?? 0;
   const more = length - (LENGTHS[index] ?? 0);
-  return { bits: bits | (more << count), count: count + extra + DISTANCE_BITS };
+  return [(CODES.bits[END + 1 + index] ?? 0) | (more << count), count + extra + DISTANCE_BITS];
 });
 
-export function deflateRuns(bytes: Uint8Array): Buffer {
-  const to = Buffer.allocUnsafe(bytes.length + (bytes.length >> 3) + 8);
+/** So much room is enough for so many bytes. */
+export function roomForRuns(length: number): number {
+  return length + (length >> 3) + 8;
+}
+
+/** Writes to `to`, from `at`, and returns where that ends. There must be {@link roomForRuns}. */
+export function deflateRuns(bytes: Uint8Array, to: Uint8Array, at: number): number {
   // The last block, and one with fixed codes.
   let held = 0b011;
   let bits = 3;
-  let end = 0;
-  const write = (code: Bits | undefined): void => {
-    if (code === undefined) return;
-    held |= code.bits << bits;
-    for (bits += code.count; bits >= 8; bits -= 8) {
+  let end = at;
+  for (let from = 0; from <= bytes.length; ) {
+    const byte = bytes[from] ?? END;
+    held |= (CODES.bits[byte] ?? 0) << bits;
+    for (bits += CODES.counts[byte] ?? 0; bits >= 8; bits -= 8) {
       to[end++] = held & 0xff;
       held >>>= 8;
     }
-  };
-  for (let at = 0; at < bytes.length; ) {
-    const byte = bytes[at] ?? 0;
-    write(CODES[byte]);
-    const start = ++at;
-    while (at < bytes.length && bytes[at] === byte && at - start < LONGEST) at++;
-    if (at - start >= SHORTEST) write(RUNS[at - start]);
-    else at = start;
+    const start = ++from;
+    const limit = Math.min(bytes.length, start + LONGEST);
+    while (from < limit && bytes[from] === byte) from++;
+    const run = from - start;
+    if (run < SHORTEST) {
+      from = start;
+      continue;
+    }
+    held |= (RUNS.bits[run] ?? 0) << bits;
+    for (bits += RUNS.counts[run] ?? 0; bits >= 8; bits -= 8) {
+      to[end++] = held & 0xff;
+      held >>>= 8;
+    }
   }
-  write(CODES[256]);
   if (bits > 0) to[end++] = held;
-  return to.subarray(0, end);
+  return end;
 }
 
-function reversed(code: number, count: number): Bits {
+function codesOf(length: number, codeOf: (symbol: number) => readonly [bits: number, count: number]): Codes {
+  const codes = { bits: new Uint32Array(length), counts: new Uint8Array(length) };
+  for (let symbol = 0; symbol < length; symbol++) [codes.bits[symbol], codes.counts[symbol]] = codeOf(symbol);
+  return codes;
+}
+
+function reversed(code: number, count: number): number {
   let bits = 0;
   for (let bit = 0; bit < count; bit++) bits |= ((code >> bit) & 1) << (count - 1 - bit);
-  return { bits, count };
+  return bits;
 }

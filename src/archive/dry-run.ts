@@ -152,7 +152,7 @@ class CountingSink implements EntrySink {
 
   add(entries: readonly PendingEntry[]): void {
     this.#onEntries(entries.length);
-    for (const entry of entries) if (!(entry instanceof Promise)) this.#tally.count(entry.stat, entry.statAt);
+    for (const entry of entries) if ('stat' in entry) this.#tally.count(entry.stat, entry.statAt);
   }
 
   carry({ block }: CarriedBlock): void {

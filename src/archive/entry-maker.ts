@@ -1,6 +1,4 @@
-import { MANY_OBJECTS, ONE_OBJECT, SETTLED } from '../catalog/entry-blocks.js';
-import { ReadFailure } from '../content/read-failure.js';
-import type { FileReading, ReadHandlers } from '../content/types.js';
+import { SETTLED } from '../catalog/entry-blocks.js';
 import type { Problem } from '../events.js';
 import { type BytePath, displayPath } from '../files/byte-path.js';
 import {
@@ -10,49 +8,24 @@ import {
   type KnownNames,
   type Unreadable,
 } from '../files/entry.js';
-import { FileStat, lstat } from '../files/stat.js';
+import { FileStat } from '../files/stat.js';
 import { formatLine } from '../manifest/lines.js';
 import { pathFields } from '../manifest/paths.js';
-import type { DataRef, FileWarning, ManifestEntry } from '../manifest/types.js';
-import type { Budget } from '../store/concurrency.js';
-import type { ContentRows, FileBlocks } from './content-rows.js';
-import type { OutputEntry, PendingEntry } from './entry-output.js';
-
-/** The reading side of content/pool.ts. */
-export interface ContentReader {
-  /** @param expected the file as it was picked: another one in its place is refused */
-  read(path: BytePath, handlers: ReadHandlers, expected?: FileStat): Promise<FileReading>;
-}
+import type { FileWarning, ManifestEntry } from '../manifest/types.js';
+import { Coming } from './coming.js';
+import type { Content, ContentTaker } from './content-taker.js';
+import type { ComingEntry, OutputEntry, PendingEntry } from './entry-output.js';
+import { unreadable } from './entry-problems.js';
 
 export interface EntryMakerOptions {
   names: KnownNames & { resolve(uids: Iterable<number>, gids: Iterable<number>): Promise<void> };
-  reader: ContentReader;
-  /** Stores a block; resolves when the store has confirmed it. */
-  content: ContentRows;
-  /** Bounds the content in memory, in bytes. */
-  budget: Budget;
-  blockSize: number;
-  /** Sends what is being collected to be stored together. */
-  flush: () => void;
+  contents: ContentTaker;
   report: (problem: Problem) => void;
-  /** A file's content is dealt with. */
-  onRead: (bytes: number) => void;
   /** When the run began to look at files, nanoseconds by the machine's clock. */
   startedNs: bigint;
 }
 
-/** What reading a file gave, the same for all paths of one inode. */
-interface Content {
-  reading: FileReading;
-  dat: DataRef;
-  flags: number;
-  single: { sha: Uint8Array; tag: number } | undefined;
-}
-
 export const EMPTY_SHA = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
-
-/** What a small file under way costs beside its bytes. */
-const FILE_OVERHEAD = 128 * 1024;
 
 /**
  * A file written within the granularity of its clock after being read can have the time it had before. The kernel
@@ -65,10 +38,6 @@ const COARSE_NS = 2_000_000_000n;
 /** Makes the entries of new and changed paths: describes them and has their content stored. */
 export class EntryMaker {
   readonly #options: EntryMakerOptions;
-  #reading = 0;
-  #draining = false;
-  /** Files with several links whose reading is under way or done, until all their links have come by. */
-  readonly #linked = new Map<string, { content: Promise<Content | undefined>; left: number }>();
 
   constructor(options: EntryMakerOptions) {
     this.#options = options;
@@ -107,17 +76,32 @@ export class EntryMaker {
     }));
   }
 
-  async #file(path: BytePath, stat: FileStat): Promise<OutputEntry | undefined> {
-    const content = await (stat.links > 1 ? this.#contentOfInode(path, stat) : this.#content(path, stat));
-    if (content === undefined) return undefined;
-    const { reading } = content;
+  #file(path: BytePath, stat: FileStat): ComingEntry {
+    const coming: ComingEntry = new Coming();
+    const { settle, fail } = coming;
+    this.#options.contents.take(
+      path,
+      stat,
+      (content) => {
+        const entry = content && this.#withContent(path, content);
+        if (entry instanceof Promise) entry.then(settle, fail);
+        else settle(entry);
+      },
+      fail,
+    );
+    return coming;
+  }
+
+  #withContent(
+    path: BytePath,
+    { reading, dat, flags, single }: Content,
+  ): OutputEntry | Promise<OutputEntry | undefined> {
     const warnings: FileWarning[] = [
       ...(reading.unlocked ? (['unlocked-copy'] as const) : []),
       ...(reading.changed ? (['changed-while-reading'] as const) : []),
     ];
-    const flags =
-      content.flags | (reading.changed || this.#isFresh(reading.stat, reading.startedNs) ? 0 : SETTLED);
-    return await this.#described(
+    const settled = reading.changed || this.#isFresh(reading.stat, reading.startedNs) ? 0 : SETTLED;
+    return this.#described(
       path,
       reading.stat,
       describe,
@@ -125,86 +109,14 @@ export class EntryMaker {
         typ: 'f',
         ...pathFields(path),
         ...metadata,
-        dat: content.dat,
+        dat,
         sha: Buffer.from(reading.sha).toString('hex'),
         size: reading.size,
         ...(reading.stat.links > 1 ? { id: reading.stat.inodeId } : {}),
         ...(warnings.length > 0 ? { w: warnings } : {}),
       }),
-      { flags, single: content.single, size: reading.size },
+      { flags: flags | settled, single, size: reading.size },
     );
-  }
-
-  #contentOfInode(path: BytePath, stat: FileStat): Promise<Content | undefined> {
-    const id = stat.inodeId;
-    const known = this.#linked.get(id);
-    if (known !== undefined) {
-      if (--known.left <= 0) this.#linked.delete(id);
-      return known.content;
-    }
-    const content = this.#content(path, stat);
-    this.#linked.set(id, { content, left: stat.links - 1 });
-    return content;
-  }
-
-  /** Reads and stores; undefined where the file cannot be read, which is then reported. */
-  async #content(path: BytePath, stat: FileStat): Promise<Content | undefined> {
-    const { budget, blockSize, content, onRead } = this.#options;
-    const blocks = content.collect();
-    this.#reading++;
-    const weight = Math.min(stat.size, 2 * blockSize) + FILE_OVERHEAD;
-    let reading: FileReading | undefined;
-    try {
-      if (!budget.tryTake(weight)) await budget.take(weight);
-      try {
-        reading = await this.#read(path, stat, blocks);
-      } finally {
-        budget.giveBack(weight);
-      }
-    } finally {
-      this.#reading--;
-      this.#flushIfIdle();
-    }
-    if (reading === undefined) return undefined;
-    const { dat, single } = await blocks.settle();
-    onRead(reading.size);
-    const flags = dat === null ? 0 : single === undefined ? MANY_OBJECTS : ONE_OBJECT;
-    return { reading, dat, flags, single };
-  }
-
-  /** @param again whether this is the second try, after another file was found in the picked one's place */
-  async #read(
-    path: BytePath,
-    expected: FileStat,
-    blocks: FileBlocks,
-    again = false,
-  ): Promise<FileReading | undefined> {
-    try {
-      return await this.#options.reader.read(path, blocks, expected);
-    } catch (error) {
-      // Programs replace their files by renaming a new one into place: that one is the file now.
-      if (error instanceof ReadFailure && error.code === 'REPLACED' && !again) {
-        const now = lstat(path);
-        if (typeof now !== 'string') return await this.#read(path, now, blocks, true);
-      }
-      const problem = readProblem(path, error);
-      if (problem === undefined) throw error;
-      this.#options.report(problem);
-      return undefined;
-    }
-  }
-
-  /**
-   * While nothing new is asked for (the output is full, or all has been asked for), contents that wait in a bundle for
-   * more are sent as soon as no reading can add to it.
-   */
-  drain(on: boolean): void {
-    this.#draining = on;
-    this.#flushIfIdle();
-  }
-
-  #flushIfIdle(): void {
-    if (this.#draining && this.#reading === 0) this.#options.flush();
   }
 
   /** The entry at once where the owners' names are known, which after a few files they are. */
@@ -214,7 +126,7 @@ export class EntryMaker {
     describeIt: (path: BytePath, stat: FileStat, names: KnownNames) => Description<Metadata>,
     entry: (metadata: Metadata) => ManifestEntry,
     file?: { flags: number; single: Content['single']; size: number },
-  ): PendingEntry {
+  ): OutputEntry | Promise<OutputEntry | undefined> {
     const description = describeIt(path, stat, this.#options.names);
     if (description.is === 'unresolved') {
       return this.#options.names
@@ -222,7 +134,7 @@ export class EntryMaker {
         .then(() => this.#described(path, stat, describeIt, entry, file));
     }
     if (description.is === 'failed') {
-      this.#options.report(vanishedOrUnreadable(path, description.errno));
+      this.#options.report(unreadable(path, description.errno));
       return Promise.resolve(undefined);
     }
     if (description.unreadable !== undefined) this.#reportUnreadable(path, description.unreadable);
@@ -254,19 +166,3 @@ export class EntryMaker {
     this.#options.report({ severity: 'failure', code: 'attributes-unreadable', message, path });
   }
 }
-
-/** What went wrong with the file itself; undefined for errors that are not the file's. */
-function readProblem(path: BytePath, error: unknown): Problem | undefined {
-  if (!(error instanceof ReadFailure)) return undefined;
-  return vanishedOrUnreadable(path, error.code, error.reason);
-}
-
-/** A file that went away between picking and reading, or became something else, is noted; the rest are failures. */
-function vanishedOrUnreadable(path: BytePath, code: string, reason = code): Problem {
-  const shown = displayPath(path);
-  if (GONE.has(code))
-    return { severity: 'note', code: 'vanished', message: `${shown}: was removed during the run`, path };
-  return { severity: 'failure', code: 'unreadable', message: `${shown}: cannot be read (${reason})`, path };
-}
-
-const GONE = new Set(['ENOENT', 'ENOTDIR', 'NOT_REGULAR', 'ELOOP']);

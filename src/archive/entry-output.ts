@@ -1,5 +1,6 @@
 import { BlockRecords, type EntryBlock, type EntryBlockWriter } from '../catalog/entry-blocks.js';
 import type { BytePath } from '../files/byte-path.js';
+import { Coming } from './coming.js';
 import type { ManifestSink } from '../manifest/spool.js';
 import { EntryNumbers } from './entry-numbers.js';
 
@@ -21,7 +22,13 @@ export interface OutputEntry {
 }
 
 /** An entry, or one to come; undefined where there turns out to be none. */
-export type PendingEntry = OutputEntry | Promise<OutputEntry | undefined>;
+export type PendingEntry = OutputEntry | ComingEntry | Promise<OutputEntry | undefined>;
+export type ComingEntry = Coming<OutputEntry | undefined>;
+
+/** The entry where it is ready, else a promise of it. */
+export function readyEntry(entry: PendingEntry): OutputEntry | undefined | Promise<OutputEntry | undefined> {
+  return entry instanceof Coming ? entry.whenReady() : entry;
+}
 
 /** A block of the last manifest that goes into this one as it is, once every promise has said true. */
 export interface CarriedBlock {
@@ -150,18 +157,19 @@ export class EntryOutput implements EntrySink {
   }
 
   async #write(entries: readonly PendingEntry[], numbers: readonly (number | undefined)[]): Promise<void> {
-    const ready: OutputEntry[] = [];
+    const written: OutputEntry[] = [];
     for (const [index, entry] of entries.entries()) {
-      const settled = entry instanceof Promise ? await entry : entry;
+      const ready = readyEntry(entry);
+      const settled = ready instanceof Promise ? await ready : ready;
       if (settled === undefined) continue;
-      ready.push(settled);
+      written.push(settled);
       this.numbers.add(numbers[index]);
     }
-    if (ready.length === 0) return;
-    const lines = Buffer.concat(ready.map((entry) => entry.line));
+    if (written.length === 0) return;
+    const lines = Buffer.concat(written.map((entry) => entry.line));
     const records = new BlockRecords();
     let lineEnd = 0;
-    for (const { path, line, flags, stat, statAt, sha, shaAt, tag, size } of ready) {
+    for (const { path, line, flags, stat, statAt, sha, shaAt, tag, size } of written) {
       lineEnd += line.length;
       this.#onEntry(stat, statAt, size);
       records.add(path, lineEnd, flags, stat, statAt, sha, shaAt, tag);

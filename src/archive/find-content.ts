@@ -1,12 +1,20 @@
+import type { Encoding } from '../config/compression.js';
 import { isFrozen } from '../config/storage-class.js';
 import { contentKey } from '../manifest/keys.js';
 import { listAll, type ListedVersion, type ObjectStore } from '../store/port.js';
 import { ListedContent } from './listed-content.js';
 
 /** What this machine would store: what a version must be to be used in its place. */
-interface Wanted {
+export interface Wanted {
   bytes: Uint8Array;
   md5: string;
+  enc: Encoding | undefined;
+}
+
+/** A version with just such bytes. */
+export interface FoundContent {
+  version: string;
+  enc: Encoding | undefined;
 }
 
 /** Without the first page of everything nobody knows how much there is; so many single questions come before it. */
@@ -64,11 +72,18 @@ export class ContentFinder {
     this.#storageClass = storageClass;
   }
 
-  /** The version id of an identical version, the oldest first; undefined where there is none. */
-  async find(shaHex: string, { bytes, md5 }: Wanted): Promise<string | undefined> {
+  /**
+   * An identical version, the oldest first; undefined where there is none.
+   *
+   * @param other another form in which this machine might have stored it; asked for where there is a version of the
+   *   content that is not in the first
+   */
+  async find(shaHex: string, own: Wanted, other?: () => Promise<Wanted>): Promise<FoundContent | undefined> {
     if (!this.#enabled) return undefined;
     const listed = await this.#listedFor(shaHex);
-    return listed.find(shaHex, bytes.length, md5);
+    const found = findIn(listed, shaHex, own);
+    if (found !== undefined || other === undefined || !listed.has(shaHex)) return found;
+    return findIn(listed, shaHex, await other());
   }
 
   async #listedFor(shaHex: string): Promise<ListedContent> {
@@ -103,4 +118,13 @@ export class ContentFinder {
     }
     return into;
   }
+}
+
+function findIn(
+  listed: ListedContent,
+  shaHex: string,
+  { bytes, md5, enc }: Wanted,
+): FoundContent | undefined {
+  const version = listed.find(shaHex, bytes.length, md5);
+  return version === undefined ? undefined : { version, enc };
 }

@@ -1,14 +1,26 @@
 import { crc32 } from 'node:zlib';
-import { deflateRuns } from './deflate-runs.js';
+import { deflateRuns, roomForRuns } from './deflate-runs.js';
 
 /** RFC 1952: deflate, no flags, no time, no hint, Unix. */
 const HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
+/** CRC-32 and length. */
+const TRAILER = 8;
 /** Bytes of a stored block at most (RFC 1951, 3.2.4). */
 const STORED_BLOCK = 0xffff;
 
-/** A gzip member of bytes that are mostly runs. */
-export function gzipMemberOfRuns(bytes: Uint8Array): Uint8Array[] {
-  return [HEADER, deflateRuns(bytes), trailer(bytes)];
+/** What {@link gzipMemberOfRuns} writes to: there is one for each file. */
+let output = Buffer.alloc(0);
+
+/** A gzip member of bytes that are mostly runs. Valid until the next call. */
+export function gzipMemberOfRuns(bytes: Uint8Array): Uint8Array {
+  const room = HEADER.length + roomForRuns(bytes.length) + TRAILER;
+  if (output.length < room) {
+    output = Buffer.alloc(room);
+    HEADER.copy(output);
+  }
+  const end = deflateRuns(bytes, output, HEADER.length);
+  writeTrailer(bytes, output, end);
+  return output.subarray(0, end + TRAILER);
 }
 
 /** A gzip member that holds the bytes as they are, in pieces: for what does not compress. */
@@ -24,12 +36,13 @@ export function storedGzipMember(bytes: Uint8Array): Uint8Array[] {
     head.writeUInt16LE(block.length ^ 0xffff, 3);
     pieces.push(head, block);
   } while (at < bytes.length);
-  return [...pieces, trailer(bytes)];
+  const end = Buffer.alloc(TRAILER);
+  writeTrailer(bytes, end, 0);
+  pieces.push(end);
+  return pieces;
 }
 
-function trailer(bytes: Uint8Array): Buffer {
-  const end = Buffer.alloc(8);
-  end.writeUInt32LE(crc32(bytes), 0);
-  end.writeUInt32LE(bytes.length, 4);
-  return end;
+function writeTrailer(bytes: Uint8Array, to: Buffer, at: number): void {
+  to.writeUInt32LE(crc32(bytes), at);
+  to.writeUInt32LE(bytes.length, at + 4);
 }

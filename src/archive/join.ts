@@ -3,7 +3,7 @@ import type { KnownEntries } from '../catalog/known-entries.js';
 import { messageOf, SysbackupError } from '../errors.js';
 import type { BytePath } from '../files/byte-path.js';
 import type { Bits } from './bits.js';
-import type { EntrySink, OutputEntry, PendingEntry } from './entry-output.js';
+import { type EntrySink, type OutputEntry, type PendingEntry, readyEntry } from './entry-output.js';
 import type { PathBatch } from './path-page.js';
 import { PickCursor } from './pick-cursor.js';
 
@@ -205,7 +205,7 @@ export class Join {
     return kept.then((isKept) =>
       isKept
         ? entryOf(block, index)
-        : this.#handlers.make(block.path(index), block.bytes, block.statOffset(index)),
+        : readyEntry(this.#handlers.make(block.path(index), block.bytes, block.statOffset(index))),
     );
   }
 

@@ -27,6 +27,13 @@ export class ListedContent {
     this.#size++;
   }
 
+  /** Whether any version of this content is there. */
+  has(shaHex: string): boolean {
+    const sha = Buffer.from(shaHex, 'hex');
+    const row = this.#firstOf(sha);
+    return row < this.#size && this.#compare(row, sha) === 0;
+  }
+
   /** The oldest version of this content with just these stored bytes. */
   find(shaHex: string, storedSize: number, md5: string): string | undefined {
     const sha = Buffer.from(shaHex, 'hex');

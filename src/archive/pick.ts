@@ -68,7 +68,9 @@ export class Picking {
     const { options, problems } = this.#start;
     const { allowEmpty } = options.settings.programs;
     const printed: Record<string, number> = {};
-    for (const result of await this.#results) {
+    const results = await this.#results;
+    this.#gatherer.forget();
+    for (const result of results) {
       for (const problem of result.problems) problems.add(problem);
       printed[result.name] = result.printed;
       const allowed = allowEmpty.includes(result.name);

@@ -4,6 +4,8 @@ import { EntryBlockWriter } from '../catalog/entry-blocks.js';
 import { Journal } from '../catalog/journal.js';
 import { machineId } from '../catalog/machine-id.js';
 import type { NewGeneration, StateFolder } from '../catalog/state-folder.js';
+import { gzipLibraryFor } from '../content/gzip-library.js';
+import { otherGzip } from '../content/other-gzip.js';
 import { ContentPool } from '../content/pool.js';
 import type { EventListener } from '../events.js';
 import { newRunId } from '../manifest/keys.js';
@@ -96,6 +98,11 @@ export class Workshop {
     const { options, state, store, onEvent, problems, recalled, startMs } = start;
     const { backupName, classes, content, destination } = options.settings;
     const storageClass = destination.kind === 's3' ? destination.s3.storageClass : undefined;
+    const compression = {
+      compression: content.compression,
+      level: content.compressionLevel,
+      gzipLibrary: gzipLibraryFor(content.gzipLibrary),
+    };
     this.start = start;
     this.identity = identity;
     this.generation = generation;
@@ -115,6 +122,7 @@ export class Workshop {
       journal: this.#journal,
       locks: this.locks,
       finder: new ContentFinder(store, content.share, storageClass),
+      otherGzip: otherGzip(compression),
       onEvent,
       bundleBelow: content.bundleBelow,
       gzipBundles: content.compression === 'gzip',
@@ -134,8 +142,7 @@ export class Workshop {
     });
     this.pool = new ContentPool({
       blockSize: content.blockSize,
-      compression: content.compression,
-      level: content.compressionLevel,
+      ...compression,
       lockTimeoutMs: content.lockTimeout * 1000,
       md5From: content.bundleBelow, // a bundle has an MD5 of its own
       ...(options.workers === undefined ? {} : { workers: options.workers }),

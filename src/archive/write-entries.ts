@@ -2,6 +2,7 @@ import { throwIfAborted } from '../errors.js';
 import { OwnerNames } from '../files/owners.js';
 import { Budget } from '../store/concurrency.js';
 import { MAX_MEMBERS } from './bundler.js';
+import { ContentTaker } from './content-taker.js';
 import { EntryMaker } from './entry-maker.js';
 import { EntryOutput } from './entry-output.js';
 import { Join, type JoinHandlers } from './join.js';
@@ -35,8 +36,7 @@ export async function writeEntries(
   const names = new NamesUsed(new OwnerNames({ env: options.env }));
   const renamed = await names.changedSince(head?.users ?? {}, head?.groups ?? {});
   const keeper = new Keeper(objects, recalled.objects, renamed);
-  const maker = new EntryMaker({
-    names,
+  const contents = new ContentTaker({
     reader: pool,
     content: rows,
     budget: new Budget(CONTENT_BUDGET),
@@ -44,13 +44,18 @@ export async function writeEntries(
     flush: () => objects.flush(),
     report: (problem) => problems.add(problem),
     onRead: (bytes) => tally.addRead(bytes),
+  });
+  const maker = new EntryMaker({
+    names,
+    contents,
+    report: (problem) => problems.add(problem),
     startedNs: picked.startedNs,
   });
   const output = new EntryOutput(
     spool,
     catalog,
     (stats, at, size) => tally.count(stats, at, size),
-    (waiting) => maker.drain(waiting),
+    (waiting) => contents.drain(waiting),
     picked.known?.count ?? 0,
     options.settings.content.bundleBelow > 0 ? MAX_MEMBERS : 0,
   );

@@ -35,11 +35,14 @@ export function readContentSection(reader: SettingReader): ContentSettings {
   return { lockTimeout, daysRetained, mode, share, bundleBelow, blockSize, ...readCompression(reader) };
 }
 
-function readCompression(reader: SettingReader): Pick<ContentSettings, 'compression' | 'compressionLevel'> {
+function readCompression(
+  reader: SettingReader,
+): Pick<ContentSettings, 'compression' | 'compressionLevel' | 'gzipLibrary'> {
+  const gzipLibrary = reader.value('content', 'gzip_library', oneOf(['auto', 'zlib', 'libdeflate']), 'auto');
   const compression = reader.value('content', 'compression', COMPRESSION, 'gzip');
   if (compression === 'none') {
     reader.optional('content', 'compression_level', wholeNumber('levels', 0, MAX_LEVEL.zstd));
-    return { compression, compressionLevel: 0 };
+    return { compression, compressionLevel: 0, gzipLibrary };
   }
   const highest = MAX_LEVEL[compression];
   const level = {
@@ -50,5 +53,6 @@ function readCompression(reader: SettingReader): Pick<ContentSettings, 'compress
   return {
     compression,
     compressionLevel: reader.value('content', 'compression_level', level, otherwise),
+    gzipLibrary,
   };
 }

@@ -1,4 +1,4 @@
-import type { Encoding } from './compression.js';
+import type { Encoding, GzipLibrary } from './compression.js';
 
 /** Everything a run needs to know, validated. Built by `loadSettings` from a conf, or by hand. */
 export interface Settings {
@@ -51,4 +51,6 @@ export interface ContentSettings {
   compression: Encoding | 'none';
   /** Default: 6 for gzip, 3 for zstd. */
   compressionLevel: number;
+  /** What compresses with gzip. Default `auto`: libdeflate where the system has it, else Node's zlib. */
+  gzipLibrary: GzipLibrary | 'auto';
 }

@@ -1,17 +1,22 @@
 import { hash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import type { Encoding } from '../config/compression.js';
+import type { Encoding, GzipLibrary } from '../config/compression.js';
 import { isAlreadyCompressed, isSurelyCompressible } from './already-compressed.js';
+import { requireLibdeflate } from './libdeflate.js';
+import { releaseMemory } from './release-memory.js';
+import { Scratch } from './scratch.js';
 import { requireZstd, ZSTD_LEVEL_PARAMETER } from './zstd.js';
 
 export interface Compression {
   compression: Encoding | 'none';
   /** 1 to 9 for gzip, 1 to 22 for zstd. */
   level: number;
+  /** What compresses with gzip. Default zlib, Node's own. */
+  gzipLibrary?: GzipLibrary;
 }
 
 export interface EncodedBytes {
-  /** What to store; the very bytes given where they are stored as they are. */
+  /** What to store; the very bytes given where they are stored as they are. Compressed ones are valid until the next call. */
   bytes: Uint8Array;
   enc: Encoding | undefined;
   /** Of `bytes`, in hex: what the store's ETag is compared with. Undefined where it was not wanted. */
@@ -25,33 +30,41 @@ const SAMPLE_PIECE = 4 * 1024;
 const SAMPLE_PIECES = 32;
 /** A fast level over short pieces does worse than the real one over the whole, hence not 0.9. */
 const PROMISING = 0.96;
+/** From here on what Node compresses to has memory of its own, which is not left to the garbage collector. */
+const LARGE = 64 * 1024;
+/** libdeflate keeps a few bytes of its output free. */
+const ROOM = 64;
 /** Under this, gzip's own 18 bytes leave nothing to win. */
 const SMALLEST_WORTHWHILE = 24;
 
 /**
  * Encodes one block: compressed where that makes it at least 10 % smaller, as it is otherwise. The same bytes give
- * the same result: there is no time in gzip's header (RFC 1952, MTIME 0).
+ * the same result from the same library: there is no time in gzip's header (RFC 1952, MTIME 0).
  *
- * Throws CONFIG for zstd where Node has none.
+ * Throws CONFIG for zstd where Node has none, and for libdeflate where the system has none.
  */
 export function encode(bytes: Uint8Array, how: Compression, withMd5 = true): EncodedBytes {
+  let stored = bytes;
+  let enc: Encoding | undefined;
   if (looksCompressible(bytes, how)) {
-    const compressed = compress(bytes, how.compression, how.level);
-    if (compressed.length * 10 <= bytes.length * 9)
-      return { bytes: compressed, enc: how.compression, md5: withMd5 ? hash('md5', compressed) : undefined };
+    const compressed = compress(bytes, how, how.level, Math.floor((bytes.length * 9) / 10));
+    if (compressed !== undefined) {
+      stored = compressed;
+      enc = how.compression;
+    }
   }
-  return { bytes, enc: undefined, md5: withMd5 ? hash('md5', bytes) : undefined };
+  return { bytes: stored, enc, md5: withMd5 ? hash('md5', stored) : undefined };
 }
 
-function looksCompressible(
-  bytes: Uint8Array,
-  how: Compression,
-): how is { compression: Encoding; level: number } {
+type Compressing = Compression & { compression: Encoding };
+
+function looksCompressible(bytes: Uint8Array, how: Compression): how is Compressing {
   if (how.compression === 'none' || bytes.length < SMALLEST_WORTHWHILE) return false;
   if (bytes.length < PROBED_FROM) return !isAlreadyCompressed(bytes);
   const sample = sampleOf(bytes);
   return (
-    isSurelyCompressible(sample) || compress(sample, how.compression, 1).length <= sample.length * PROMISING
+    isSurelyCompressible(sample) ||
+    compress(sample, how as Compressing, 1, Math.floor(sample.length * PROMISING)) !== undefined
   );
 }
 
@@ -67,9 +80,25 @@ function sampleOf(bytes: Uint8Array): Uint8Array {
   return sample;
 }
 
-function compress(bytes: Uint8Array, encoding: Encoding, level: number): Buffer {
+const output = new Scratch();
+
+/** Undefined where the result is longer than `most`. It is valid until the next call. */
+function compress(bytes: Uint8Array, how: Compressing, level: number, most: number): Uint8Array | undefined {
+  if (how.compression === 'gzip' && how.gzipLibrary === 'libdeflate') {
+    const to = output.bytes(most + ROOM);
+    const length = requireLibdeflate().gzip(bytes, level, to);
+    return length > 0 && length <= most ? to.subarray(0, length) : undefined;
+  }
   // One output chunk that holds all that would be kept; the default of 16 KiB means thousands of joins.
-  const chunkSize = Math.max(64, Math.ceil(bytes.length * 0.9));
-  if (encoding === 'gzip') return gzipSync(bytes, { level, chunkSize });
-  return requireZstd().zstdCompressSync(bytes, { chunkSize, params: { [ZSTD_LEVEL_PARAMETER]: level } });
+  const chunkSize = Math.max(64, most);
+  const compressed =
+    how.compression === 'gzip'
+      ? gzipSync(bytes, { level, chunkSize })
+      : requireZstd().zstdCompressSync(bytes, { chunkSize, params: { [ZSTD_LEVEL_PARAMETER]: level } });
+  if (compressed.length > most) return undefined;
+  if (compressed.length < LARGE) return compressed;
+  const kept = output.bytes(compressed.length);
+  kept.set(compressed);
+  releaseMemory(compressed);
+  return kept;
 }

@@ -57,11 +57,11 @@ export class ContentPool {
   private dispatching: NodeJS.Immediate | undefined;
   private ended: SysbackupError | undefined;
 
-  /** Throws CONFIG where the compression cannot be had in this Node. */
+  /** Throws CONFIG where the compression cannot be had in this Node. Of a `gzipLibrary` its threads need to have it. */
   constructor(options: ContentPoolOptions) {
-    const { blockSize, compression, level, lockTimeoutMs, md5From = 0 } = options;
+    const { blockSize, compression, level, gzipLibrary = 'zlib', lockTimeoutMs, md5From = 0 } = options;
     if (compression === 'zstd') requireZstd();
-    this.settings = { blockSize, compression, level, lockTimeoutMs, md5From };
+    this.settings = { blockSize, compression, level, gzipLibrary, lockTimeoutMs, md5From };
     const workers = options.workers ?? availableParallelism();
     this.start = workers === 0 ? undefined : (options.startWorker ?? startWorker);
     this.workers = Math.max(1, workers);

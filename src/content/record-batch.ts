@@ -1,6 +1,5 @@
 import { FileStat, PACKED_STAT_SIZE } from '../files/stat.js';
 import type { BlockRecord, EndRecord, FromReader, ReaderRecord } from './messages.js';
-import { releaseMemory } from './release-memory.js';
 import type { EncodedBlock, FileReading } from './types.js';
 
 const SHA_SIZE = 32;
@@ -90,11 +89,8 @@ export class RecordBatch {
 }
 
 /** What is stored of a block, in a buffer as long as it is, to be handed to another thread. */
-export function ownBytes({ bytes, enc }: EncodedBlock['stored']): Uint8Array {
-  const own = new Uint8Array(bytes);
-  // Compressed bytes are in a buffer of their own, longer than they need.
-  if (enc !== undefined) releaseMemory(bytes);
-  return own;
+export function ownBytes({ bytes }: EncodedBlock['stored']): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(bytes);
 }
 
 /** The ArrayBuffer of an array that {@link ownBytes} made, which fills it. */

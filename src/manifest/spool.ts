@@ -51,6 +51,7 @@ export interface SpooledManifest {
 export class ManifestSpool implements ManifestSink {
   readonly path: string;
   readonly #fd: number;
+  #closed = false;
   readonly #waits: boolean;
   readonly #lines = createHash('sha256');
   readonly #bytes = createHash('md5');
@@ -97,13 +98,14 @@ export class ManifestSpool implements ManifestSink {
   async close(): Promise<SpooledManifest> {
     await this.#last;
     if (this.#failure !== undefined) throw this.#failure;
+    this.#closed = true;
     this.#orFail(() => closeSync(this.#fd));
     return { path: this.path, size: this.#size, md5: this.#bytes.digest('hex') };
   }
 
   async discard(): Promise<void> {
     await this.#last;
-    closeSync(this.#fd);
+    if (!this.#closed) closeSync(this.#fd);
     await rm(this.path, { force: true });
   }
 

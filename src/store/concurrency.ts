@@ -29,7 +29,12 @@ export class Budget {
   /** Takes the weight when there is room for it. */
   take(weight: number): Promise<void> {
     if (this.tryTake(weight)) return Promise.resolve();
-    return new Promise<void>((go) => this.#waiting.push({ weight, go }));
+    return new Promise<void>((go) => this.whenTaken(weight, go));
+  }
+
+  /** Takes the weight when there is room for it, behind all that waits, and calls back then. */
+  whenTaken(weight: number, go: () => void): void {
+    this.#waiting.push({ weight, go });
   }
 
   /** Makes room again for what was taken. */

@@ -4,8 +4,11 @@ import {
   constants,
   fchmod,
   fchmodSync,
+  linkSync,
   open as openCallback,
   openSync,
+  renameSync,
+  unlinkSync,
   write,
   writeSync,
 } from 'node:fs';
@@ -34,12 +37,14 @@ export interface TemporaryFile {
   moved: boolean;
 }
 
+type LinkFile = (existing: string, made: string) => Promise<void> | void;
+
 /** Writes files into their places in a directory store, whole or not at all. */
 export class DirectoryWriter {
   readonly #root: string;
   readonly #rounds: SyncRounds;
   readonly #isLocal: boolean;
-  readonly #link: typeof link;
+  readonly #link: LinkFile;
   /** No other process has it, so that numbers do for the rest of a temporary name. */
   readonly #own = randomBytes(12).toString('hex');
   #made = 0;
@@ -49,7 +54,12 @@ export class DirectoryWriter {
    *   handing them to a thread takes longer
    * @param linkFile link(2), for tests of file systems that have none
    */
-  constructor(root: string, rounds: SyncRounds, isLocal: boolean, linkFile: typeof link = link) {
+  constructor(
+    root: string,
+    rounds: SyncRounds,
+    isLocal: boolean,
+    linkFile: LinkFile = isLocal ? linkSync : link,
+  ) {
     this.#root = root;
     this.#rounds = rounds;
     this.#isLocal = isLocal;
@@ -102,7 +112,8 @@ export class DirectoryWriter {
 
   /** Moves a settled file to its place, over what is there. */
   async move(file: TemporaryFile, place: string): Promise<void> {
-    await rename(file.path, place);
+    if (this.#isLocal) renameSync(file.path, place);
+    else await rename(file.path, place);
     file.moved = true;
   }
 
@@ -115,7 +126,16 @@ export class DirectoryWriter {
   async discard(file: TemporaryFile | undefined): Promise<void> {
     if (file === undefined) return;
     closeSync(file.descriptor);
-    if (!file.moved) await removeIfThere(file.path);
+    if (!file.moved) await this.#removeIfThere(file.path);
+  }
+
+  async #removeIfThere(path: string): Promise<void> {
+    try {
+      if (this.#isLocal) unlinkSync(path);
+      else await unlink(path);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+    }
   }
 
   async #temporary(
@@ -145,14 +165,6 @@ async function writeAll(descriptor: number, chunk: Uint8Array): Promise<void> {
     const left = chunk.length - done;
     if (left <= SMALL) done += writeSync(descriptor, chunk, done, left);
     else done += (await writeOf(descriptor, chunk, done, left)).bytesWritten;
-  }
-}
-
-async function removeIfThere(path: string): Promise<void> {
-  try {
-    await unlink(path);
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
   }
 }
 

@@ -4,6 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import type { RunSummary } from '#src/archive/options.js';
 import { encode } from '#src/content/encode.js';
+import { gzipLibraryFor } from '#src/content/gzip-library.js';
 import { contentKey } from '#src/manifest/keys.js';
 import { listAll, type ListedVersion, type ObjectStore, type Retention } from '#src/store/port.js';
 import { BackupMachine } from './backup-machine.js';
@@ -59,11 +60,12 @@ export function describeAttacks(name: string, open: () => Promise<AttackedStore>
       raw: randomBytes(3000),
       packed: Buffer.alloc(3000, `${randomBytes(8).toString('hex')} `),
     };
-    const { compression, compressionLevel: level } = machine.settings.content;
+    const { compression, compressionLevel: level, gzipLibrary: library } = machine.settings.content;
+    const gzipLibrary = gzipLibraryFor(library);
     return Object.entries(files).map(([path, raw]) => {
       settle(machine.write(path, raw));
       const key = contentKey(createHash('sha256').update(raw).digest('hex'));
-      return { key, raw, bytes: encode(raw, { compression, level }).bytes };
+      return { key, raw, bytes: Buffer.from(encode(raw, { compression, level, gzipLibrary }).bytes) };
     });
   }
 

@@ -71,6 +71,7 @@ export class BackupMachine {
       blockSize: 64 * 1024,
       compression: 'gzip',
       compressionLevel: 6,
+      gzipLibrary: 'auto',
     },
     classes: {},
     programs: { timeout: undefined, allowEmpty: [] },

@@ -29,7 +29,7 @@ const PROGRAMS = ['rsync', 'setfacl', 'setfattr', 'setcap'];
 /** What of this machine is taken there and back. All of `/usr`, as `.ci/run` has it, takes some minutes each time. */
 const SYSTEM_FOLDERS = (process.env['ROUNDTRIP_FOLDERS'] ?? '/etc:/usr/share').split(':');
 /** Small files stored together, as one would have it for whole systems. */
-const TOGETHER = '[content]\nbundle_below = 64 KiB\n';
+const TOGETHER = '[content]\nbundle_below = 1 MiB\n';
 
 interface Destination {
   section: string;

@@ -234,7 +234,7 @@ describe.skipIf(skipped)('write-config against moto (needs root, python3, PyPI)'
     expect(dry.code).toBe(0);
     expect(dry.stdout).toContain(`0640 root:backup ${join(folder, 'web1', 'credentials')}`);
     expect(dry.stdout).toContain(`0644 root:root ${join(folder, 'web1', 'conf')}`);
-    expect(dry.stdout).toContain('bundle_below = 64 KiB');
+    expect(dry.stdout).toContain('bundle_below = 1 MiB');
     expect(dry.stdout).toContain('s3-sysbackup-renew.timer');
     expect(readdirSync(folder)).toEqual(['units']);
     expect(readdirSync(join(folder, 'units'))).toEqual([]);

@@ -119,10 +119,10 @@ describe('a dry run foretells the run', () => {
 
   it('tells of small files in how many bundles they go, at most', async () => {
     const machine = machineWith({ bundleBelow: 1000 });
-    for (let file = 0; file < 5000; file++) machine.write(`${file % 10}/${file}`, noise(file, 100));
-    machine.write('long', noise(5000, BLOCK));
+    for (let file = 0; file < 9000; file++) machine.write(`${file % 10}/${file}`, noise(file, 100));
+    machine.write('long', noise(9000, BLOCK));
     const { run, estimate } = await both(machine);
-    expect(estimate.bundles).toEqual({ objects: 2, files: 5000 });
+    expect(estimate.bundles).toEqual({ objects: 2, files: 9000 });
     expect(estimate.stored.objects).toBe(3);
     expectWithin(run.requests, estimate.requests.least, estimate.requests.most);
     expect(run.stored.objects).toBeGreaterThan(1);

@@ -7,6 +7,8 @@ import { recorded } from '../../kit/backup-machine.js';
 const sha = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 const md5 = (bytes: Uint8Array) => createHash('md5').update(bytes).digest('hex');
 
+const raw = (bytes: Uint8Array) => ({ bytes, md5: md5(bytes), enc: undefined });
+
 /** A store with so many contents, as another machine stored them. */
 function filled(count: number) {
   const memory = new MemoryStore();
@@ -20,10 +22,10 @@ describe('ContentFinder', () => {
     const { store, memory, contents } = filled(2500);
     const finder = new ContentFinder(store, true);
     for (const bytes of contents) {
-      const version = await finder.find(sha(bytes), { bytes, md5: md5(bytes) });
-      expect((await memory.head(`content/${sha(bytes)}`, version ?? '')).size).toBe(bytes.length);
+      const found = await finder.find(sha(bytes), raw(bytes));
+      expect((await memory.head(`content/${sha(bytes)}`, found?.version ?? '')).size).toBe(bytes.length);
       const other = randomBytes(10);
-      expect(await finder.find(sha(other), { bytes: other, md5: md5(other) })).toBeUndefined();
+      expect(await finder.find(sha(other), raw(other))).toBeUndefined();
     }
   });
 
@@ -32,7 +34,7 @@ describe('ContentFinder', () => {
     async (count) => {
       const { store, contents, asked } = filled(4000);
       const finder = new ContentFinder(store, true);
-      for (const bytes of contents.slice(0, count)) await finder.find(sha(bytes), { bytes, md5: md5(bytes) });
+      for (const bytes of contents.slice(0, count)) await finder.find(sha(bytes), raw(bytes));
       const least = Math.min(count, 4);
       expect(asked.length).toBeLessThanOrEqual(2 * least + 6);
     },
@@ -48,9 +50,35 @@ describe('ContentFinder', () => {
     memory.putForeign({ key, bytes, etag: `${md5(bytes)}-2` });
     memory.putForeign({ key, bytes: Buffer.from('longer') });
     memory.addDeleteMarker(key);
-    expect(await new ContentFinder(memory, true).find(sha(bytes), { bytes, md5: md5(bytes) })).toBe(version);
-    expect(
-      await new ContentFinder(memory, false).find(sha(bytes), { bytes, md5: md5(bytes) }),
-    ).toBeUndefined();
+    expect(await new ContentFinder(memory, true).find(sha(bytes), raw(bytes))).toEqual({
+      version,
+      enc: undefined,
+    });
+    expect(await new ContentFinder(memory, false).find(sha(bytes), raw(bytes))).toBeUndefined();
+  });
+
+  it('asks for another form only of a content that is there, and not in the first', async () => {
+    const memory = new MemoryStore();
+    const content = Buffer.from('as it is');
+    const [mine, theirs] = [Buffer.from('packed by me'), Buffer.from('packed by them')];
+    const key = `content/${sha(content)}`;
+    const finder = () => new ContentFinder(memory, true);
+    let asked = 0;
+    const other = async () => {
+      asked++;
+      return { bytes: theirs, md5: md5(theirs), enc: 'gzip' } as const;
+    };
+    const own = { bytes: mine, md5: md5(mine), enc: 'gzip' } as const;
+    expect(await finder().find(sha(content), own, other)).toBeUndefined();
+    expect(asked).toBe(0);
+    memory.putForeign({ key, bytes: Buffer.from('something else') });
+    expect(await finder().find(sha(content), own, other)).toBeUndefined();
+    expect(asked).toBe(1);
+    const { version: foreign } = memory.putForeign({ key, bytes: theirs });
+    expect(await finder().find(sha(content), own, other)).toEqual({ version: foreign, enc: 'gzip' });
+    expect(asked).toBe(2);
+    const { version: same } = memory.putForeign({ key, bytes: mine });
+    expect(await finder().find(sha(content), own, other)).toEqual({ version: same, enc: 'gzip' });
+    expect(asked).toBe(2);
   });
 });

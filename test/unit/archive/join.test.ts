@@ -1,6 +1,11 @@
 import { gzipSync } from 'node:zlib';
 import { Bits } from '#src/archive/bits.js';
-import type { CarriedBlock, EntrySink, PendingEntry } from '#src/archive/entry-output.js';
+import {
+  type CarriedBlock,
+  type EntrySink,
+  type PendingEntry,
+  readyEntry,
+} from '#src/archive/entry-output.js';
 import { Join } from '#src/archive/join.js';
 import type { PathBatch } from '#src/archive/path-page.js';
 import { BlockRecords, ENTRY_FRAME, EntryBlock, SETTLED } from '#src/catalog/entry-blocks.js';
@@ -141,7 +146,7 @@ class Lines implements EntrySink {
   }
 
   async #put(entry: PendingEntry, number: number | undefined): Promise<void> {
-    const { path, line } = (await entry) ?? expect.fail('an entry that is none');
+    const { path, line } = (await readyEntry(entry)) ?? expect.fail('an entry that is none');
     this.lines.push(line.toString('latin1'));
     this.numbers.push([path, number]);
   }

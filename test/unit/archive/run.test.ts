@@ -12,6 +12,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { gunzipSync } from 'node:zlib';
+import { libdeflate } from '#src/content/libdeflate.js';
 import { SysbackupError } from '#src/errors.js';
 import type { FileEntry } from '#src/manifest/types.js';
 import { MemoryStore } from '#src/store/memory.js';
@@ -349,6 +352,40 @@ describe('a lost catalog', () => {
     expect(asked.filter(({ kind }) => kind === 'list').length).toBeLessThan(10);
     expect(await keys(machine.store, 'content/')).toHaveLength(30);
   });
+
+  it.skipIf(libdeflate() === undefined).each([
+    ['zlib', 'libdeflate'],
+    ['libdeflate', 'zlib'],
+  ] as const)(
+    'uses what a machine with %s stored on one with %s (needs libdeflate.so.0)',
+    async (there, here) => {
+      const machine = new BackupMachine();
+      const logs = (name: string) =>
+        Array.from({ length: 2500 }, (_, line) => `${name} ${line}: ${(line * 7919) % 1013}\n`).join('');
+      for (const name of ['a', 'b']) machine.write(name, logs(name));
+      const archive = (gzipLibrary: typeof here) => {
+        machine.settings = { ...machine.settings, content: { ...machine.settings.content, gzipLibrary } };
+        return machine.archive();
+      };
+      await archive(there);
+      const stored = await keys(machine.store, 'content/');
+      rmSync(machine.statePath, { recursive: true });
+      machine.write('c', logs('c'));
+      const { asked, summary } = await archive(here);
+      expect(summary.reused).toBe(stored.length);
+      expect(asked.filter(({ kind, key }) => kind === 'put' && key.startsWith('content/')).length).toBe(
+        (await keys(machine.store, 'content/')).length - stored.length,
+      );
+      const entries = await machine.entries(summary);
+      for (const name of ['a', 'b', 'c']) {
+        const { dat } = entries.get(name) as FileEntry;
+        if (dat === null || Array.isArray(dat)) throw new Error('not one object');
+        expect(dat.enc).toBe('gzip');
+        const stored = await buffer(await machine.store.get(dat.key, dat.ver));
+        expect(gunzipSync(stored).toString()).toBe(logs(name));
+      }
+    },
+  );
 
   it('with share = no stores its own versions', async () => {
     const machine = new BackupMachine();

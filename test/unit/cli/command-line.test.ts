@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { libdeflate } from '#src/content/libdeflate.js';
 import { describe, expect, it } from 'vitest';
 import { jsonLines, Machine, MAIN, run } from './command.js';
 
@@ -126,6 +127,22 @@ describe('check-config', () => {
     expect(shown['store']?.['object_lock']?.value).toBe(true);
     for (const section of Object.values(shown))
       for (const setting of Object.values(section)) expect(Object.keys(setting)).toEqual(['value', 'source']);
+  });
+
+  it('shows which library compresses, and says what to install where the one that is set is missing', async () => {
+    const here = libdeflate() !== undefined;
+    const machine = new Machine('[content]\ngzip_library = auto\n');
+    machine.pickData();
+    const { stdout } = await run(['check-config', '--json', '--conf-dir', machine.confDir]);
+    const { content } = JSON.parse(stdout) as { content: Record<string, { value: string; source: string }> };
+    expect(content['gzip_library']).toEqual({
+      value: here ? 'libdeflate' : 'zlib',
+      source: expect.stringMatching(/^conf:\d+, auto$/),
+    });
+    machine.writeConf('[directory]\npath = store\n[content]\ngzip_library = libdeflate\n');
+    const { code, stderr } = await run(['check-config', '--conf-dir', machine.confDir]);
+    expect(code).toBe(here ? 0 : 2);
+    if (!here) expect(stderr).toMatch(/libdeflate\.so\.0[^]*libdeflate0/);
   });
 
   it('warns of what has no meaning, on standard error', async () => {

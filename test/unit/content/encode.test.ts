@@ -42,7 +42,10 @@ describe('encode', () => {
 
   it('gives the same stored bytes for the same bytes', () => {
     const plain = Buffer.concat([text(70_000), randomBytes(70_000)]);
-    expect(encode(Buffer.from(plain), GZIP)).toEqual(encode(plain, GZIP));
+    const { bytes: stored } = encode(plain, GZIP);
+    const first = Buffer.from(stored); // valid until the next call
+    encode(text(90_000), GZIP);
+    expect(first.equals(encode(Buffer.from(plain), GZIP).bytes)).toBe(true);
   });
 
   it('writes a gzip header without time, name or comment, made on Unix', () => {

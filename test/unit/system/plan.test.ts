@@ -93,7 +93,7 @@ describe('the plan for a machine', () => {
   it('has a conf that archive takes without a warning, with bundles and weekly backups', async () => {
     const { settings, warnings } = loaded(files(await plan()).get('/etc/backup/conf')?.content);
     expect(warnings).toEqual([]);
-    expect(settings.content).toMatchObject({ bundleBelow: 65_536, daysRetained: 30, mode: 'COMPLIANCE' });
+    expect(settings.content).toMatchObject({ bundleBelow: 1_048_576, daysRetained: 30, mode: 'COMPLIANCE' });
     expect(settings.classes).toEqual({ weekly: 56 });
     expect(settings.statePath).toBe('/var/lib/s3-sysbackup');
     expect(settings.destination).toMatchObject({
