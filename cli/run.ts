@@ -2,6 +2,7 @@ import { CommanderError } from 'commander';
 import { closeSync, fstatSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { homedir, hostname, userInfo } from 'node:os';
 import { COMMANDS } from './commands/registry.js';
+import { limitHeapGrowth } from './heap.js';
 import { Interrupts } from './interrupts.js';
 import { SysbackupError, messageOf } from '../src/index.js';
 import { failureOf, jsonOfFailure, stackLines } from './presentation/failure.js';
@@ -87,6 +88,7 @@ class CommandLine {
           : undefined,
       signal: this.#interrupts.signal,
     };
+    if (command.name() !== 'archive') limitHeapGrowth(); // which does so itself
     try {
       return await module.run(command, session);
     } catch (error) {

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { configured } from '../configured.js';
-import { SysbackupError, archive } from '../../src/index.js';
+import { limitHeapGrowth } from '../heap.js';
+import { type EventListener, SysbackupError, archive } from '../../src/index.js';
 import { archiveSummary } from '../presentation/archive-summary.js';
 import { EventPresenter, type ProgressChoice } from '../presentation/event-presenter.js';
 import type { Session } from '../session.js';
@@ -40,7 +41,10 @@ export function define(command: Command): void {
 export async function run(command: Command, session: Session): Promise<number> {
   const flags = command.opts<Flags>();
   const presenter = new EventPresenter(session, flags.progress);
-  const onEvent = presenter.listener;
+  const onEvent: EventListener = (event) => {
+    if (event.type === 'phase' && event.phase === 'content') limitHeapGrowth();
+    presenter.listener(event);
+  };
   try {
     const { settings } = await configured(session, onEvent, flags.name);
     const opening = { create: true, maxRequests: flags.maxRequests, onEvent };
