@@ -14,6 +14,9 @@ import type { Session } from './session.js';
 import { StandardOutput } from './standard-output.js';
 import { usageError } from './usage-error.js';
 
+/** Commands that are quick by a heap that grows; archive limits it when there is much to do. */
+const GROWING: ReadonlySet<string> = new Set(['archive', 'restore']);
+
 /** Runs the command line of this process, and resolves with the exit code when all output has gone out. */
 export async function runCommandLine(): Promise<number> {
   return await new CommandLine().run(process.argv.slice(2));
@@ -88,7 +91,7 @@ class CommandLine {
           : undefined,
       signal: this.#interrupts.signal,
     };
-    if (command.name() !== 'archive') limitHeapGrowth(); // which does so itself
+    if (!GROWING.has(command.name())) limitHeapGrowth();
     try {
       return await module.run(command, session);
     } catch (error) {

@@ -13,10 +13,11 @@ const nowhere = (() => {
  * is the garbage collector that frees it, in its time: then hundreds of megabytes of contents dealt with lie about, and
  * it runs the more often for them (a fifth of a first run's processor time).
  *
- * Only for a buffer of one's own, of which no view is in use any more: not from `Buffer.from` or `allocUnsafe`, whose
- * small ones share a pool.
+ * Only for a buffer of one's own, of which no view is in use any more. What is small is left: it may lie in the pool of
+ * `Buffer.allocUnsafe`, as what zlib unpacks does, and newer Node.js throws where that is to be handed over.
  */
 export function releaseMemory(bytes: Uint8Array): void {
   const { buffer } = bytes;
-  if (buffer instanceof ArrayBuffer && buffer.byteLength > 0) nowhere.postMessage(undefined, [buffer]);
+  if (buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize)
+    nowhere.postMessage(undefined, [buffer]);
 }

@@ -50,17 +50,24 @@ class Comparison {
     return fresh.summary.read.files - remembering.summary.read.files;
   }
 
+  /** Whether runs themselves write there: links lead out of the tree, and a picker may follow them. */
+  #isWritten(path = ''): boolean {
+    const { folder } = this.#machine;
+    return ['state', 'no-state-'].some((name) => path.startsWith(join(folder, name)));
+  }
+
   /** The entries of a run and its problems, but for those of the folders that the runs themselves write to. */
   async #seenBy(run: RunResult): Promise<{ entries: unknown[]; problems: string[] }> {
     const lines = await this.#machine.lines(run.summary);
     const entries = lines.flatMap((line): unknown[] => {
       if (line.typ !== 'd' && line.typ !== 'l' && line.typ !== 'f') return [];
       const isOurs = [this.#machine.tree, this.#outside].some((ours) => (line.path ?? ours).startsWith(ours));
-      return [isOurs ? line : line.path];
+      if (isOurs) return [line];
+      return this.#isWritten(line.path) ? [] : [line.path];
     });
     // Only who remembers can tell that a picker printed more the last time.
     const problems = run.problems
-      .filter(({ code }) => code !== 'picker-shrunk')
+      .filter(({ code, path }) => code !== 'picker-shrunk' && !this.#isWritten(path))
       .map(({ code, path }) => `${code} ${path}`);
     return { entries, problems: problems.toSorted() };
   }
