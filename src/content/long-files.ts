@@ -6,13 +6,17 @@ import { releaseMemory } from './release-memory.js';
 
 type BlockAnswer = Exclude<FromReader, { kind: 'records' }>;
 
+/** Readers that work on long files at a time: memory shall not grow with the processors. */
+const MOST_AT_WORK = 4;
+
 /**
  * Has the blocks of long files hashed and encoded by all readers. One reads a file from its beginning to its end and
  * hashes the whole, which can be done in one way only; it leaves the blocks in memory that all threads share. There
  * any reader hashes them, and those that nobody knows are encoded then.
  *
  * Memory: one block more than there are readers is read and not yet encoded; one more than twice as many are on their
- * way in all, from being read to being dealt with. (More are no faster, on two processors.)
+ * way in all, from being read to being dealt with. (More are no faster, on two processors.) With blocks of 16 MiB that
+ * is 128 MiB on two processors, and 224 MiB on four and more.
  */
 export class LongFiles {
   private readonly blockSize: number;
@@ -30,8 +34,9 @@ export class LongFiles {
   /** @param readerForBlock one that has no block to work on; undefined where all have */
   constructor(blockSize: number, readers: number, readerForBlock: () => BlockReader | undefined) {
     this.blockSize = blockSize;
-    this.mostMade = readers + 1;
-    this.mostOnTheWay = 2 * readers + 1;
+    const atWork = Math.min(readers, MOST_AT_WORK);
+    this.mostMade = atWork + 1;
+    this.mostOnTheWay = 2 * atWork + 1;
     this.readerForBlock = readerForBlock;
   }
 

@@ -1,8 +1,8 @@
-import { MessageChannel } from 'node:worker_threads';
+import * as threads from 'node:worker_threads';
 
 /** With its other end closed, what is posted to it goes nowhere; the memory handed over is freed there and then. */
 const nowhere = (() => {
-  const { port1, port2 } = new MessageChannel();
+  const { port1, port2 } = new threads.MessageChannel();
   port1.unref();
   port2.close();
   return port1;
@@ -13,11 +13,18 @@ const nowhere = (() => {
  * is the garbage collector that frees it, in its time: then hundreds of megabytes of contents dealt with lie about, and
  * it runs the more often for them (a fifth of a first run's processor time).
  *
- * Only for a buffer of one's own, of which no view is in use any more. What is small is left: it may lie in the pool of
- * `Buffer.allocUnsafe`, as what zlib unpacks does, and newer Node.js throws where that is to be handed over.
+ * Only for a buffer of one's own, of which no view is in use any more. What zlib unpacks may lie in the pool of
+ * `Buffer.allocUnsafe` where it is short; that is left.
  */
 export function releaseMemory(bytes: Uint8Array): void {
   const { buffer } = bytes;
-  if (buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize)
-    nowhere.postMessage(undefined, [buffer]);
+  if (!(buffer instanceof ArrayBuffer) || buffer.byteLength === 0 || isOfPool(buffer)) return;
+  nowhere.postMessage(undefined, [buffer]);
 }
+
+interface Telling {
+  isMarkedAsUntransferable?: (buffer: ArrayBuffer) => boolean;
+}
+
+/** Node.js 20 cannot tell, and just keeps what is not to be handed over; later ones throw. */
+const isOfPool = (threads as Telling).isMarkedAsUntransferable ?? (() => false);

@@ -9,11 +9,14 @@ import { measuringMemory, peakMemory } from '../kit/peak-memory.js';
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const LIMIT = 300e6;
+/** Up to eight blocks of 16 MiB are in memory on two processors (src/content/long-files.ts). */
+const LONG_LIMIT = 400e6;
 /** Runs a command to success and says how much memory it took at most. */
 async function measured(
   backup: ConfFolder,
   name: string,
   args: readonly string[],
+  limit = LIMIT,
 ): Promise<Record<string, unknown>> {
   const status = backup.at('status');
   const ended = await runProgram([...args, '--conf-dir', backup.confDir, '--json'], {
@@ -22,7 +25,7 @@ async function measured(
   expect(ended.code, ended.stderr).toBe(0);
   const peak = peakMemory(status);
   process.stderr.write(`${name}: ${Math.round(peak / 1e6)} MB at most\n`);
-  expect(peak).toBeLessThan(LIMIT);
+  expect(peak).toBeLessThan(limit);
   return summaryIn(ended.stdout);
 }
 
@@ -46,7 +49,7 @@ describe('memory', () => {
     expect(blocks).toBeLessThanOrEqual(statSync(path).blocks + 100);
   }, 300_000);
 
-  it('stays below 300 MB with 30,000 small files, and with long ones that do not compress', async () => {
+  it('stays below 300 MB with 30,000 small files, and 400 MB with long ones that do not compress', async () => {
     const backup = ConfFolder.make();
     for (let index = 0; index < 30_000; index++) {
       const folder = backup.at('small', String(index % 600));
@@ -62,6 +65,6 @@ describe('memory', () => {
     for (let index = 0; index < 10; index++)
       writeFileSync(backup.at('long', `${index}`), noise(50 * MIB, `${index}`));
     backup.picker('long', `find '${backup.at('long')}' -print0`);
-    await measured(backup, 'run over 500 MiB that do not compress', ['archive']);
+    await measured(backup, 'run over 500 MiB that do not compress', ['archive'], LONG_LIMIT);
   }, 300_000);
 });
