@@ -2,7 +2,6 @@ import { hash } from 'node:crypto';
 import type { Journal } from '../catalog/journal.js';
 import type { ObjectTable } from '../catalog/object-table.js';
 import type { UnprovenContent } from '../catalog/unproven-content.js';
-import { SysbackupError } from '../errors.js';
 import type { EventListener } from '../events.js';
 import { bundleKey, contentKey } from '../manifest/keys.js';
 import type { Encoding } from '../config/compression.js';
@@ -11,6 +10,7 @@ import type { ObjectStore } from '../store/port.js';
 import { type Bundled, Bundler, type ComingRow } from './bundler.js';
 import type { OtherForm } from '../content/other-gzip.js';
 import type { ContentFinder, FoundContent, Wanted } from './find-content.js';
+import { LockExtension } from './lock-extension.js';
 
 export interface ContentObjectsOptions {
   store: ObjectStore;
@@ -60,17 +60,22 @@ export class ContentObjects {
   /** For what lives on of bundles that are let go: it has lasted, and what has lasted will. */
   readonly #survivors: Bundler;
   readonly #stored = { objects: 0, bytes: 0 };
+  readonly extension: LockExtension;
   reused = 0;
-  renewed = 0;
 
   constructor(options: ContentObjectsOptions) {
     this.#options = options;
     this.#table = options.table;
+    this.extension = new LockExtension(options.store, options.onEvent);
     const ended = (members: readonly { sha: Uint8Array }[]) => {
       for (const { sha } of members) this.#underWay.delete(mapKey(sha));
     };
     this.#bundler = new Bundler({ ...options, ended });
     this.#survivors = new Bundler({ ...options, ended });
+  }
+
+  get renewed(): number {
+    return this.extension.extended;
   }
 
   get stored(): { objects: number; bytes: number } {
@@ -88,11 +93,7 @@ export class ContentObjects {
    */
   ensure(sha: Uint8Array, block: StoredBlock, fileSize?: number): Bundled {
     const row = this.#find(sha, block);
-    if (row >= 0 && this.isCurrent(row)) {
-      this.#table.markUsed(row);
-      this.reused++;
-      return { accepted: undefined, row };
-    }
+    if (this.#useCurrent(row)) return { accepted: undefined, row };
     const key = mapKey(sha);
     const known = this.#underWay.get(key);
     // What another file waits for, a bundle may take: waiting for it here could be waiting for oneself.
@@ -117,17 +118,21 @@ export class ContentObjects {
    */
   known(sha: Uint8Array): Bundled['row'] | undefined | Promise<number | undefined> {
     const row = this.#table.find(sha);
-    if (row >= 0 && this.isCurrent(row)) {
-      this.#table.markUsed(row);
-      this.reused++;
-      return row;
-    }
+    if (this.#useCurrent(row)) return row;
     const coming = this.#underWay.get(mapKey(sha));
     if (coming !== undefined || row < 0 || this.#table.isGone(row)) return coming;
     return this.renew(row).then((kept) => {
       if (kept) this.reused++;
       return kept ? row : undefined;
     });
+  }
+
+  /** Uses the object of a row where it is there and locked long enough; else, and for -1, false. */
+  #useCurrent(row: number): boolean {
+    if (row < 0 || !this.isCurrent(row)) return false;
+    this.#table.markUsed(row);
+    this.reused++;
+    return true;
   }
 
   /** The row of what is known, or is now known since the bytes at hand prove it; or -1. */
@@ -304,7 +309,7 @@ export class ContentObjects {
     const sha = Buffer.from(this.#table.sha(row));
     const hex = sha.toString('hex');
     const version = this.#table.version(row);
-    const held = await this.extend(contentKey(hex), version, locks.untilFor(sha), locks);
+    const held = await this.extension.extend(contentKey(hex), version, locks.untilFor(sha), locks);
     if (held === undefined) {
       this.#table.markGone(row);
       return false;
@@ -332,63 +337,13 @@ export class ContentObjects {
     if (!locks.isDue(until)) return true;
     const key = bundleKey(sha.toString('hex'));
     const worthIt = always || isWorthKeeping({ size, lastLive });
-    const held = worthIt ? await this.extend(key, version, locks.untilFor(sha), locks) : undefined;
+    const held = worthIt ? await this.extension.extend(key, version, locks.untilFor(sha), locks) : undefined;
     if (held === undefined) {
       bundles.markGone(bundle);
       return false;
     }
     bundles.setUntil(bundle, held);
     return true;
-  }
-
-  /**
-   * Extends the lock of any version. Returns the end of the lock that it has now; undefined where that is too short or
-   * it is gone.
-   */
-  async extend(key: string, version: string, until: number, locks: LockDates): Promise<number | undefined> {
-    const { store, onEvent } = this.#options;
-    const retention = locks.retention(until);
-    if (retention === undefined) return until;
-    try {
-      await store.extendRetention(key, version, retention);
-    } catch (error) {
-      if (!(error instanceof SysbackupError)) throw error;
-      if (error.code === 'NOT_FOUND') return undefined;
-      if (error.code !== 'ACCESS_DENIED') throw error;
-      return await this.#longEnough(key, version, error, locks);
-    }
-    this.renewed++;
-    onEvent({ type: 'renewed', key, version, until });
-    return until;
-  }
-
-  /** A refused extension may mean that the lock is longer, or stricter, than remembered. */
-  async #longEnough(
-    key: string,
-    version: string,
-    refused: SysbackupError,
-    locks: LockDates,
-  ): Promise<number | undefined> {
-    const { store, onEvent } = this.#options;
-    try {
-      const held = await store.getRetention(key, version);
-      if (
-        held !== undefined &&
-        held.until >= locks.needed &&
-        (held.mode === locks.mode || held.mode === 'COMPLIANCE')
-      ) {
-        return held.until;
-      }
-    } catch (error) {
-      if (!(error instanceof SysbackupError) || !['NOT_FOUND', 'ACCESS_DENIED'].includes(error.code))
-        throw error;
-    }
-    onEvent({
-      type: 'log',
-      level: 'warning',
-      message: `the lock of ${key} could not be extended: ${refused.message}`,
-    });
-    return undefined;
   }
 }
 

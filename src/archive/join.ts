@@ -95,27 +95,25 @@ export class Join {
     const lastPath = block.path(block.count - 1);
     while (this.#at < block.count) {
       const known = confirmed.has(block.first + this.#at);
-      if (cursor.path === undefined || cursor.path > lastPath) {
-        if (known) this.#takeSame(block);
-        else this.#drop();
-      } else {
-        const path = block.path(this.#at);
-        for (; cursor.path !== undefined && cursor.path < path; cursor.next()) {
-          this.#takeNew(cursor);
-          if (this.#items.length >= BLOCK_ENTRIES * 2) this.#seal();
-          await this.#pause();
-        }
-        if (cursor.path !== path) {
-          if (known) this.#takeSame(block);
-          else this.#drop();
-        } else {
-          if (block.isSame(this.#at, cursor.words, cursor.statAt >> 2)) this.#takeSame(block);
-          else this.#takeChanged(cursor, block);
-          cursor.next();
-        }
-      }
+      // Where no other path comes before the block's end, its own are not needed.
+      const path = cursor.path !== undefined && cursor.path <= lastPath ? block.path(this.#at) : undefined;
+      if (path !== undefined && isBefore(cursor, path)) await this.#takeNewBefore(path, cursor);
+      if (path !== undefined && cursor.path === path) {
+        if (block.isSame(this.#at, cursor.words, cursor.statAt >> 2)) this.#takeSame(block);
+        else this.#takeChanged(cursor, block);
+        cursor.next();
+      } else if (known) this.#takeSame(block);
+      else this.#drop();
       // The awaits are for what waits only: one per entry would be most of an unchanged run's time.
       if (this.#isDue) await this.#pause();
+    }
+  }
+
+  async #takeNewBefore(path: BytePath, cursor: PickCursor): Promise<void> {
+    for (; isBefore(cursor, path); cursor.next()) {
+      this.#takeNew(cursor);
+      if (this.#items.length >= BLOCK_ENTRIES * 2) this.#seal();
+      await this.#pause();
     }
   }
 
@@ -226,6 +224,10 @@ export class Join {
     this.#items = [];
     this.#numbers = [];
   }
+}
+
+function isBefore(cursor: PickCursor, path: BytePath): boolean {
+  return cursor.path !== undefined && cursor.path < path;
 }
 
 function lostCatalog(cause: unknown): SysbackupError {

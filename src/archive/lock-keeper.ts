@@ -105,7 +105,7 @@ export class LockKeeper {
   }
 
   async #extendOther(other: OtherVersion, locks: LockDates): Promise<boolean> {
-    const held = await this.#options.objects.extend(
+    const held = await this.#options.objects.extension.extend(
       other.key,
       other.version,
       locks.untilFor(Buffer.alloc(32)),

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, openSync, readSync, writeSync, writevSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readSync, writeSync, writevSync } from 'node:fs';
+import { linkFile } from './link-file.js';
 
 /**
  * A file of frames: `length u32 | type u32 | checksum 16 bytes | payload`, each filled up with zeros so that the next
@@ -102,7 +103,10 @@ export class FrameWriter {
 
   /** Writes the end frame and makes the file last. */
   finish(): void {
-    if (this.#fd === undefined && this.#isWhole && this.#link()) return;
+    if (this.#fd === undefined && this.#isWhole && linkFile(this.#last ?? '', this.#path)) {
+      this.#ended = true;
+      return;
+    }
     const count = Buffer.alloc(4);
     count.writeUInt32LE(this.#index, 0);
     this.write(END, count);
@@ -116,16 +120,6 @@ export class FrameWriter {
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;
     this.#ended = true;
-  }
-
-  #link(): boolean {
-    try {
-      linkSync(this.#last ?? '', this.#path);
-    } catch {
-      return false; // Some file systems have no links.
-    }
-    this.#ended = true;
-    return true;
   }
 
   #open(): void {

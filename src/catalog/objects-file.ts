@@ -1,6 +1,7 @@
-import { linkSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { FrameReader, FramesDamaged, FrameWriter } from './frames.js';
 import { type CatalogHead, isCatalogHead } from './head.js';
+import { linkFile } from './link-file.js';
 import { emptyRows, packRows, ROW_SIZE, unpackRows } from './object-rows.js';
 import { ObjectTable } from './object-table.js';
 import { UnprovenContent } from './unproven-content.js';
@@ -45,7 +46,7 @@ export function writeObjectsFile(
   nowSeconds: number,
   { keepLive = false, unproven = new UnprovenContent(), last }: ObjectsFileOptions = {},
 ): void {
-  if (last !== undefined && isAsRead(table, nowSeconds, keepLive) && link(last, path)) return;
+  if (last !== undefined && isAsRead(table, nowSeconds, keepLive) && linkFile(last, path)) return;
   const frames = new FrameWriter(path);
   const numbers = writeBundles(frames, table, nowSeconds, keepLive);
   let chosen: number[] = [];
@@ -70,15 +71,6 @@ function isAsRead(table: ObjectTable, nowSeconds: number, keepLive: boolean): bo
   }
   for (let row = 0; row < table.size; row++) if (table.until(row) < nowSeconds) return false;
   return true;
-}
-
-function link(from: string, to: string): boolean {
-  try {
-    linkSync(from, to);
-    return true;
-  } catch {
-    return false; // Some file systems have no links.
-  }
 }
 
 function writeRows(

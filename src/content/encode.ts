@@ -47,7 +47,7 @@ export function encode(bytes: Uint8Array, how: Compression, withMd5 = true): Enc
   let stored = bytes;
   let enc: Encoding | undefined;
   if (looksCompressible(bytes, how)) {
-    const compressed = compress(bytes, how, how.level, Math.floor((bytes.length * 9) / 10));
+    const compressed = compress(bytes, how, how.level, mostKept(bytes.length));
     if (compressed !== undefined) {
       stored = compressed;
       enc = how.compression;
@@ -81,6 +81,11 @@ function sampleOf(bytes: Uint8Array): Uint8Array {
 }
 
 const output = new Scratch();
+
+/** How long the compressed form of so many bytes may be to be stored in their place: a tenth has to be gained. */
+export function mostKept(length: number): number {
+  return Math.floor((length * 9) / 10);
+}
 
 /** Undefined where the result is longer than `most`. It is valid until the next call. */
 function compress(bytes: Uint8Array, how: Compressing, level: number, most: number): Uint8Array | undefined {

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
-import { type Compression, type EncodedBytes, encode } from './encode.js';
+import { type Compression, type EncodedBytes, encode, mostKept } from './encode.js';
 import { libdeflate } from './libdeflate.js';
 
 const gunzip = promisify(zlib.gunzip);
@@ -21,13 +21,9 @@ export function otherGzip(how: Compression): OtherForm | undefined {
     return async (stored) => {
       const bytes = await gunzip(stored);
       const packed = await gzip(bytes, { level, chunkSize: Math.max(64, bytes.length) });
-      // As encode() decides.
-      const kept = packed.length * 10 <= bytes.length * 9;
-      return {
-        bytes: kept ? packed : bytes,
-        enc: kept ? 'gzip' : undefined,
-        md5: hash('md5', kept ? packed : bytes),
-      };
+      const kept = packed.length <= mostKept(bytes.length);
+      const form = kept ? packed : bytes;
+      return { bytes: form, enc: kept ? 'gzip' : undefined, md5: hash('md5', form) };
     };
   if (libdeflate() === undefined) return undefined;
   return async (stored) => {

@@ -1,9 +1,10 @@
 import { appendFileSync, closeSync, openSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { framePlaces, readFrame } from '#src/catalog/frame-places.js';
-import { FrameReader, FramesDamaged, FrameWriter } from '#src/catalog/frames.js';
+import { FramesDamaged } from '#src/catalog/frames.js';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { readFrames, writeFrames } from '../../kit/frame-files.js';
 import { temporaryFolder } from '../../kit/temporary.js';
 
 interface Outcome {
@@ -42,25 +43,8 @@ function readAll(path: string): Outcome {
   }
 }
 
-function readInOrder(path: string): { type: number; payload: string }[] {
-  const reader = new FrameReader(path);
-  const frames = [];
-  for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
-    frames.push({ type: frame.type, payload: frame.payload.toString('latin1') });
-  }
-  reader.close();
-  return frames;
-}
-
 /** Zeros behind a payload of so many bytes, up to a multiple of 8. */
 const paddingAfter = (length: number): number => (8 - (length % 8)) % 8;
-
-function written(path: string, payloads: readonly string[]): void {
-  const writer = new FrameWriter(path);
-  for (const [index, payload] of payloads.entries())
-    writer.write((index % 3) + 1, Buffer.from(payload, 'latin1'));
-  writer.finish();
-}
 
 describe('frames found by their places', () => {
   it('are the same as when they are read in order, in whichever order they are read', () => {
@@ -69,11 +53,11 @@ describe('frames found by their places', () => {
       fc.property(
         fc.array(fc.string({ unit: 'binary-ascii', maxLength: 3000 }), { maxLength: 20 }),
         (payloads) => {
-          written(path, payloads);
+          writeFrames(path, payloads);
           const { frames, damaged } = readAll(path);
           expect(damaged).toBe(false);
           expect([...frames.keys()]).toEqual(payloads.map((_, index) => index).toReversed());
-          expect([...frames.values()].toReversed()).toEqual(readInOrder(path));
+          expect([...frames.values()].toReversed()).toEqual(readFrames(path));
         },
       ),
     );
@@ -81,7 +65,7 @@ describe('frames found by their places', () => {
 
   it('have payloads at addresses that words can have', () => {
     const path = join(temporaryFolder(), 'frames');
-    written(path, ['x', 'xyz', 'a longer one']);
+    writeFrames(path, ['x', 'xyz', 'a longer one']);
     const fd = openSync(path, 'r');
     const offsets = [...framePlaces(fd)].map((place) => readFrame(fd, place).byteOffset % 4);
     closeSync(fd);
@@ -91,9 +75,9 @@ describe('frames found by their places', () => {
   it('with any byte changed, any cut and any addition are damaged, and no wrong frame comes out', () => {
     const path = join(temporaryFolder(), 'frames');
     const payloads = ['first', 'second, somewhat longer', '', 'last'];
-    written(path, payloads);
+    writeFrames(path, payloads);
     const whole = readFileSync(path);
-    const right = readInOrder(path);
+    const right = readFrames(path);
     // Zeros that fill up a frame belong to nothing.
     const filling = new Set<number>();
     let end = 0;

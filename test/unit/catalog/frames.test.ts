@@ -1,29 +1,10 @@
 import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { FrameReader, FramesDamaged, FrameWriter } from '#src/catalog/frames.js';
+import { FrameReader, FramesDamaged } from '#src/catalog/frames.js';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { readFrames, writeFrames } from '../../kit/frame-files.js';
 import { temporaryFolder } from '../../kit/temporary.js';
-
-function readAll(path: string): { type: number; payload: string }[] {
-  const reader = new FrameReader(path);
-  try {
-    const frames = [];
-    for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
-      frames.push({ type: frame.type, payload: frame.payload.toString('latin1') });
-    }
-    return frames;
-  } finally {
-    reader.close();
-  }
-}
-
-function written(path: string, payloads: readonly string[]): void {
-  const writer = new FrameWriter(path);
-  for (const [index, payload] of payloads.entries())
-    writer.write((index % 3) + 1, Buffer.from(payload, 'latin1'));
-  writer.finish();
-}
 
 describe('frames', () => {
   it('come back as they were written', () => {
@@ -32,8 +13,8 @@ describe('frames', () => {
       fc.property(
         fc.array(fc.string({ unit: 'binary-ascii', maxLength: 3000 }), { maxLength: 20 }),
         (payloads) => {
-          written(path, payloads);
-          expect(readAll(path).map(({ payload }) => payload)).toEqual(payloads);
+          writeFrames(path, payloads);
+          expect(readFrames(path).map(({ payload }) => payload)).toEqual(payloads);
         },
       ),
     );
@@ -44,16 +25,16 @@ describe('frames', () => {
     const payloads = [1, 3 << 20, 5, (1 << 20) - 24, 700_000, 700_000].map((length, index) =>
       String(index).repeat(length),
     );
-    written(path, payloads);
-    expect(readAll(path).map(({ payload }) => payload)).toEqual(payloads);
+    writeFrames(path, payloads);
+    expect(readFrames(path).map(({ payload }) => payload)).toEqual(payloads);
   });
 
   it('with any byte changed, any cut and any addition are damaged, and no wrong frame comes out', () => {
     const path = join(temporaryFolder(), 'frames');
     const payloads = ['first', 'second, somewhat longer', '', 'last'];
-    written(path, payloads);
+    writeFrames(path, payloads);
     const whole = readFileSync(path);
-    const right = readAll(path);
+    const right = readFrames(path);
     const outcomes = (): { frames: { type: number; payload: string }[]; damaged: boolean } => {
       const reader = new FrameReader(path);
       const frames = [];
