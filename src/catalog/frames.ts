@@ -61,7 +61,7 @@ export function checksum(index: number, type: number, payload: Buffer): Buffer {
 export class FrameWriter {
   readonly #path: string;
   readonly #last: string | undefined;
-  /** Where the frames of the other file that were kept so far end. */
+  /** Where the payload of the last frame that was kept ends. What fills it up may have been cut, and is not copied. */
   #keptEnd = 0;
   #isWhole = false;
   #fd: number | undefined;
@@ -84,7 +84,7 @@ export class FrameWriter {
       return;
     }
     this.#index++;
-    this.#keptEnd = endOf(place);
+    this.#keptEnd = place.start + place.length;
     this.#isWhole = place.isLast === true;
   }
 
@@ -135,6 +135,8 @@ export class FrameWriter {
         for (let written = 0; written < got; ) written += writeSync(this.#fd, buffer, written, got - written);
         done += got;
       }
+      const padding = paddingAfter(this.#keptEnd);
+      if (padding > 0) writeSync(this.#fd, ZEROS, 0, padding);
     } finally {
       closeSync(from);
     }

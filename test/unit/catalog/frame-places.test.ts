@@ -1,7 +1,7 @@
 import { appendFileSync, closeSync, openSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { framePlaces, readFrame } from '#src/catalog/frame-places.js';
-import { FramesDamaged } from '#src/catalog/frames.js';
+import { FramesDamaged, FrameWriter } from '#src/catalog/frames.js';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readFrames, writeFrames } from '../../kit/frame-files.js';
@@ -107,5 +107,47 @@ describe('frames found by their places', () => {
     writeFileSync(path, whole);
     appendFileSync(path, 'x');
     check(true);
+  });
+
+  it('kept from a file that was cut or changed anywhere come out whole', () => {
+    const folder = temporaryFolder();
+    const [last, next] = [join(folder, 'last'), join(folder, 'next')];
+    writeFrames(last, ['first', 'second, somewhat longer', '', 'last']);
+    const whole = readFileSync(last);
+    const right = readFrames(last);
+    const keepAndAdd = (): void => {
+      const fd = openSync(last, 'r');
+      const writer = new FrameWriter(next, last);
+      const kept: typeof right = [];
+      try {
+        for (const place of framePlaces(fd)) {
+          const payload = readFrame(fd, place);
+          writer.keep(place, payload);
+          kept.push({ type: place.type, payload: payload.toString('latin1') });
+        }
+      } catch (error) {
+        expect(error).toBeInstanceOf(FramesDamaged);
+      } finally {
+        closeSync(fd);
+      }
+      writer.write(9, Buffer.from('added'));
+      writer.finish();
+      expect(right.slice(0, kept.length)).toEqual(kept);
+      // Changed filling comes along: readers by place do not look at it.
+      const { frames, damaged } = readAll(next);
+      expect(damaged).toBe(false);
+      expect([...frames.values()].toReversed()).toEqual([...kept, { type: 9, payload: 'added' }]);
+    };
+    for (let length = 0; length <= whole.length; length++) {
+      writeFileSync(last, whole);
+      truncateSync(last, length);
+      keepAndAdd();
+    }
+    for (let at = 0; at < whole.length; at++) {
+      const changed = Buffer.from(whole);
+      changed[at] = (changed[at] ?? 0) ^ 0xff;
+      writeFileSync(last, changed);
+      keepAndAdd();
+    }
   });
 });
