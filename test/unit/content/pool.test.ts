@@ -233,12 +233,11 @@ describe.each([0, 1, 2])('ContentPool with %i workers', (workers) => {
 
   it('takes no block for one of a file that was begun again meanwhile', async () => {
     const pool = newPool({ workers });
-    // So many blocks that it cannot be read to its end before the first one is asked for.
     const contents = Array.from({ length: 4 }, (_, i) => randomBytes((8 + i) * BLOCK));
     const reads = contents.map(async (content) => {
       const path = written(content);
       const collected = new Collected();
-      const restarted = deferred();
+      const [changed, restarted] = [deferred(), deferred()];
       const handedOn: number[] = [];
       const reading = await pool.read(
         path,
@@ -253,9 +252,14 @@ describe.each([0, 1, 2])('ContentPool with %i workers', (workers) => {
             return collected.block(block, index);
           },
           async known(_, index) {
-            if (index > 0 || collected.restarts > 0) return false;
-            utimesSync(path, 1, 1); // a change that is whole at once, whatever the reader does meanwhile
-            await restarted.promise;
+            if (collected.restarts > 0) return false;
+            // Until the first block is asked for the others keep their memory, and the file cannot be read to its end.
+            if (index > 0) await changed.promise;
+            else {
+              utimesSync(path, 1, 1); // a change that is whole at once, whatever the reader does meanwhile
+              changed.resolve();
+              await restarted.promise;
+            }
             return false;
           },
         },
