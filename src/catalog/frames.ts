@@ -135,8 +135,7 @@ export class FrameWriter {
         for (let written = 0; written < got; ) written += writeSync(this.#fd, buffer, written, got - written);
         done += got;
       }
-      const padding = paddingAfter(this.#keptEnd);
-      if (padding > 0) writeSync(this.#fd, ZEROS, 0, padding);
+      this.#pending.push(ZEROS.subarray(0, paddingAfter(this.#keptEnd)));
     } finally {
       closeSync(from);
     }
