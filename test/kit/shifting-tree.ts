@@ -8,13 +8,14 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  realpathSync,
   renameSync,
   rmSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import * as fc from 'fast-check';
 
 /** A step that changes a tree; what it cannot do is left undone. */
@@ -133,7 +134,7 @@ export class ShiftingTree {
           symlinkSync(join(this.#outside, ...(to % 2 === 0 ? ['folder'] : ['folder', 'file'])), fresh);
         break;
       case 'link to nowhere':
-        if (isFree) symlinkSync(content.replaceAll('\0', '') || '..', fresh);
+        if (isFree) symlinkSync(nowhere(content), fresh);
         break;
       case 'retarget':
         if (link === undefined || other === undefined) break;
@@ -160,7 +161,7 @@ export class ShiftingTree {
         if (isFree) this.#moveAway(folder, fresh);
         break;
       case 'replace link by what it leads to':
-        if (link !== undefined) putBack(link);
+        if (link !== undefined) this.#putBack(link);
     }
   }
 
@@ -169,6 +170,27 @@ export class ShiftingTree {
     renameSync(folder, to);
     symlinkSync(to, folder);
   }
+
+  /** Only where that is in one of the two, and not elsewhere on the machine that runs this. */
+  #putBack(link: string): void {
+    const target = readlinkSync(link);
+    if (!target.startsWith('/') || !existsSync(target)) return;
+    const real = join(realpathSync(dirname(target)), basename(target));
+    const isOurs = [this.#root, this.#outside].some((top) => real.startsWith(`${realpathSync(top)}/`));
+    if (!isOurs || isIn(link, real)) return;
+    rmSync(link);
+    renameSync(target, link);
+  }
+}
+
+/**
+ * Any text, but none that leads out of the tree: there may be anything, the journal of the run that reads it, which
+ * grows by what is read of it, among it.
+ */
+function nowhere(content: string): string {
+  const text = content.replaceAll('\0', '');
+  const leadsOut = text === '' || text.startsWith('/') || text.split('/').includes('..');
+  return leadsOut ? `nowhere/${text}` : text;
 }
 
 function pick(paths: readonly string[], at: number): string | undefined {
@@ -203,11 +225,4 @@ function swap(one: string, other: string): void {
   renameSync(one, `${one}.swapped`);
   renameSync(other, one);
   renameSync(`${one}.swapped`, other);
-}
-
-function putBack(link: string): void {
-  const target = readlinkSync(link);
-  if (!target.startsWith('/') || !existsSync(target) || isIn(link, target)) return;
-  rmSync(link);
-  renameSync(target, link);
 }

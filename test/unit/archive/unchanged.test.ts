@@ -1,9 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BackupMachine, pastTheTick, type RunResult } from '../../kit/backup-machine.js';
 import { shift, ShiftingTree } from '../../kit/shifting-tree.js';
+import { temporaryFolder } from '../../kit/temporary.js';
 
 /** What a picker prints; `$TREE` is the tree, `$EVER` a file with each path there ever was. */
 const PICKERS = {
@@ -78,6 +79,39 @@ const pickers = fc.array(fc.constantFrom(...(Object.keys(PICKERS) as Picker[])),
   maxLength: 4,
 });
 const shifts = fc.array(shift, { maxLength: 8 });
+
+describe('a tree that is changed for a test', () => {
+  const step = { at: 0, to: 0, name: 'link', content: '/' };
+
+  it('has nothing moved into it that is not its own', () => {
+    const [root, outside, other] = [temporaryFolder(), temporaryFolder(), temporaryFolder()];
+    const tree = new ShiftingTree(root, outside);
+    writeFileSync(join(other, 'file'), 'of somebody else');
+    symlinkSync(other, join(root, 'folder'));
+    for (const target of [join(other, 'file'), join(root, 'folder/file'), other, '/', root]) {
+      symlinkSync(target, join(root, 'a link'));
+      tree.shift({ ...step, does: 'replace link by what it leads to' });
+      expect(readlinkSync(join(root, 'a link'))).toBe(target);
+      tree.shift({ ...step, does: 'remove' });
+    }
+    expect(readdirSync(other)).toEqual(['file']);
+    mkdirSync(join(outside, 'b'));
+    symlinkSync(join(outside, 'b'), join(root, 'a link'));
+    tree.shift({ ...step, does: 'replace link by what it leads to' });
+    expect(readdirSync(root, { withFileTypes: true })[0]?.isDirectory()).toBe(true);
+    expect(existsSync(join(outside, 'b'))).toBe(false);
+  });
+
+  it.each(['', '/', '..', 'a/../../..', '/etc'])(
+    'has no link that leads out of it by the text %j',
+    (content) => {
+      const root = temporaryFolder();
+      new ShiftingTree(root, temporaryFolder()).shift({ ...step, content, does: 'link to nowhere' });
+      expect(readdirSync(root)).toEqual(['link']);
+      expect(existsSync(join(root, 'link'))).toBe(false);
+    },
+  );
+});
 
 describe('a run that remembers the last', () => {
   it('sees just what one sees that remembers nothing, whatever was changed in between', async () => {
