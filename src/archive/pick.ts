@@ -48,6 +48,8 @@ export class Picking {
   readonly #known: KnownEntries | undefined;
   readonly #taker: PickTaker;
   readonly #results: Promise<PickerResult[]>;
+  /** When its threads have ended, which nobody has to wait for before the end. */
+  #closed: Promise<void> | undefined;
 
   constructor(start: PickStart) {
     const { state, problems } = start;
@@ -94,6 +96,7 @@ export class Picking {
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#results.catch(() => undefined);
+    await this.#closed;
     this.#known?.close();
   }
 
@@ -116,7 +119,7 @@ export class Picking {
       this.#taker.end();
       return results;
     } finally {
-      pool.close();
+      this.#closed = pool.close();
     }
   }
 }

@@ -1,4 +1,5 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
+import { endThread, startThread } from '../threads.js';
 import type { BlockReader, BlockTask } from './block-task.js';
 import type { BlockMemory, FromReader, ReaderSettings, ToReader } from './messages.js';
 import type { PoolJob } from './pool-job.js';
@@ -12,16 +13,8 @@ export interface ReaderListener {
 /** Makes the thread that does the reading. The default starts `worker.js` beside this file. */
 export type StartWorker = (settings: ReaderSettings) => Worker;
 
-/**
- * Without the process's own Node options, some of which (`--input-type`) a file is refused with. With a small nursery,
- * since next to nothing here lives on the heap: it saves 30 MB for each thread, and no time is lost.
- */
 export const startWorker: StartWorker = (settings) =>
-  new Worker(new URL('./worker.js', import.meta.url), {
-    workerData: settings,
-    execArgv: [],
-    resourceLimits: { maxYoungGenerationSizeMb: 2 },
-  });
+  startThread(new URL('./worker.js', import.meta.url), settings, 2);
 
 /** Jobs that one reader may have at a time; enough that it never waits for the next. */
 const MOST_JOBS = 128;
@@ -55,7 +48,7 @@ export class PoolReader implements BlockReader {
       this.holdProcess = (hold) => (hold ? worker.ref() : worker.unref());
       this.stop = () => {
         gone = true;
-        return worker.terminate();
+        return endThread(worker);
       };
       return;
     }

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
+import { endThread, startThread } from '../threads.js';
 import type { PackedPaths } from './packed-paths.js';
 import { lstatPacked, type StatBatch } from './stat-batch.js';
 
@@ -48,9 +49,8 @@ export class StatPool {
   }
 
   /** Ends the threads. What was asked and not answered is done by the calling thread. */
-  close(): void {
-    for (const thread of this.#threads) thread.end();
-    this.#threads.length = 0;
+  async close(): Promise<void> {
+    await Promise.all(this.#threads.splice(0).map((thread) => thread.end()));
   }
 
   #threadFor(): StatThread | undefined {
@@ -63,11 +63,7 @@ export class StatPool {
   }
 }
 
-const startWorker = (): Worker =>
-  new Worker(new URL('./stat-worker.js', import.meta.url), {
-    execArgv: [],
-    resourceLimits: { maxYoungGenerationSizeMb: 2 },
-  });
+const startWorker = (): Worker => startThread(new URL('./stat-worker.js', import.meta.url), undefined, 2);
 
 interface Waiting {
   paths: PackedPaths;
@@ -85,9 +81,9 @@ class StatThread {
       this.#waiting.shift()?.resolve(batch);
       if (this.#waiting.length === 0) worker.unref();
     });
-    worker.on('messageerror', () => this.end());
-    worker.on('error', () => this.end());
-    worker.on('exit', () => this.end());
+    worker.on('messageerror', () => void this.end());
+    worker.on('error', () => void this.end());
+    worker.on('exit', () => void this.end());
   }
 
   get hasRoom(): boolean {
@@ -105,11 +101,11 @@ class StatThread {
   }
 
   /** A thread is a help and never a need: what it leaves undone is done here. */
-  end(): void {
+  async end(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
-    void this.#worker.terminate();
     for (const { paths, resolve } of this.#waiting) resolve(lstatPacked(paths.bytes, paths.ends));
     this.#waiting = [];
+    await endThread(this.#worker);
   }
 }

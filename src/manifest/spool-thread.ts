@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { SysbackupError } from '../errors.js';
+import { endThread, startThread } from '../threads.js';
 import type { Member } from './member.js';
 import type { ManifestSink, SpooledManifest } from './spool.js';
 
@@ -44,11 +45,7 @@ export class SpoolThread implements ManifestSink {
 
   constructor(path: string) {
     this.path = path;
-    this.#worker = new Worker(new URL('./spool-worker.js', import.meta.url), {
-      workerData: path,
-      execArgv: [],
-      resourceLimits: { maxYoungGenerationSizeMb: 4 },
-    });
+    this.#worker = startThread(new URL('./spool-worker.js', import.meta.url), path, 4);
     this.#worker.on('message', ({ id, answer, failure }: SpoolMessage) => {
       const waiting = this.#waiting.get(id);
       this.#waiting.delete(id);
@@ -73,13 +70,13 @@ export class SpoolThread implements ManifestSink {
     await this.append(footer(sha256));
     const { spooled } = await this.#ask({ kind: 'close' });
     this.#failure ??= new SysbackupError('SYSTEM', 'the manifest is ended already');
-    await this.#worker.terminate();
+    await endThread(this.#worker);
     return spooled ?? { path: this.path, size: 0, md5: '' };
   }
 
   async discard(): Promise<void> {
     this.#fail('the run ends early');
-    await this.#worker.terminate();
+    await endThread(this.#worker);
     await rm(this.path, { force: true });
   }
 

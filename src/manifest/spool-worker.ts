@@ -1,11 +1,12 @@
 /** The entry point of a thread that spools a manifest. Started by spool-thread.ts with its path as data. */
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { messageOf, SysbackupError } from '../errors.js';
+import { beginThread } from '../threads.js';
 import { ManifestSpool } from './spool.js';
 import type { SpoolAnswer, SpoolFailure, SpoolRequest } from './spool-thread.js';
 
-// workerData has no type of its own; spool-thread.ts is the only one to set it.
-const spool = opened(() => new ManifestSpool(workerData as string, true));
+const path = beginThread() as string;
+const spool = opened(() => new ManifestSpool(path, true));
 
 /** What fails here is the answer to what is asked first. */
 async function opened(open: () => ManifestSpool): Promise<ManifestSpool> {

@@ -1,7 +1,8 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { SysbackupError } from '../errors.js';
 import type { MetadataFailure } from '../files/apply.js';
 import { SafeDir } from '../files/safe-dir.js';
+import { endThread, startThread } from '../threads.js';
 import { fieldsOf, type SmallFilesMessage } from './small-files-message.js';
 import type { SmallFile, SmallFilesDone, WriteFailure, WrittenFile } from './small-files.js';
 import { refused } from './write-failures.js';
@@ -15,16 +16,9 @@ const BATCHES_AHEAD = 2;
 /** Makes a thread. Lets a test have one that crashes. */
 export type StartWriter = () => Worker;
 
-/**
- * Without the process's own Node options, some of which a file is refused with. With a small nursery, since what was
- * unpacked is freed only when that has been filled and looked through: it saves 30 MB for each thread.
- */
+/** The smallest nursery, since what was unpacked is freed only when that has been filled and looked through. */
 const startWriter = (localRoot: string | undefined): Worker =>
-  new Worker(new URL('./writer-thread.js', import.meta.url), {
-    workerData: { localRoot },
-    execArgv: [],
-    resourceLimits: { maxYoungGenerationSizeMb: 1 },
-  });
+  startThread(new URL('./writer-thread.js', import.meta.url), { localRoot }, 1);
 
 export interface SmallFileWritersOptions {
   /** The most there may be. */
@@ -95,7 +89,7 @@ export class SmallFileWriters {
   /** Ends the threads. To be called when all writes have ended. */
   async close(): Promise<void> {
     clearImmediate(this.#dispatching);
-    await Promise.all(this.#writers.splice(0).map(({ worker }) => worker.terminate()));
+    await Promise.all(this.#writers.splice(0).map(({ worker }) => endThread(worker)));
   }
 
   /** Not at once: calls of one turn of the event loop make one message. */
@@ -188,7 +182,7 @@ export class SmallFileWriters {
 
   /** When the thread is sure to write no more. */
   async #leaveUndone({ worker, batches }: Writer): Promise<void> {
-    await worker.terminate().catch(() => undefined);
+    await endThread(worker).catch(() => undefined);
     for (const { file, resolve } of [...batches.values()].flat()) {
       SafeDir.ofDescriptor(file.folder).remove(file.temporary);
       resolve('undone');

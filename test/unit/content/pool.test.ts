@@ -13,7 +13,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { Worker } from 'node:worker_threads';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { decode } from '#src/content/decode.js';
 import { ContentPool, type ContentPoolOptions } from '#src/content/pool.js';
@@ -22,6 +21,7 @@ import type { EncodedBlock, ReadHandlers } from '#src/content/types.js';
 import { zstd } from '#src/content/zstd.js';
 import { pathFromText } from '#src/files/byte-path.js';
 import { type FileStat, lstat } from '#src/files/stat.js';
+import { startThread } from '#src/threads.js';
 import { hasFlockProgram, holdLock } from './hold-lock.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'content-pool-'));
@@ -35,6 +35,8 @@ const written = (content: Uint8Array | string, name = '') => {
 const statOf = (path: string) => lstat(pathFromText(path)) as FileStat;
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
+
+const moduleOf = (code: string) => new URL(`data:text/javascript,${encodeURIComponent(code)}`);
 
 const BLOCK = 64 * 1024;
 const pools: ContentPool[] = [];
@@ -435,16 +437,16 @@ describe('ContentPool', () => {
     'loses only the file of which a block crashes the threads that %s it',
     async (kind) => {
       const code = `
-      const { parentPort } = require('node:worker_threads');
+      import { parentPort } from 'node:worker_threads';
       const on = parentPort.on.bind(parentPort);
       parentPort.on = (event, listener) => on(event, (message) => {
         if (message.kind === '${kind}' && message.bytes[0] === 99) process.exit(7);
         listener(message);
       });
-      import(${JSON.stringify(import.meta.resolve('#src/content/worker.js'))});`;
+      await import(${JSON.stringify(import.meta.resolve('#src/content/worker.js'))});`;
       const pool = newPool({
         workers: 2,
-        startWorker: (workerData) => new Worker(code, { eval: true, workerData }),
+        startWorker: (settings) => startThread(moduleOf(code), settings, 2),
       });
       const bad = Buffer.concat(['a', 'b', 'c', 'd', 'e'].map((letter) => Buffer.alloc(BLOCK, letter)));
       const path = written(bad);
@@ -463,16 +465,16 @@ describe('ContentPool', () => {
   it('loses only the file at which a thread crashes', async () => {
     // Ends the thread when it is given a file of that name; everything else is the real one.
     const code = `
-      const { parentPort } = require('node:worker_threads');
+      import { parentPort } from 'node:worker_threads';
       const on = parentPort.on.bind(parentPort);
       parentPort.on = (event, listener) => on(event, (message) => {
         if (message.jobs?.some((job) => job.path.endsWith('crash'))) process.exit(7);
         listener(message);
       });
-      import(${JSON.stringify(import.meta.resolve('#src/content/worker.js'))});`;
+      await import(${JSON.stringify(import.meta.resolve('#src/content/worker.js'))});`;
     const pool = newPool({
       workers: 2,
-      startWorker: (workerData) => new Worker(code, { eval: true, workerData }),
+      startWorker: (settings) => startThread(moduleOf(code), settings, 2),
     });
     const good = Array.from({ length: 30 }, (_, i) => pool.read(written(`${i}`), new Collected()));
     const bad = pool.read(written('', 'crash'), new Collected());
