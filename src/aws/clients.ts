@@ -3,6 +3,7 @@ import type { IAMClient } from '@aws-sdk/client-iam';
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
 import { isAmazonEndpoint } from '../config/endpoint.js';
 import type { S3Settings } from '../config/settings.js';
+import { loadS3Sdk } from '../store/s3-sdk.js';
 import { type CredentialsOptions, type CredentialsProvider, credentialsFor } from './credentials.js';
 
 /**
@@ -23,10 +24,7 @@ export function awsClients(s3: S3Settings, options: AwsClientsOptions): AwsClien
   const credentials = credentialsFor(s3.aws, { ...options, region, endpointUrl: s3.endpointUrl });
   return {
     credentials,
-    s3: async () => {
-      const { S3Client } = await import('@aws-sdk/client-s3');
-      return new S3Client(s3ClientOptions(s3, credentials));
-    },
+    s3: async () => new (loadS3Sdk().S3Client)(s3ClientOptions(s3, credentials)),
     cloudFormation: async () => {
       const { CloudFormationClient } = await import('@aws-sdk/client-cloudformation');
       return new CloudFormationClient(sharedOptions(s3, credentials, s3.cloudFormation.region ?? s3.region));

@@ -7,10 +7,12 @@ import { SysbackupError } from '../errors.js';
  */
 export const LIBDEFLATE = 'libdeflate.so.0';
 
-/** libdeflate's compressor for one level; for one thread. */
+/** libdeflate's compressors and decompressor; for one thread. */
 export interface Libdeflate {
   /** The length of the gzip member written to `to`; 0 where it does not fit. */
   gzip(bytes: Uint8Array, level: number, to: Uint8Array): number;
+  /** Whether `bytes` are a gzip member that unpacks to as much as `to` takes, which has it then. */
+  gunzip(bytes: Uint8Array, to: Uint8Array): boolean;
 }
 
 /**
@@ -63,7 +65,27 @@ function load(): Libdeflate | undefined {
       }
       return compressor;
     };
+    const allocateDecompressor: () => unknown = library.func('void *libdeflate_alloc_decompressor()');
+    let decompressor: unknown = null;
+    const decompress: (
+      decompressor: unknown,
+      bytes: Uint8Array,
+      length: number,
+      to: Uint8Array,
+      room: number,
+      read: BigUint64Array,
+      written: null,
+    ) => number = library.func(
+      'int libdeflate_gzip_decompress_ex(void *decompressor, const uint8_t *in, size_t in_nbytes, uint8_t *out, size_t out_nbytes_avail, uint64_t *actual_in_nbytes, size_t *actual_out_nbytes)',
+    );
+    const read = new BigUint64Array(1);
     return {
+      gunzip(bytes, to) {
+        decompressor ??= allocateDecompressor();
+        if (decompressor === null) return false;
+        const result = decompress(decompressor, bytes, bytes.length, to, to.length, read, null);
+        return result === 0 && Number(read[0]) === bytes.length;
+      },
       gzip: (bytes, level, to) => Number(compress(compressorFor(level), bytes, bytes.length, to, to.length)),
     };
   } catch {

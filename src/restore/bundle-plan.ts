@@ -112,9 +112,14 @@ export class BundlePlan {
   }
 }
 
-/** In which section of which bundle a member is. */
+let last = { key: '', ver: '', section: 0, name: '' };
+
+/** In which section of which bundle a member is. Remembered: of thousands one after the other it is the same. */
 export function sectionOf({ key, ver, off }: MemberPlace): string {
-  return `${Math.floor(off / SECTION)} ${key} ${ver}`;
+  const section = Math.floor(off / SECTION);
+  if (last.section !== section || last.key !== key || last.ver !== ver)
+    last = { key, ver, section, name: `${section} ${key} ${ver}` };
+  return last.name;
 }
 
 function memberOf(dat: FileEntry['dat']): MemberPlace | undefined {

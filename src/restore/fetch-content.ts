@@ -1,14 +1,16 @@
 import { addAbortSignal, type Readable } from 'node:stream';
 import type { Encoding } from '../config/compression.js';
 import { decode, decodeStream } from '../content/decode.js';
-import { SysbackupError, throwIfAborted } from '../errors.js';
+import { throwIfAborted } from '../errors.js';
 import { headOfOlder } from '../manifest/older-object.js';
 import type { BlockRef, DataRef, ObjectRef } from '../manifest/types.js';
 import type { ByteRange, ObjectStore } from '../store/port.js';
 import type { BundlePlan } from './bundle-plan.js';
-import { BundleReader, type FetchRange, type MemberPlace } from './bundle-reader.js';
+import { BundleReader } from './bundle-reader.js';
+import { collect, collectInto } from './collect.js';
 import { MemoryBudget } from './memory-budget.js';
-import { PlannedBundles } from './planned-bundles.js';
+import { KEPT_BYTES, PlannedBundles } from './planned-bundles.js';
+import { type LentBytes, SectionMemory } from './section-memory.js';
 
 /** Bytes that come `times` in a row. Good until the next is asked for. */
 export interface Piece {
@@ -27,14 +29,14 @@ export interface ContentFetcherOptions {
 }
 
 /** What a content is stored as, in memory until it is released. */
-export interface StoredContent {
-  bytes: Uint8Array;
+export interface StoredContent extends LentBytes {
   enc: Encoding | undefined;
   what: string;
-  release(): void;
 }
 
 const MEMORY = 64 * 1024 * 1024;
+/** Sections of bundles: as many as are kept for what is to come of them, and as many that files are being made from. */
+const SECTIONS = 2 * KEPT_BYTES;
 /** Longer blocks are not held whole. Nearly all are shorter: only snapshots come in one piece of any length. */
 const STREAMED_FROM = 32 * 1024 * 1024;
 /** Up to this, unpacking in one go on the main thread is cheaper than a stream. */
@@ -42,7 +44,9 @@ const AT_ONCE = 64 * 1024;
 
 /** Up to this, a content is given whole to the thread that writes it. */
 const SMALL = 4 * 1024 * 1024;
-const NOTHING = new Uint8Array(0);
+/** What encoding can add to a content: headers, and what would not compress. */
+const MOST_ADDED = 4096;
+const NOTHING = kept(new Uint8Array(0));
 
 type SizedRef = ObjectRef & { size: number; n?: number };
 
@@ -59,7 +63,9 @@ export class ContentFetcher {
   readonly #stopped: ContentFetcherOptions['stopped'];
   readonly #memory = new MemoryBudget(MEMORY);
   readonly #slots: MemoryBudget;
-  readonly #bundles: { read(member: MemberPlace): Promise<Uint8Array> };
+  readonly #sections = new SectionMemory(SECTIONS);
+  readonly #planned: PlannedBundles | undefined;
+  readonly #bundles: BundleReader;
 
   constructor(store: Pick<ObjectStore, 'get' | 'head'>, options: ContentFetcherOptions) {
     this.#store = store;
@@ -67,25 +73,27 @@ export class ContentFetcher {
     this.#concurrency = options.concurrency;
     this.#stopped = options.stopped;
     this.#slots = new MemoryBudget(options.concurrency);
-    const fetch: FetchRange = (key, ver, range) => this.#inSlot(() => this.#range(key, ver, range));
-    this.#bundles = options.plan ? new PlannedBundles(options.plan, fetch) : new BundleReader(fetch);
+    const { plan } = options;
+    this.#planned = plan && new PlannedBundles(plan, (key, ver, range) => this.#section(key, ver, range));
+    this.#bundles = new BundleReader((key, ver, range) =>
+      this.#inSlot(async () =>
+        collect(await this.#range(key, ver, range), lengthOf(range), nameOf({ key, ver })),
+      ),
+    );
   }
 
   /**
-   * A content that stands whole in one object or bundle and is short ({@link isSmall}), as it is stored. Not checked:
-   * it may be anything, and be longer than it should by what encoding can add.
+   * A content that stands whole in one object or bundle and is short ({@link isSmall}), as it is stored; at once where
+   * it is here already. Not checked: it may be anything, and be longer than it should by what encoding can add.
    */
-  async stored(dat: DataRef, size: number): Promise<StoredContent> {
-    if (dat === null || Array.isArray(dat))
-      return { bytes: NOTHING, enc: undefined, what: 'no content', release: () => undefined };
-    const block = { ...dat, size };
-    const release = await this.#memory.take(size);
-    try {
-      return { bytes: await this.#storedBytes(block), enc: dat.enc, what: nameOf(block), release };
-    } catch (error) {
-      release();
-      throw error;
-    }
+  stored(dat: DataRef, size: number): StoredContent | Promise<StoredContent> {
+    if (dat === null || Array.isArray(dat)) return { ...NOTHING, enc: undefined, what: 'no content' };
+    const { enc } = dat;
+    const what = nameOf(dat);
+    const content = ({ bytes, release }: LentBytes): StoredContent => ({ bytes, enc, what, release });
+    const planned = this.#plannedBytes(dat);
+    if (planned) return planned instanceof Promise ? planned.then(content) : content(planned);
+    return this.#inMemory(size, async () => kept(await this.#singleBytes({ ...dat, size }))).then(content);
   }
 
   /**
@@ -104,7 +112,7 @@ export class ContentFetcher {
   }
 
   async *#ahead(blocks: readonly SizedRef[]): AsyncGenerator<Piece, void> {
-    const coming: Promise<{ bytes: Uint8Array; release: () => void }>[] = [];
+    const coming: Promise<LentBytes>[] = [];
     let next = 0;
     try {
       for (const block of blocks) {
@@ -128,20 +136,34 @@ export class ContentFetcher {
     }
   }
 
-  async #whole(block: SizedRef): Promise<{ bytes: Uint8Array; release: () => void }> {
-    const release = await this.#memory.take(block.size);
+  #whole(block: SizedRef): Promise<LentBytes> {
+    return this.#inMemory(block.size, () => this.#decoded(block));
+  }
+
+  /** What `fetch` gives, of so many bytes, which come out of the budget until they are released. */
+  async #inMemory(size: number, fetch: () => Promise<LentBytes>): Promise<LentBytes> {
+    const free = await this.#memory.take(size);
     try {
-      return { bytes: await this.#decoded(block), release };
+      const { bytes, release } = await fetch();
+      return { bytes, release: () => (release(), free()) };
     } catch (error) {
-      release();
+      free();
       throw error;
     }
   }
 
-  async #decoded(block: SizedRef): Promise<Uint8Array> {
+  async #decoded(block: SizedRef): Promise<LentBytes> {
     const expected = { size: block.size, what: nameOf(block) };
-    if (block.off !== undefined || block.size <= AT_ONCE)
-      return decode(await this.#storedBytes(block), block.enc, expected);
+    if (block.off !== undefined || block.size <= AT_ONCE) {
+      const stored = (await this.#plannedBytes(block)) ?? kept(await this.#singleBytes(block));
+      let bytes: Uint8Array | undefined;
+      try {
+        bytes = decode(stored.bytes, block.enc, expected);
+      } finally {
+        if (bytes !== stored.bytes) stored.release();
+      }
+      return bytes === stored.bytes ? stored : kept(bytes);
+    }
     return this.#inSlot(async () => {
       const bytes = Buffer.allocUnsafe(block.size);
       let at = 0;
@@ -149,14 +171,36 @@ export class ContentFetcher {
         bytes.set(piece, at);
         at += piece.length;
       }
-      return bytes;
+      return kept(bytes);
     });
   }
 
-  async #storedBytes(block: SizedRef): Promise<Uint8Array> {
+  /** A member whose section is fetched whole. */
+  #plannedBytes({ key, ver, off, len }: ObjectRef): LentBytes | Promise<LentBytes> | undefined {
+    if (off === undefined || len === undefined) return undefined;
+    return this.#planned?.read({ key, ver, off, len });
+  }
+
+  async #singleBytes(block: SizedRef): Promise<Uint8Array> {
     const { key, ver, off, len } = block;
     if (off !== undefined && len !== undefined) return this.#bundles.read({ key, ver, off, len });
-    return this.#inSlot(async () => collect(await this.#get(block), block));
+    return this.#inSlot(async () =>
+      collect(await this.#get(block), block.len ?? block.size + MOST_ADDED, nameOf(block)),
+    );
+  }
+
+  async #section(key: string, ver: string, range: ByteRange): Promise<LentBytes> {
+    // Before the slot: who has memory may be waiting for one.
+    const { bytes, release } = await this.#sections.lend(lengthOf(range));
+    try {
+      const length = await this.#inSlot(async () =>
+        collectInto(bytes, await this.#range(key, ver, range), nameOf({ key, ver })),
+      );
+      return { bytes: bytes.subarray(0, length), release };
+    } catch (error) {
+      release();
+      throw error;
+    }
   }
 
   async #inSlot<T>(request: () => Promise<T>): Promise<T> {
@@ -210,13 +254,8 @@ export class ContentFetcher {
     }
   }
 
-  async #range(key: string, ver: string, { start, end }: ByteRange): Promise<Uint8Array> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of await this.#get({ key, ver, off: start, len: end - start })) {
-      chunks.push(chunk as Buffer);
-    }
-    const [only] = chunks;
-    return only && chunks.length === 1 ? only : Buffer.concat(chunks);
+  #range(key: string, ver: string, { start, end }: ByteRange): Promise<Readable> {
+    return this.#get({ key, ver, off: start, len: end - start });
   }
 
   async #get({ key, ver, off, len }: ObjectRef): Promise<Readable> {
@@ -241,24 +280,18 @@ export function requestsFor(dat: DataRef): number {
   return dat.encIn === undefined ? 1 : 2;
 }
 
-/** Encoded bytes may be a little more than the content: headers, and what would not compress. */
-async function collect(stored: Readable, block: SizedRef): Promise<Uint8Array> {
-  const most = block.len ?? block.size + 4096;
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of stored) {
-    const bytes: Buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk);
-    length += bytes.length;
-    if (length > most)
-      throw new SysbackupError('DAMAGED', `${nameOf(block)} is longer than its ${block.size} bytes can be`, {
-        hint: 'The stored bytes are not what was backed up; restore from another run, and verify this one.',
-      });
-    chunks.push(bytes);
-  }
-  const [only] = chunks;
-  return only && chunks.length === 1 ? only : Buffer.concat(chunks, length);
+let named = { key: '', ver: '', name: '' };
+
+/** Remembered: of thousands of members one after the other it is the same. */
+function nameOf({ key, ver }: Pick<BlockRef, 'key' | 'ver'>): string {
+  if (named.key !== key || named.ver !== ver) named = { key, ver, name: `${key} (version ${ver})` };
+  return named.name;
 }
 
-function nameOf({ key, ver }: Pick<BlockRef, 'key' | 'ver'>): string {
-  return `${key} (version ${ver})`;
+function lengthOf({ start, end }: ByteRange): number {
+  return end - start;
+}
+
+function kept(bytes: Uint8Array): LentBytes {
+  return { bytes, release: () => undefined };
 }

@@ -4,7 +4,7 @@ import type { BytePath } from '../files/byte-path.js';
 import { OpenFileHandle } from '../files/handle.js';
 import { type SafeDir, temporaryName } from '../files/safe-dir.js';
 import type { DataRef, FileEntry, ObjectRef } from '../manifest/types.js';
-import { type ContentFetcher, isSmall } from './fetch-content.js';
+import { type ContentFetcher, isSmall, type StoredContent } from './fetch-content.js';
 import { type MetadataSetter, type NotSet, notSetOf } from './metadata.js';
 import type { LocalPart, SmallFile, WrittenFile } from './small-files.js';
 import type { SmallFileWriters } from './small-file-writers.js';
@@ -73,21 +73,21 @@ export class FileWriter {
     });
   }
 
-  async #withBytes(
-    threads: SmallFileWriters,
-    file: SmallFile,
-    dat: DataRef,
-  ): Promise<WrittenFile | 'undone'> {
+  #withBytes(threads: SmallFileWriters, file: SmallFile, dat: DataRef): Promise<WrittenFile | 'undone'> {
     const { fetcher, onFetched, signal } = this.#parts;
-    const stored = await fetcher.stored(dat, file.size);
-    try {
+    const write = (stored: StoredContent): Promise<WrittenFile | 'undone'> => {
       if (dat !== null) onFetched();
-      throwIfAborted(signal);
-      const { enc, what } = stored;
-      return await threads.write({ ...file, enc, what }, stored.bytes);
-    } finally {
-      stored.release();
-    }
+      if (signal?.aborted) {
+        stored.release();
+        throwIfAborted(signal);
+      }
+      file.enc = stored.enc;
+      file.what = stored.what;
+      return threads.write(file, stored);
+    };
+    const stored = fetcher.stored(dat, file.size);
+    // Most are here already, and a promise for each costs more than the rest of it.
+    return stored instanceof Promise ? stored.then(write) : write(stored);
   }
 
   async #inPieces(
@@ -109,7 +109,7 @@ export class FileWriter {
   }
 }
 
-const NOTHING = new Uint8Array(0);
+const NOTHING = { bytes: new Uint8Array(0), release: () => undefined };
 /** A file of more bytes is not given to one thread: several blocks of it are unpacked at a time. */
 const MOST_BY_THREAD = 64 * 1024 * 1024;
 /** A thread has blocks whole in memory. */

@@ -1,9 +1,17 @@
 import type { ByteRange } from '../store/port.js';
 import { type BundlePlan, sectionOf, type WantedSection } from './bundle-plan.js';
-import { BundleReader, endsTooSoon, type FetchRange, type MemberPlace } from './bundle-reader.js';
+import { endsTooSoon, type MemberPlace } from './bundle-reader.js';
+import type { LentBytes } from './section-memory.js';
+
+/** One request. May give fewer bytes than asked for, where the object ends. */
+export type FetchSection = (key: string, ver: string, range: ByteRange) => Promise<LentBytes>;
 
 interface Fetched extends ByteRange {
-  bytes: Promise<Uint8Array>;
+  coming: Promise<void>;
+  /** Undefined until it has come. */
+  lent: LentBytes | undefined;
+  /** Who needs its memory: readers of members, and this one here while it is kept for more of them. */
+  holders: number;
   /** Members that are likely still to be asked for. */
   more: number;
   /** Nobody has asked for it yet. */
@@ -11,40 +19,40 @@ interface Fetched extends ByteRange {
 }
 
 /** Bytes of sections kept for members to come; those used least recently go. */
-const KEPT_BYTES = 32 << 20;
+export const KEPT_BYTES = 32 << 20;
 /** Sections fetched before anybody asks for them: without, there is one request after the other. */
 const AHEAD = 3;
 
-/** Reads members of bundles by a plan: whole sections where the plan says so, else as {@link BundleReader} does. */
+/** Reads members of bundles by a plan: whole sections where the plan says so. */
 export class PlannedBundles {
   readonly #plan: BundlePlan;
-  readonly #fetch: FetchRange;
-  readonly #single: BundleReader;
+  readonly #fetch: FetchSection;
   /** Least recently used first. */
   readonly #sections = new Map<string, Fetched>();
   #keptBytes = 0;
 
-  constructor(plan: BundlePlan, fetch: FetchRange) {
+  constructor(plan: BundlePlan, fetch: FetchSection) {
     this.#plan = plan;
     this.#fetch = fetch;
-    this.#single = new BundleReader(fetch);
   }
 
-  /** The stored bytes of a member. Throws DAMAGED where the bundle ends before it. */
-  async read(member: MemberPlace): Promise<Uint8Array> {
-    const { off, len } = member;
+  /**
+   * The stored bytes of a member, at once where its section is there. Undefined where it is better fetched by itself.
+   * Throws DAMAGED, or rejects with it, where the bundle ends before it.
+   */
+  read(member: MemberPlace): LentBytes | Promise<LentBytes> | undefined {
     const section = this.#section(member);
-    if (!section) return this.#single.read(member);
-    const bytes = (await section.bytes).subarray(off - section.start, off - section.start + len);
-    if (bytes.length !== len) throw endsTooSoon(member);
-    return bytes;
+    if (!section) return undefined;
+    return section.lent ? cut(section, member) : section.coming.then(() => cut(section, member));
   }
 
+  /** For one reader more, who has to let go of it. */
   #section(member: MemberPlace): Fetched | undefined {
     const name = sectionOf(member);
     const known = this.#sections.get(name);
     if (known && known.start <= member.off && member.off + member.len <= known.end) {
       this.#plan.came(member);
+      known.holders += 1;
       known.more -= 1;
       this.#drop(name, known);
       if (known.more > 0) this.#keep(name, known);
@@ -56,6 +64,7 @@ export class PlannedBundles {
     if (!worth) return undefined;
     const { range, more } = worth;
     const section = this.#fetched(name, { key: member.key, ver: member.ver, range, more }, false);
+    section.holders += 1;
     if (more > 0) this.#keep(name, section);
     this.#fetchAfter(name);
     return section;
@@ -71,13 +80,18 @@ export class PlannedBundles {
 
   #fetched(name: string, section: Omit<WantedSection, 'name'>, isAhead: boolean): Fetched {
     const { key, ver, range, more } = section;
-    const fetched: Fetched = { ...range, more, isAhead, bytes: this.#fetch(key, ver, range) };
+    const coming = this.#fetch(key, ver, range).then((lent) => {
+      fetched.lent = lent;
+      if (fetched.holders === 0) lent.release();
+    });
+    const fetched: Fetched = { ...range, more, isAhead, coming, lent: undefined, holders: 0 };
     // What failed is not kept for the next who asks; those waiting hear of it themselves.
-    fetched.bytes.catch(() => this.#drop(name, fetched));
+    coming.catch(() => this.#drop(name, fetched));
     return fetched;
   }
 
   #keep(name: string, section: Fetched): void {
+    section.holders += 1;
     this.#sections.set(name, section);
     this.#keptBytes += section.end - section.start;
     for (const [oldest, other] of this.#sections) {
@@ -90,5 +104,26 @@ export class PlannedBundles {
     if (this.#sections.get(name) !== section) return;
     this.#sections.delete(name);
     this.#keptBytes -= section.end - section.start;
+    letGo(section);
   }
+}
+
+function cut(section: Fetched, member: MemberPlace): LentBytes {
+  const { off, len } = member;
+  const bytes = section.lent?.bytes.subarray(off - section.start, off - section.start + len);
+  if (bytes?.length !== len) {
+    letGo(section);
+    throw endsTooSoon(member);
+  }
+  let isHeld = true;
+  const release = (): void => {
+    if (isHeld) letGo(section);
+    isHeld = false;
+  };
+  return { bytes, release };
+}
+
+function letGo(section: Fetched): void {
+  section.holders -= 1;
+  if (section.holders === 0) section.lent?.release();
 }

@@ -3,7 +3,8 @@ import { SysbackupError } from '../errors.js';
 import type { MetadataFailure } from '../files/apply.js';
 import { SafeDir } from '../files/safe-dir.js';
 import { endThread, startThread } from '../threads.js';
-import { fieldsOf, type SmallFilesMessage } from './small-files-message.js';
+import type { LentBytes } from './section-memory.js';
+import { fieldsOf, packed, type SmallFilesMessage } from './small-files-message.js';
 import type { SmallFile, SmallFilesDone, WriteFailure, WrittenFile } from './small-files.js';
 import { refused } from './write-failures.js';
 
@@ -32,7 +33,7 @@ export interface SmallFileWritersOptions {
 
 interface Job {
   file: SmallFile;
-  stored: Uint8Array;
+  stored: LentBytes;
   resolve: (result: WrittenFile | 'undone') => void;
   reject: (error: unknown) => void;
 }
@@ -73,11 +74,14 @@ export class SmallFileWriters {
   }
 
   /**
-   * Writes one file from its stored bytes, or from its parts. Resolves when it is in its place, or with `undone` where
+   * Writes one file from its stored bytes, or from its parts, and releases the bytes. Resolves when it is in its place, or with `undone` where
    * its thread has crashed or could not read the parts: nothing of it is left then. Rejects as `writeFile` does.
    */
-  write(file: SmallFile, stored: Uint8Array): Promise<WrittenFile | 'undone'> {
-    if (this.#isBroken) return Promise.resolve('undone');
+  write(file: SmallFile, stored: LentBytes): Promise<WrittenFile | 'undone'> {
+    if (this.#isBroken) {
+      stored.release();
+      return Promise.resolve('undone');
+    }
     return new Promise((resolve, reject) => {
       this.#queue.push({ file, stored, resolve, reject });
       this.#queuedBytes += file.size;
@@ -108,8 +112,10 @@ export class SmallFileWriters {
       const id = this.#nextId++;
       if (writer.batches.size === 0) writer.worker.ref();
       writer.batches.set(id, batch);
-      const message = messageFor(id, batch);
-      writer.worker.postMessage(message, [message.bytes.buffer as ArrayBuffer]);
+      const files = batch.map(({ file }) => file);
+      const stored = batch.map(({ stored: { bytes } }) => bytes);
+      const message = { id, fields: fieldsOf(files), ...packed(stored) };
+      writer.worker.postMessage(message satisfies SmallFilesMessage, [message.bytes.buffer]);
     }
   }
 
@@ -162,6 +168,7 @@ export class SmallFileWriters {
     this.#dispatch();
     if (writer.batches.size === 0) writer.worker.unref();
     for (const [index, job] of (batch ?? []).entries()) {
+      job.stored.release();
       const result = results[index] ?? NOTHING_TO_SAY;
       if (!('is' in result)) job.resolve(result);
       else if (result.is === 'unread') job.resolve('undone');
@@ -175,7 +182,10 @@ export class SmallFileWriters {
     this.#writers.splice(at, 1);
     if (!this.#isBroken) this.#onCrash?.(reason);
     this.#isBroken = true;
-    for (const { resolve } of this.#queue.splice(0)) resolve('undone');
+    for (const { stored, resolve } of this.#queue.splice(0)) {
+      stored.release();
+      resolve('undone');
+    }
     this.#queuedBytes = 0;
     void this.#leaveUndone(writer);
   }
@@ -183,8 +193,9 @@ export class SmallFileWriters {
   /** When the thread is sure to write no more. */
   async #leaveUndone({ worker, batches }: Writer): Promise<void> {
     await endThread(worker).catch(() => undefined);
-    for (const { file, resolve } of [...batches.values()].flat()) {
+    for (const { file, stored, resolve } of [...batches.values()].flat()) {
       SafeDir.ofDescriptor(file.folder).remove(file.temporary);
+      stored.release();
       resolve('undone');
     }
   }
@@ -195,17 +206,6 @@ function kindOf(file: SmallFile): object | string {
   const { parts } = file;
   if (!parts) return 'bytes';
   return parts.length > 1 || (parts[0]?.times ?? 1) > 1 ? file : 'parts';
-}
-
-function messageFor(id: number, batch: readonly Job[]): SmallFilesMessage {
-  const lengths = batch.map(({ stored }) => stored.length);
-  const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0));
-  let at = 0;
-  for (const { stored } of batch) {
-    bytes.set(stored, at);
-    at += stored.length;
-  }
-  return { id, fields: fieldsOf(batch.map(({ file }) => file)), bytes, lengths };
 }
 
 function errorOf(failure: Exclude<WriteFailure, { is: 'unread' }>): Error {

@@ -2,6 +2,7 @@ import { createHash, hash } from 'node:crypto';
 import { ftruncateSync, writeSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { decode } from '../content/decode.js';
+import type { Libdeflate } from '../content/libdeflate.js';
 import { releaseMemory } from '../content/release-memory.js';
 import { errnoOf, messageOf, SysbackupError } from '../errors.js';
 import { applyMetadata, type WantedMetadata } from '../files/apply.js';
@@ -12,53 +13,62 @@ import { fstat } from '../files/stat.js';
 import { dataIn } from './extents.js';
 import type { LocalContents } from './local-contents.js';
 import type { LocalPart, SmallFile, SmallFilesDone, WriteFailure, WrittenFile } from './small-files.js';
-import { filesIn, type SmallFilesMessage } from './small-files-message.js';
+import { filesIn, type SmallFilesMessage, unpacked } from './small-files-message.js';
 import { refused, wrongContent } from './write-failures.js';
 
 const UNREAD: WriteFailure = { is: 'unread' };
 const CLOSED = 0o600;
 
-/** Writes each file of a batch as `writeFile` does one. `local`: what reads those that come without bytes. Never throws. */
-export function writeSmallFiles(message: SmallFilesMessage, local?: LocalContents): SmallFilesDone {
+/** What a thread works with. */
+export interface Tools {
+  /** Reads the contents that come without bytes. */
+  local?: LocalContents | undefined;
+  /** Unpacks gzip, where the system has it; else zlib does. */
+  library?: Libdeflate | undefined;
+}
+
+/** Writes each file of a batch as `writeFile` does one. Never throws. */
+export function writeSmallFiles(message: SmallFilesMessage, tools: Tools): SmallFilesDone {
   const files = filesIn(message.fields);
+  const { local } = tools;
   const before = local?.reads ?? 0;
-  const results = writeAll(files, message, local);
+  const results = writeAll(files, message, tools);
   return { id: message.id, reads: (local?.reads ?? 0) - before, results };
 }
 
 type Result = WrittenFile | WriteFailure | undefined;
 
-function writeAll(
-  files: readonly SmallFile[],
-  { bytes, lengths }: SmallFilesMessage,
-  local: LocalContents | undefined,
-): Result[] {
+function writeAll(files: readonly SmallFile[], message: SmallFilesMessage, tools: Tools): Result[] {
   const parts = files[0]?.parts;
   if (!parts) {
-    let at = 0;
-    return writeBatch(
-      files,
-      lengths.map((length) => bytes.subarray(at, (at += length))),
-    );
+    const results = writeBatch(files, unpacked(message), tools);
+    releaseMemory(message.bytes);
+    return results;
   }
   const isOne = parts.length > 1 || (parts[0]?.times ?? 1) > 1;
-  if (isOne) return files.map((file) => tried(() => writeInParts(file, parts, local)));
-  return writeBatch(files, local?.gather(files) ?? []);
-}
-
-/** `stored`: undefined for what cannot be read. */
-function writeBatch(files: readonly SmallFile[], stored: readonly (Uint8Array | undefined)[]): Result[] {
-  const unpacked = unpackAtOnce(files, stored);
-  let at = 0;
-  const results = files.map((file, index) => {
-    const bytes = stored[index];
-    const content = file.enc === 'gzip' ? unpacked?.subarray(at, (at += file.size)) : undefined;
-    return bytes ? tried(() => writeSmallFile(file, bytes, content)) : UNREAD;
-  });
-  if (unpacked) releaseMemory(unpacked);
+  if (isOne) return files.map((file) => tried(() => writeInParts(file, parts, tools)));
+  const stored = tools.local?.gather(files) ?? [];
+  const results = writeBatch(files, stored, tools);
   const [first] = stored;
   // All of them lie in it.
   if (first) releaseMemory(first);
+  return results;
+}
+
+/** `stored`: undefined for what cannot be read. */
+function writeBatch(
+  files: readonly SmallFile[],
+  stored: readonly (Uint8Array | undefined)[],
+  { library }: Tools,
+): Result[] {
+  const contents = unpackAtOnce(files, stored, library);
+  let at = 0;
+  const results = files.map((file, index) => {
+    const bytes = stored[index];
+    const content = file.enc === 'gzip' ? contents?.subarray(at, (at += file.size)) : undefined;
+    return bytes ? tried(() => writeSmallFile(file, bytes, content)) : UNREAD;
+  });
+  if (contents) releaseMemory(contents);
   return results;
 }
 
@@ -71,31 +81,50 @@ function tried(write: () => Result): Result {
 }
 
 /**
- * The contents of all that is encoded with gzip, one after the other: gzip members that follow each other are one
- * gzip, and to unpack a small one by itself costs several times what its bytes do. Undefined where they do not add up
- * to the recorded sizes; who unpacks them one by one then finds out which is wrong. That each is the right one is told
- * by its SHA-256.
+ * The contents of all that is encoded with gzip, one after the other. By libdeflate where the system has it, else with
+ * one call: gzip members that follow each other are one gzip, and to unpack a small one by itself costs zlib several
+ * times what its bytes do. Undefined where they do not add up to the recorded sizes; who unpacks them one by one then
+ * finds out which is wrong. That each is the right one is told by its SHA-256.
  */
 function unpackAtOnce(
   files: readonly SmallFile[],
   stored: readonly (Uint8Array | undefined)[],
+  library: Libdeflate | undefined,
 ): Uint8Array | undefined {
-  const [first] = stored;
-  let length = 0;
+  const members: Uint8Array[] = [];
   let size = 0;
   for (const [index, file] of files.entries()) {
     if (file.enc !== 'gzip') break;
     const bytes = stored[index];
     if (!bytes) return undefined;
-    length += bytes.length;
+    members.push(bytes);
     size += file.size;
   }
-  if (size === 0 || !first) return undefined;
+  if (size === 0) return undefined;
+  return library ? unpackEach(library, members, files, size) : unpackTogether(members, size);
+}
+
+function unpackEach(
+  library: Libdeflate,
+  members: readonly Uint8Array[],
+  files: readonly SmallFile[],
+  size: number,
+): Uint8Array | undefined {
+  const contents = Buffer.allocUnsafeSlow(size);
+  let at = 0;
+  for (const [index, member] of members.entries()) {
+    const content = contents.subarray(at, (at += files[index]?.size ?? 0));
+    if (!library.gunzip(member, content)) return undefined;
+  }
+  return contents;
+}
+
+function unpackTogether(members: readonly Uint8Array[], size: number): Uint8Array | undefined {
+  // A byte more than all of it, so that it comes in one piece.
+  const options = { maxOutputLength: size, chunkSize: Math.max(64, size + 1) };
   try {
-    // A byte more than all of it, so that it comes in one piece.
-    const options = { maxOutputLength: size, chunkSize: Math.max(64, size + 1) };
-    const unpacked = gunzipSync(new Uint8Array(first.buffer, first.byteOffset, length), options);
-    return unpacked.length === size ? unpacked : undefined;
+    const contents = gunzipSync(Buffer.concat(members), options);
+    return contents.length === size ? contents : undefined;
   } catch {
     return undefined;
   }
@@ -122,11 +151,7 @@ function writeSmallFile(
 }
 
 /** A file of several blocks, or a long one: one after the other, with one digest of them all. */
-function writeInParts(
-  file: SmallFile,
-  parts: readonly LocalPart[],
-  local: LocalContents | undefined,
-): Result {
+function writeInParts(file: SmallFile, parts: readonly LocalPart[], { local, library }: Tools): Result {
   let isUnread = false;
   const written = putInPlace(file, (fd) => {
     const digest = createHash('sha256');
@@ -138,10 +163,7 @@ function writeInParts(
         isUnread = true;
         return false;
       }
-      const content = decode(stored, part.enc, {
-        size: part.size,
-        what: `${part.key} (version ${part.ver})`,
-      });
+      const content = unpack(stored, part, library);
       for (let time = 0; time < part.times; time += 1) {
         digest.update(content);
         writeExtents(fd, content, at);
@@ -155,6 +177,19 @@ function writeInParts(
     return true;
   });
   return isUnread ? UNREAD : written;
+}
+
+function unpack(
+  stored: Uint8Array,
+  { enc, size, key, ver }: LocalPart,
+  library: Libdeflate | undefined,
+): Uint8Array {
+  if (library && enc === 'gzip') {
+    const content = Buffer.allocUnsafeSlow(size);
+    if (library.gunzip(stored, content)) return content;
+    releaseMemory(content);
+  }
+  return decode(stored, enc, { size, what: `${key} (version ${ver})` });
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { RestoreRequest, S3Client } from '@aws-sdk/client-s3';
 import { SysbackupError } from '../errors.js';
 import type { ColdStorage, Thawed, ThawRequest, ThawTier } from './cold.js';
+import type { S3Sdk } from './s3-sdk.js';
 import { s3ErrorName, type S3Action } from './s3-errors.js';
 
 const TIERS = { bulk: 'Bulk', standard: 'Standard', expedited: 'Expedited' } as const satisfies Record<
@@ -9,7 +10,7 @@ const TIERS = { bulk: 'Bulk', standard: 'Standard', expedited: 'Expedited' } as 
 >;
 
 interface ColdOptions {
-  sdk: typeof import('@aws-sdk/client-s3');
+  sdk: S3Sdk;
   client: S3Client;
   /** Where an object is, as requests name it. */
   place: (key: string, version: string) => { Bucket: string; Key: string; VersionId: string };

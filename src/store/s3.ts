@@ -13,6 +13,7 @@ import type { ColdStorage } from './cold.js';
 import { decodeMetadata, encodeMetadata } from './metadata.js';
 import { S3ColdStorage } from './s3-cold.js';
 import { listenForDates, s3ClientDefaults } from './s3-client.js';
+import { loadS3Sdk, type S3Sdk } from './s3-sdk.js';
 import { s3ErrorName, storeErrorOfS3, type S3Action } from './s3-errors.js';
 import { pageOfOutput, parseContinuation, unquoted, type S3Position } from './s3-listing.js';
 import { StoreClock, type AsksForTime } from './store-clock.js';
@@ -34,8 +35,6 @@ interface AbortOption {
   abortSignal?: AbortSignal;
 }
 
-type Sdk = typeof import('@aws-sdk/client-s3');
-
 export interface S3StoreOptions {
   bucket: string;
   /** Before every key; empty, or ends in `/`. Default empty. */
@@ -52,7 +51,7 @@ export interface S3StoreOptions {
 
 /** Opens a bucket. Sends no request. Loads the SDK, which takes about 100 ms. */
 export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
-  const sdk = await import('@aws-sdk/client-s3');
+  const sdk = loadS3Sdk();
   const own = !isClient(options.client);
   const client = isClient(options.client)
     ? options.client
@@ -64,7 +63,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
 export class S3Store implements ObjectStore, AsksForTime {
   readonly description: string;
   readonly identity: string;
-  readonly #sdk: Sdk;
+  readonly #sdk: S3Sdk;
   readonly #client: S3Client;
   readonly #ownClient: boolean;
   readonly #endpoint: string | undefined;
@@ -75,7 +74,7 @@ export class S3Store implements ObjectStore, AsksForTime {
   #sawVersions = false;
 
   constructor(
-    sdk: Sdk,
+    sdk: S3Sdk,
     client: S3Client,
     ownClient: boolean,
     endpoint: string | undefined,

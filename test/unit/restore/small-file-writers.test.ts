@@ -9,6 +9,7 @@ import { SafeDir, temporaryName } from '#src/files/safe-dir.js';
 import { ContentFetcher } from '#src/restore/fetch-content.js';
 import { FileWriter } from '#src/restore/file-writer.js';
 import { MetadataSetter } from '#src/restore/metadata.js';
+import type { LentBytes } from '#src/restore/section-memory.js';
 import type { LocalPart, SmallFile } from '#src/restore/small-files.js';
 import { SmallFileWriters } from '#src/restore/small-file-writers.js';
 import { OwnerIds } from '#src/files/owners.js';
@@ -25,11 +26,13 @@ beforeEach(() => {
   if (typeof opened === 'string') throw new Error(opened);
   dir = opened;
   writers = new SmallFileWriters({ threads: 2 });
+  outstanding = 0;
 });
 afterEach(async () => {
   await writers.close();
   dir.close();
   expect(readdirSync(folder).filter((name) => name.startsWith('.s3-sysbackup'))).toEqual([]);
+  expect(outstanding).toBe(0);
   rmSync(folder, { recursive: true });
 });
 
@@ -47,6 +50,12 @@ function job(name: string, content: Buffer, more: Partial<SmallFile> = {}): Smal
     ...more,
   };
 }
+/** Of what was lent in the running test, what has not been released. */
+let outstanding = 0;
+const lent = (bytes: Uint8Array): LentBytes => {
+  outstanding += 1;
+  return { bytes, release: () => (outstanding -= 1) };
+};
 const read = (name: string): Buffer => readFileSync(join(folder, name));
 const contentOf = (index: number): Buffer => Buffer.from(`content ${index} `.repeat(index));
 
@@ -55,8 +64,8 @@ describe('SmallFileWriters', () => {
     const contents = Array.from({ length: 700 }, (_, index) => contentOf(index));
     const written = contents.map((content, index) =>
       index % 3 === 0
-        ? writers.write(job(`f${index}`, content), content)
-        : writers.write(job(`f${index}`, content, { enc: 'gzip' }), gzipSync(content)),
+        ? writers.write(job(`f${index}`, content), lent(content))
+        : writers.write(job(`f${index}`, content, { enc: 'gzip' }), lent(gzipSync(content))),
     );
     await Promise.all(written);
     for (const [index, content] of contents.entries()) {
@@ -65,10 +74,25 @@ describe('SmallFileWriters', () => {
     }
   });
 
+  it('write what lies in memory that all threads share, wherever it begins there', async () => {
+    const contents = Array.from({ length: 300 }, (_, index) => contentOf(index));
+    const memories = [0, 1].map(() => Buffer.from(new SharedArrayBuffer(1 << 20)));
+    let at = 7;
+    const written = contents.map((content, index) => {
+      const stored = index % 5 === 0 ? content : gzipSync(content);
+      // Each third has memory of its own.
+      const into = memories[index % 3]?.subarray(at, (at += stored.length));
+      const bytes = into ? (into.set(stored), into) : stored;
+      return writers.write(job(`f${index}`, content, index % 5 === 0 ? {} : { enc: 'gzip' }), lent(bytes));
+    });
+    await Promise.all(written);
+    for (const [index, content] of contents.entries()) expect(read(`f${index}`).equals(content)).toBe(true);
+  });
+
   it('tell the inode where it is asked for, and what of the metadata was not set', async () => {
     const content = Buffer.from('text');
     const wanted = { xattr: { 'user.': '' }, mode: 0o600 };
-    const written = await writers.write(job('a', content, { wantsInode: true, wanted }), content);
+    const written = await writers.write(job('a', content, { wantsInode: true, wanted }), lent(content));
     expect(written).toMatchObject({
       inodeId: expect.stringMatching(new RegExp(`:${lstatSync(join(folder, 'a')).ino}$`)),
       notSet: [{ what: 'xattr', name: 'user.' }],
@@ -79,7 +103,7 @@ describe('SmallFileWriters', () => {
     const content = Buffer.alloc(1 << 20);
     content.write('start');
     content.write('middle', 600_000);
-    await writers.write(job('sparse', content, { enc: 'gzip' }), gzipSync(content));
+    await writers.write(job('sparse', content, { enc: 'gzip' }), lent(gzipSync(content)));
     expect(read('sparse').equals(content)).toBe(true);
     expect(lstatSync(join(folder, 'sparse')).blocks * 512).toBeLessThan(100_000);
   });
@@ -97,7 +121,7 @@ describe('SmallFileWriters', () => {
       [0, 1, 2, 3, 4].map((index) => {
         const content = Buffer.from(`neighbour ${index}`);
         const bytes = index === 2 ? stored : gzipSync(content);
-        return writers.write(job(`n${index}`, content, { enc: 'gzip' }), bytes);
+        return writers.write(job(`n${index}`, content, { enc: 'gzip' }), lent(bytes));
       }),
     );
     expect(results.map(({ status }) => status)).toEqual([
@@ -115,9 +139,9 @@ describe('SmallFileWriters', () => {
   it('say what the file system refuses', async () => {
     mkdirSync(join(folder, 'a folder'));
     const content = Buffer.from('text');
-    const refused = writers.write(job('a folder', content), content);
+    const refused = writers.write(job('a folder', content), lent(content));
     await expect(refused).rejects.toMatchObject({ code: 'EISDIR' });
-    const gone = writers.write(job('b', content, { folder: 1_000_000 }), content);
+    const gone = writers.write(job('b', content, { folder: 1_000_000 }), lent(content));
     await expect(gone).rejects.toMatchObject({ code: 'EBADF' });
   });
 });
@@ -130,7 +154,7 @@ describe('threads that read the store', () => {
     local = new SmallFileWriters({ threads: 2, localRoot: store.localRoot });
   });
   afterEach(() => local.close());
-  const NOTHING = new Uint8Array(0);
+  const NOTHING = { bytes: new Uint8Array(0), release: () => undefined };
 
   /** A bundle of these contents, packed, with something between them. */
   function bundled(contents: readonly Buffer[]): LocalPart[] {
@@ -230,9 +254,9 @@ describe('a thread that crashes', () => {
     };
     const crash = new SmallFileWriters({ threads: 2, start, onCrash: (reason) => reasons.push(reason) });
     const content = Buffer.from('text');
-    const one = [0, 1, 2].map((index) => crash.write(job(`f${index}`, content), content));
+    const one = [0, 1, 2].map((index) => crash.write(job(`f${index}`, content), lent(content)));
     expect(await Promise.all(one)).toEqual(['undone', 'undone', 'undone']);
-    expect(await crash.write(job('later', content), content)).toBe('undone');
+    expect(await crash.write(job('later', content), lent(content))).toBe('undone');
     await crash.close();
     expect([started, reasons]).toEqual([1, ['out of order']]);
     expect(readdirSync(folder)).toEqual([]);

@@ -1,0 +1,40 @@
+import { finished, type Readable } from 'node:stream';
+import { SysbackupError } from '../errors.js';
+
+const HINT = 'The stored bytes are not what was backed up; restore from another run, and verify this one.';
+
+/** All bytes of a stream. Throws DAMAGED, about `what`, where they are more than `most`. */
+export async function collect(stored: Readable, most: number, what: string): Promise<Uint8Array> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of stored) {
+    const bytes: Buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk);
+    length += bytes.length;
+    if (length > most) throw tooMany(what, most);
+    chunks.push(bytes);
+  }
+  const [only] = chunks;
+  return only && chunks.length === 1 ? only : Buffer.concat(chunks, length);
+}
+
+/** Writes what comes to `into`, and gives how much that was. Throws DAMAGED, about `what`, where there is no room. */
+export function collectInto(into: Uint8Array, stored: Readable, what: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let length = 0;
+    stored.on('data', (chunk: Buffer) => {
+      if (length + chunk.length > into.length) {
+        stored.destroy(tooMany(what, into.length));
+        return;
+      }
+      into.set(chunk, length);
+      length += chunk.length;
+    });
+    finished(stored, { writable: false }, (error) => (error ? reject(error) : resolve(length)));
+  });
+}
+
+function tooMany(what: string, most: number): SysbackupError {
+  return new SysbackupError('DAMAGED', `${what} gives more than the ${most} bytes that it can have there`, {
+    hint: HINT,
+  });
+}

@@ -1,0 +1,45 @@
+import { MemoryBudget } from './memory-budget.js';
+
+/** Bytes in memory that is used again once they are released. */
+export interface LentBytes {
+  bytes: Uint8Array;
+  /** To be called once nobody uses the bytes any more; more often does no harm. */
+  release(): void;
+}
+
+/** Kept for the next taker, whatever their length. */
+const MOST_FREE = 16;
+/** Lengths are rounded up to it, so that one memory does for many. */
+const STEP = 1 << 20;
+
+/**
+ * Memory that threads share, lent and taken back: a section of a bundle is written to it as it comes, and the threads
+ * that unpack its members read it there. Fresh memory for each section would be work for the kernel, and more of it
+ * for the garbage collector, which counts it as if it were the heap's.
+ */
+export class SectionMemory {
+  readonly #budget: MemoryBudget;
+  readonly #free: SharedArrayBuffer[] = [];
+
+  /** @param capacity bytes lent at a time; who wants more waits in order */
+  constructor(capacity: number) {
+    this.#budget = new MemoryBudget(capacity);
+  }
+
+  async lend(length: number): Promise<LentBytes> {
+    const release = await this.#budget.take(length);
+    const at = this.#free.findIndex((buffer) => buffer.byteLength >= length);
+    const [found] = at < 0 ? [] : this.#free.splice(at, 1);
+    const buffer = found ?? new SharedArrayBuffer(Math.ceil(length / STEP) * STEP);
+    let isLent = true;
+    return {
+      bytes: new Uint8Array(buffer, 0, length),
+      release: () => {
+        if (!isLent) return;
+        isLent = false;
+        if (this.#free.length < MOST_FREE) this.#free.push(buffer);
+        release();
+      },
+    };
+  }
+}
