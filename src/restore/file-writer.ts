@@ -1,4 +1,4 @@
-import { throwIfAborted } from '../errors.js';
+import { SysbackupError } from '../errors.js';
 import { applyMetadata } from '../files/apply.js';
 import type { BytePath } from '../files/byte-path.js';
 import { OpenFileHandle } from '../files/handle.js';
@@ -79,7 +79,9 @@ export class FileWriter {
       if (dat !== null) onFetched();
       if (signal?.aborted) {
         stored.release();
-        throwIfAborted(signal);
+        return Promise.reject(
+          new SysbackupError('ABORTED', 'stopped before the end', { cause: signal.reason }),
+        );
       }
       file.enc = stored.enc;
       file.what = stored.what;

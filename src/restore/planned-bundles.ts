@@ -38,12 +38,17 @@ export class PlannedBundles {
 
   /**
    * The stored bytes of a member, at once where its section is there. Undefined where it is better fetched by itself.
-   * Throws DAMAGED, or rejects with it, where the bundle ends before it.
+   * Rejects with DAMAGED where the bundle ends before it.
    */
   read(member: MemberPlace): LentBytes | Promise<LentBytes> | undefined {
     const section = this.#section(member);
     if (!section) return undefined;
-    return section.lent ? cut(section, member) : section.coming.then(() => cut(section, member));
+    if (reaches(section, member)) return cut(section, member);
+    return section.coming.then(() => {
+      if (reaches(section, member)) return cut(section, member);
+      letGo(section);
+      throw endsTooSoon(member);
+    });
   }
 
   /** For one reader more, who has to let go of it. */
@@ -108,13 +113,14 @@ export class PlannedBundles {
   }
 }
 
-function cut(section: Fetched, member: MemberPlace): LentBytes {
-  const { off, len } = member;
-  const bytes = section.lent?.bytes.subarray(off - section.start, off - section.start + len);
-  if (bytes?.length !== len) {
-    letGo(section);
-    throw endsTooSoon(member);
-  }
+/** Whether the member's last byte has come. */
+function reaches({ lent, start }: Fetched, { off, len }: MemberPlace): boolean {
+  return lent !== undefined && off + len <= start + lent.bytes.length;
+}
+
+function cut(section: Fetched, { off, len }: MemberPlace): LentBytes {
+  const from = off - section.start;
+  const bytes = section.lent?.bytes.subarray(from, from + len) ?? new Uint8Array(0);
   let isHeld = true;
   const release = (): void => {
     if (isHeld) letGo(section);

@@ -74,8 +74,9 @@ export class SmallFileWriters {
   }
 
   /**
-   * Writes one file from its stored bytes, or from its parts, and releases the bytes. Resolves when it is in its place, or with `undone` where
-   * its thread has crashed or could not read the parts: nothing of it is left then. Rejects as `writeFile` does.
+   * Writes one file from its stored bytes, or from its parts, and releases the bytes. Resolves when it is in its place,
+   * or with `undone` where its thread has crashed or could not read the parts: nothing of it is left then. Rejects as
+   * `writeFile` does.
    */
   write(file: SmallFile, stored: LentBytes): Promise<WrittenFile | 'undone'> {
     if (this.#isBroken) {

@@ -91,7 +91,7 @@ describe('a content fetcher with a plan', () => {
     store.replaced.set(`${dat.key}@${dat.ver}`, () =>
       Readable.from([Buffer.alloc(3 * MIB), Buffer.alloc(3 * MIB)]),
     );
-    await expect((async () => fetcher.stored(dat, MIB - 512))()).rejects.toMatchObject({
+    await expect(fetcher.stored(dat, MIB - 512)).rejects.toMatchObject({
       code: 'DAMAGED',
       message: expect.stringContaining(dat.key),
     });

@@ -152,6 +152,6 @@ describe('a planned reading of bundles', () => {
     await expect(bundles.read(first)).rejects.toThrow('cut off');
     fails = false;
     expect((await bundles.read(second))?.bytes).toHaveLength(10_000);
-    await expect((async () => bundles.read(all[299] as Member))()).rejects.toMatchObject({ code: 'DAMAGED' });
+    await expect(bundles.read(all[299] as Member)).rejects.toMatchObject({ code: 'DAMAGED' });
   });
 });

@@ -6,6 +6,8 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type BytePath, pathFromText } from '#src/files/byte-path.js';
 import { SafeDir, temporaryName } from '#src/files/safe-dir.js';
+import type { FileEntry } from '#src/manifest/types.js';
+import { BundlePlan } from '#src/restore/bundle-plan.js';
 import { ContentFetcher } from '#src/restore/fetch-content.js';
 import { FileWriter } from '#src/restore/file-writer.js';
 import { MetadataSetter } from '#src/restore/metadata.js';
@@ -282,5 +284,35 @@ describe('a thread that crashes', () => {
       bytes += more;
     });
     expect([read('a').toString(), notSet, bytes]).toEqual(['text', [], 4]);
+  });
+});
+
+describe('a file whose content has come with that of another', () => {
+  it('is not written any more when all is stopped, and says so', async () => {
+    const store = new FakeStore();
+    const contents = ['one', 'two'].map((text) => Buffer.from(text));
+    const ver = store.add('bundles/a.tar', Buffer.concat(contents));
+    const stop = new AbortController();
+    const plan = new BundlePlan();
+    const entries = contents.map((content, index) =>
+      fileEntry(`/${index}`, content, { dat: { key: 'bundles/a.tar', ver, off: index * 3, len: 3 } }),
+    );
+    for (const entry of entries) plan.add(entry);
+    const writer = new FileWriter({
+      fetcher: new ContentFetcher(store, { concurrency: 2, plan, signal: stop.signal }),
+      metadata: new MetadataSetter(new OwnerIds(), true),
+      threads: writers,
+      isLocal: false,
+      onFetched: () => undefined,
+      signal: stop.signal,
+    });
+    const [first, second] = entries as [FileEntry, FileEntry];
+    await writer.write(dir, 'first' as BytePath, first, () => undefined);
+    stop.abort();
+    await expect(writer.write(dir, 'second' as BytePath, second, () => undefined)).rejects.toMatchObject({
+      code: 'ABORTED',
+    });
+    expect(store.gets).toHaveLength(1);
+    expect(readdirSync(folder)).toEqual(['first']);
   });
 });
