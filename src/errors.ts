@@ -82,8 +82,12 @@ export function errnoOf(error: unknown): string | undefined {
   return undefined;
 }
 
+/** Somebody stopped it. `cause`: a signal's reason, or what failed because of it. */
+export function abortedError(cause: unknown): SysbackupError {
+  return new SysbackupError('ABORTED', 'stopped before the end', { cause });
+}
+
 /** Throws the ABORTED error where the signal has fired. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted)
-    throw new SysbackupError('ABORTED', 'stopped before the end', { cause: signal.reason });
+  if (signal?.aborted) throw abortedError(signal.reason);
 }

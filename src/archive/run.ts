@@ -3,7 +3,7 @@ import type { CatalogHead } from '../catalog/head.js';
 import { writeHead, writeObjectsFile } from '../catalog/objects-file.js';
 import { writePrintOrder } from '../catalog/print-order.js';
 import { StateFolder } from '../catalog/state-folder.js';
-import { SysbackupError, throwIfAborted } from '../errors.js';
+import { abortedError, throwIfAborted } from '../errors.js';
 import { headerLine, storeManifest } from './manifest-ends.js';
 import type { ArchiveOptions, RunSummary } from './options.js';
 import { Picking } from './pick.js';
@@ -95,7 +95,7 @@ async function run(start: RunStart, picking: Picking, watch: Stopwatch): Promise
   } catch (error) {
     await workshop.abandon();
     if (start.options.signal?.aborted !== true) throw error;
-    throw new SysbackupError('ABORTED', 'stopped before the end', { cause: error });
+    throw abortedError(error);
   }
 }
 

@@ -117,7 +117,8 @@ function trailing(expected: Expected): SysbackupError {
   return damaged(`${expected.what} has bytes after the end of its encoded content`);
 }
 
-function damaged(message: string, cause?: unknown): SysbackupError {
+/** Stored bytes are not those of a content: what to do is the same whatever shows it. */
+export function damaged(message: string, cause?: unknown): SysbackupError {
   return new SysbackupError('DAMAGED', message, {
     hint: 'The stored bytes are not what was backed up; restore from another run, and verify this one.',
     cause,

@@ -1,4 +1,5 @@
-import { SysbackupError } from '../errors.js';
+import { damaged } from '../content/decode.js';
+import type { SysbackupError } from '../errors.js';
 import type { ByteRange } from '../store/port.js';
 
 /** A member of a bundle. */
@@ -86,7 +87,5 @@ export class BundleReader {
 }
 
 export function endsTooSoon({ key, ver }: MemberPlace): SysbackupError {
-  return new SysbackupError('DAMAGED', `${key} (version ${ver}) ends before a file that it should hold`, {
-    hint: 'The stored bytes are not what was backed up; restore from another run, and verify this one.',
-  });
+  return damaged(`${key} (version ${ver}) ends before a file that it should hold`);
 }

@@ -1,7 +1,6 @@
 import { finished, type Readable } from 'node:stream';
-import { SysbackupError } from '../errors.js';
-
-const HINT = 'The stored bytes are not what was backed up; restore from another run, and verify this one.';
+import { damaged } from '../content/decode.js';
+import type { SysbackupError } from '../errors.js';
 
 /** All bytes of a stream. Throws DAMAGED, about `what`, where they are more than `most`. */
 export async function collect(stored: Readable, most: number, what: string): Promise<Uint8Array> {
@@ -34,7 +33,5 @@ export function collectInto(into: Uint8Array, stored: Readable, what: string): P
 }
 
 function tooMany(what: string, most: number): SysbackupError {
-  return new SysbackupError('DAMAGED', `${what} gives more than the ${most} bytes that it can have there`, {
-    hint: HINT,
-  });
+  return damaged(`${what} gives more than the ${most} bytes that it can have there`);
 }

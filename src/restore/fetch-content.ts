@@ -10,7 +10,7 @@ import { BundleReader } from './bundle-reader.js';
 import { collect, collectInto } from './collect.js';
 import { MemoryBudget } from './memory-budget.js';
 import { KEPT_BYTES, PlannedBundles } from './planned-bundles.js';
-import { type LentBytes, SectionMemory } from './section-memory.js';
+import { kept, type LentBytes, SectionMemory } from './section-memory.js';
 
 /** Bytes that come `times` in a row. Good until the next is asked for. */
 export interface Piece {
@@ -290,8 +290,4 @@ function nameOf({ key, ver }: Pick<BlockRef, 'key' | 'ver'>): string {
 
 function lengthOf({ start, end }: ByteRange): number {
   return end - start;
-}
-
-function kept(bytes: Uint8Array): LentBytes {
-  return { bytes, release: () => undefined };
 }

@@ -1,4 +1,4 @@
-import { SysbackupError } from '../errors.js';
+import { abortedError } from '../errors.js';
 import { applyMetadata } from '../files/apply.js';
 import type { BytePath } from '../files/byte-path.js';
 import { OpenFileHandle } from '../files/handle.js';
@@ -6,6 +6,7 @@ import { type SafeDir, temporaryName } from '../files/safe-dir.js';
 import type { DataRef, FileEntry, ObjectRef } from '../manifest/types.js';
 import { type ContentFetcher, isSmall, type StoredContent } from './fetch-content.js';
 import { type MetadataSetter, type NotSet, notSetOf } from './metadata.js';
+import { kept } from './section-memory.js';
 import type { LocalPart, SmallFile, WrittenFile } from './small-files.js';
 import type { SmallFileWriters } from './small-file-writers.js';
 import { writeFile } from './write-file.js';
@@ -79,9 +80,7 @@ export class FileWriter {
       if (dat !== null) onFetched();
       if (signal?.aborted) {
         stored.release();
-        return Promise.reject(
-          new SysbackupError('ABORTED', 'stopped before the end', { cause: signal.reason }),
-        );
+        return Promise.reject(abortedError(signal.reason));
       }
       file.enc = stored.enc;
       file.what = stored.what;
@@ -111,7 +110,7 @@ export class FileWriter {
   }
 }
 
-const NOTHING = { bytes: new Uint8Array(0), release: () => undefined };
+const NOTHING = kept(new Uint8Array(0));
 /** A file of more bytes is not given to one thread: several blocks of it are unpacked at a time. */
 const MOST_BY_THREAD = 64 * 1024 * 1024;
 /** A thread has blocks whole in memory. */

@@ -1,4 +1,4 @@
-import { errnoOf, messageOf, SysbackupError } from '../errors.js';
+import { abortedError, errnoOf, messageOf, SysbackupError } from '../errors.js';
 import { baseOf, type BytePath, parentOf } from '../files/byte-path.js';
 import type { SafeDir } from '../files/safe-dir.js';
 import { type FileStat, parseTimeNs } from '../files/stat.js';
@@ -104,7 +104,7 @@ export class Files {
     try {
       return place !== undefined && (await hasContent(place.dir, baseOf(path), entry, signal));
     } catch (error) {
-      stop.failed(signal?.aborted ? stopped(error) : error);
+      stop.failed(signal?.aborted ? abortedError(error) : error);
       return undefined;
     }
   }
@@ -210,7 +210,7 @@ export class Files {
   #failed(path: BytePath, entry: FileEntry, error: unknown): void {
     const { report, stop, signal } = this.#work;
     if (report.isFrozen(error, entry)) return;
-    stop.failed(signal?.aborted ? stopped(error) : error);
+    stop.failed(signal?.aborted ? abortedError(error) : error);
     // Why all ends is told once; each path under way then has nothing to add.
     if (stop.error === undefined) report.failure(codeOf(error), path, messageOf(error));
     else report.failed += 1;
@@ -261,8 +261,4 @@ function codeOf(error: unknown): string {
   if (error instanceof SysbackupError) return error.code === 'DAMAGED' ? 'damaged' : 'not-fetched';
   if (errnoOf(error) === 'EISDIR') return 'in-the-way';
   return errnoOf(error) === undefined ? 'not-fetched' : 'not-restored';
-}
-
-function stopped(cause: unknown): SysbackupError {
-  return new SysbackupError('ABORTED', 'stopped before the end', { cause });
 }

@@ -7,7 +7,12 @@ export interface LentBytes {
   release(): void;
 }
 
-/** Kept for the next taker, whatever their length. */
+/** Bytes that nobody takes back. */
+export function kept(bytes: Uint8Array): LentBytes {
+  return { bytes, release: () => undefined };
+}
+
+/** Free memories that wait for the next taker, whatever their length. */
 const MOST_FREE = 16;
 /** Lengths are rounded up to it, so that one memory does for many. */
 const STEP = 1 << 20;

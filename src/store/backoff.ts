@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { SysbackupError } from '../errors.js';
+import { abortedError } from '../errors.js';
 
 export interface BackoffOptions {
   /** Milliseconds that the first pause lasts at most; each later one twice as long. Default 250. */
@@ -28,6 +28,6 @@ export async function pauseFor(ms: number, signal: AbortSignal | undefined): Pro
   try {
     await wait(ms, undefined, signal === undefined ? {} : { signal });
   } catch (cause) {
-    throw new SysbackupError('ABORTED', 'stopped before the end', { cause });
+    throw abortedError(cause);
   }
 }

@@ -1,4 +1,4 @@
-import { SysbackupError, errnoOf, messageOf } from '../errors.js';
+import { abortedError, errnoOf, messageOf, SysbackupError } from '../errors.js';
 import { FrozenObjectError } from './cold.js';
 import { noSuchVersion, StoreError } from './store-error.js';
 
@@ -100,8 +100,7 @@ export function storeErrorOfS3(thrown: unknown, action: S3Action, context: S3Err
   if (thrown instanceof SysbackupError) return thrown;
   const { $metadata, $response } = (thrown instanceof Error ? thrown : {}) as Partial<SdkError>;
   const error = withoutRequest(thrown);
-  if (context.aborted || s3ErrorName(error) === 'AbortError')
-    return new SysbackupError('ABORTED', 'stopped before the end', { cause: error });
+  if (context.aborted || s3ErrorName(error) === 'AbortError') return abortedError(error);
   const status = $metadata?.httpStatusCode ?? $response?.statusCode;
   const name = status === 403 && isUnnamed(error) ? 'Forbidden' : s3ErrorName(error);
   const what = `${action.doing}${action.key === undefined ? '' : ` ${action.key}`} in ${context.store}`;

@@ -49,7 +49,7 @@ export interface S3StoreOptions {
   clock?: StoreClock;
 }
 
-/** Opens a bucket. Sends no request. Loads the SDK, which takes about 100 ms. */
+/** Opens a bucket. Sends no request. Loads the SDK, which takes about 60 ms. */
 export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
   const sdk = loadS3Sdk();
   const own = !isClient(options.client);

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { errnoOf, SysbackupError } from '../errors.js';
+import { abortedError, errnoOf, SysbackupError } from '../errors.js';
 
 /** Where the password comes from. */
 export type PasswordSource =
@@ -86,7 +86,7 @@ async function run(
         hint: 'Install it (the Debian package is called ccrypt), or do without an encrypted file of credentials.',
         cause,
       });
-    if (signal?.aborted) throw new SysbackupError('ABORTED', 'stopped before the end', { cause });
+    if (signal?.aborted) throw abortedError(cause);
     throw cause;
   }
   if (status === 0) return Buffer.concat(out);
