@@ -2,8 +2,9 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { PackedPaths } from '../files/packed-paths.js';
 import type { StatBatch } from '../files/stat-batch.js';
 import type { StatPool } from '../files/stat-pool.js';
+import { releaseMemory } from '../release-memory.js';
 
-/** Takes paths with what lstat said of them. */
+/** Takes paths with what lstat said of them. Both are gone when it returns. */
 export interface StatTaker {
   pickAll(paths: PackedPaths, picker: string, stats: StatBatch): void;
 }
@@ -31,7 +32,7 @@ export class LookAhead {
     this.#taker = taker;
   }
 
-  /** Await it before giving more. Throws what the taker threw. */
+  /** Await it before giving more. The paths are not to be used any more. Throws what the taker threw. */
   add(paths: PackedPaths, picker: string): void | Promise<void> {
     this.#throwFailure();
     this.#look({ paths, picker, stats: undefined });
@@ -72,7 +73,9 @@ export class LookAhead {
     try {
       for (let first = this.#batches[0]; first?.stats !== undefined; first = this.#batches[0]) {
         this.#batches.shift();
-        this.#taker.pickAll(first.paths, first.picker, first.stats);
+        const { paths, stats } = first;
+        this.#taker.pickAll(paths, first.picker, stats);
+        for (const bytes of [paths.bytes, paths.ends, stats.words]) releaseMemory(bytes);
       }
     } catch (error) {
       this.#failure ??= { error };

@@ -20,6 +20,8 @@ export interface Picked extends JoinInput {
   order: Uint32Array;
   /** How many paths get an entry, at most. */
   count: number;
+  /** How many of them are new or changed, or have to be looked at again. */
+  unconfirmed: number;
   /** Paths each picker printed. */
   printed: Record<string, number>;
   /** Paths that were printed and not there. */
@@ -86,6 +88,7 @@ export class Picking {
       confirmed,
       others: this.#paths.batches(),
       count: confirmed.count + this.#paths.count,
+      unconfirmed: this.#paths.count,
       printed,
       missing: this.#gatherer.missing,
       startedNs: this.#startedNs,

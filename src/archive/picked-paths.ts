@@ -7,6 +7,8 @@ import { type PathBatch, PathPage } from './path-page.js';
 /** Paths held before a page is sorted and spilled: about 40 MB with paths of usual length. */
 const PAGE_PATHS = 150_000;
 const BATCH = 4096;
+/** Bytes read of a page at a time; each page that is merged holds so many, and what was left of the last. */
+const PIECE = 256 << 10;
 /** Of a record in a spilled page: path length u16, then the path, then the packed stat. */
 const RECORD_HEAD = 2;
 
@@ -135,7 +137,7 @@ class PageReader {
 
   #ensure(length: number): boolean {
     if (this.#buffer.length - this.#at >= length) return true;
-    const bytes = Buffer.allocUnsafe(1 << 20);
+    const bytes = Buffer.allocUnsafeSlow(PIECE);
     const count = readSync(this.#fd, bytes, 0, bytes.length, null);
     this.#buffer = Buffer.concat([this.#buffer.subarray(this.#at), bytes.subarray(0, count)]);
     this.#at = 0;

@@ -35,6 +35,7 @@ export async function writeEntries(
   const head = recalled.catalog?.head;
   const names = new NamesUsed(new OwnerNames({ env: options.env }));
   const renamed = await names.changedSince(head?.users ?? {}, head?.groups ?? {});
+  recalled.objects.expect(picked.unconfirmed);
   const keeper = new Keeper(objects, recalled.objects, renamed);
   const contents = new ContentTaker({
     reader: pool,

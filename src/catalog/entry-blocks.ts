@@ -236,13 +236,13 @@ export class EntryBlockWriter {
     this.#frames = new FrameWriter(path, last);
   }
 
-  /** A block of the last catalog that goes into this one as it is. */
+  /** A block of the last catalog that goes into this one as it is. It is not to be used any more, here and below. */
   keep({ frame, bytes }: EntryBlock): void {
     this.#frames.keep(frame, bytes);
   }
 
   write(payload: Buffer): void {
-    this.#frames.write(ENTRY_FRAME, payload);
+    this.#frames.give(ENTRY_FRAME, payload);
   }
 
   finish(): void {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, readSync, writeSync, writevSync } from 'node:fs';
+import { releaseMemory } from '../release-memory.js';
 import { linkFile } from './link-file.js';
 
 /**
@@ -69,6 +70,7 @@ export class FrameWriter {
   #index = 0;
   #pending: Buffer[] = [];
   #pendingBytes = 0;
+  #given: Buffer[] = [];
 
   /** @param last the file that {@link keep} is about */
   constructor(path: string, last?: string) {
@@ -77,15 +79,22 @@ export class FrameWriter {
     if (last === undefined) this.#open();
   }
 
-  /** A frame of the last file. It has been read and found whole. */
+  /** A frame of the last file. It has been read and found whole. As {@link give} for the rest. */
   keep(place: FramePlace, payload: Buffer): void {
     if (this.#fd !== undefined || place.index !== this.#index) {
-      this.write(place.type, payload);
+      this.give(place.type, payload);
       return;
     }
+    releaseMemory(payload);
     this.#index++;
     this.#keptEnd = place.start + place.length;
     this.#isWhole = place.isLast === true;
+  }
+
+  /** A payload with memory of its own, which is freed when it has been written: nobody is to use it any more. */
+  give(type: number, payload: Buffer): void {
+    this.#given.push(payload);
+    this.write(type, payload);
   }
 
   write(type: number, payload: Buffer): void {
@@ -145,6 +154,8 @@ export class FrameWriter {
     if (this.#fd === undefined) throw new Error('the file of frames is closed');
     let pending = this.#pending;
     while (pending.length > 0) pending = without(pending, writevSync(this.#fd, pending));
+    for (const payload of this.#given) releaseMemory(payload);
+    this.#given = [];
     this.#pending = [];
     this.#pendingBytes = 0;
   }

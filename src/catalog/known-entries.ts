@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { BytePath } from '../files/byte-path.js';
+import { releaseMemory } from '../release-memory.js';
 import { BLOCK_HEAD_SIZE, ENTRY_FRAME, EntryBlock, pathsAt } from './entry-blocks.js';
 import { framePlaces, readFrame } from './frame-places.js';
 import { type FramePlace, FramesDamaged } from './frames.js';
@@ -229,6 +230,7 @@ export class KnownEntries {
       if (this.#keptBytes <= this.#mostKeptBytes || oldest === number) break;
       this.#blocks.delete(oldest);
       this.#keptBytes -= bytes.length;
+      releaseMemory(bytes);
     }
     this.#last = { number, place, block };
     return this.#last;

@@ -1,3 +1,5 @@
+import { releaseMemory } from '../release-memory.js';
+
 /**
  * Rows of an object table as columns: the form in which a catalog's file holds them, so that reading a hundred thousand
  * is copying memory.
@@ -44,6 +46,11 @@ export function packRows(rows: ObjectRows): Buffer {
     Buffer.from(column.buffer, column.byteOffset, column.byteLength),
   );
   return Buffer.concat([count, rows.shas, rows.flags, ...words, rows.versions]);
+}
+
+/** Frees the memory of rows that {@link emptyRows} made. They are not to be used any more. */
+export function releaseRows({ shas, flags, tags, of, at, lens, versions }: ObjectRows): void {
+  for (const column of [shas, flags, tags, of, at, lens, versions]) releaseMemory(column);
 }
 
 /** Undefined where the payload cannot be rows. */

@@ -1,4 +1,5 @@
 import type { Encoding } from '../config/compression.js';
+import { releaseMemory } from '../release-memory.js';
 import { BundleTable } from './bundle-table.js';
 import type { ObjectRows } from './object-rows.js';
 
@@ -43,12 +44,12 @@ export class ObjectTable {
   #shas = Buffer.alloc(0);
   /** The same memory: words are compared faster than a call that compares bytes. */
   #shaWords = new Int32Array(0);
-  #untils = new Uint32Array(0);
   #flags = new Uint8Array(0);
   /** Where the version stands in `#versions`; of members the bundle's number. */
   #versionAt = new Uint32Array(0);
   #tags = new Uint32Array(0);
-  #offs = new Uint32Array(0);
+  /** The end of the lock; of members where their stored bytes begin in the tar. */
+  #ats = new Uint32Array(0);
   #lens = new Uint32Array(0);
   #versions = Buffer.alloc(1 << 12);
   #versionsEnd = 0;
@@ -91,7 +92,15 @@ export class ObjectTable {
 
   /** Makes room for so many rows at once, since growing takes the memory of both sizes. */
   reserve(rows: number): void {
-    if (rows > this.#untils.length) this.#resize(rows);
+    if (rows > this.#ats.length) this.#resize(rows);
+  }
+
+  /**
+   * Up to so many rows are to come. Where they are most of the table it gets room for all of them now, which takes
+   * memory only as it is used; otherwise it grows as they come.
+   */
+  expect(rows: number): void {
+    if (rows > this.#size) this.reserve(this.#size + rows);
   }
 
   /** Adds rows that are not there yet, all of them different: what a catalog's file holds. */
@@ -108,10 +117,10 @@ export class ObjectTable {
       const of = rows.of[index] ?? 0;
       if (((rows.flags[index] ?? 0) & MEMBER) !== 0) {
         this.#versionAt[row] = of;
-        this.#offs[row] = rows.at[index] ?? 0;
+        this.#ats[row] = rows.at[index] ?? 0;
       } else {
         this.#versionAt[row] = this.#storeVersionBytes(rows.versions, versionAt, of);
-        this.#untils[row] = rows.at[index] ?? 0;
+        this.#ats[row] = rows.at[index] ?? 0;
         versionAt += of;
       }
     }
@@ -128,13 +137,13 @@ export class ObjectTable {
     to.lens[index] = this.#lens[row] ?? 0;
     if (this.isMember(row)) {
       to.of[index] = bundle;
-      to.at[index] = this.#offs[row] ?? 0;
+      to.at[index] = this.#ats[row] ?? 0;
       return versionAt;
     }
     const at = this.#versionAt[row] ?? 0;
     const length = this.#versions.readUInt16LE(at);
     to.of[index] = length;
-    to.at[index] = this.#untils[row] ?? 0;
+    to.at[index] = this.#ats[row] ?? 0;
     this.#versions.copy(to.versions, versionAt, at + 2, at + 2 + length);
     return versionAt + length;
   }
@@ -142,7 +151,7 @@ export class ObjectTable {
   /** Adds or replaces an object of its own. Returns the row. */
   set(bytes: Uint8Array, offset: number, record: ObjectRecord): number {
     const row = this.#rowFor(bytes, offset);
-    this.#untils[row] = record.until;
+    this.#ats[row] = record.until;
     this.#flags[row] = ENCODINGS.indexOf(record.enc) | ((this.#flags[row] ?? 0) & USED);
     this.#versionAt[row] = this.#storeVersion(record.version);
     this.#tags[row] = tagOf(record.version, 0);
@@ -154,7 +163,7 @@ export class ObjectTable {
     const row = this.#rowFor(bytes, offset);
     this.#flags[row] = ENCODINGS.indexOf(enc) | MEMBER;
     this.#versionAt[row] = bundle;
-    this.#offs[row] = off;
+    this.#ats[row] = off;
     this.#lens[row] = len;
     this.#tags[row] = tagOf(this.bundles.get(bundle).version, off);
     return row;
@@ -183,7 +192,7 @@ export class ObjectTable {
   member(row: number): MemberRecord {
     return {
       bundle: this.#versionAt[row] ?? 0,
-      off: this.#offs[row] ?? 0,
+      off: this.#ats[row] ?? 0,
       len: this.#lens[row] ?? 0,
       enc: this.encoding(row),
     };
@@ -209,13 +218,13 @@ export class ObjectTable {
   }
 
   until(row: number): number {
-    return this.isMember(row) ? this.bundles.get(this.#versionAt[row] ?? 0).until : (this.#untils[row] ?? 0);
+    return this.isMember(row) ? this.bundles.get(this.#versionAt[row] ?? 0).until : (this.#ats[row] ?? 0);
   }
 
   /** Not of members: their lock is their bundle's. */
   setUntil(row: number, until: number): void {
     this.#changed = true;
-    this.#untils[row] = until;
+    this.#ats[row] = until;
   }
 
   /** The SHA of a row; a view, not to be kept. */
@@ -286,9 +295,9 @@ export class ObjectTable {
 
   #makeRoom(rows: number): void {
     const needed = this.#size + rows;
-    if (needed <= this.#untils.length) return;
-    // By half, not by two: at a million rows the doubled copy would be most of the memory we promise to stay in.
-    this.#resize(Math.max(256, needed, Math.ceil(this.#size * 1.5)));
+    if (needed <= this.#ats.length) return;
+    // By a quarter: of a million rows the room that doubling leaves unused would be a sixth of the memory we promise.
+    this.#resize(Math.max(256, needed, Math.ceil(this.#size * 1.25)));
   }
 
   #resize(capacity: number): void {
@@ -296,11 +305,10 @@ export class ObjectTable {
     this.#shas.copy(shas);
     this.#shas = shas;
     this.#shaWords = new Int32Array(shas.buffer, shas.byteOffset, capacity * SHA_WORDS);
-    this.#untils = grown(this.#untils, new Uint32Array(capacity));
     this.#flags = grown(this.#flags, new Uint8Array(capacity));
     this.#versionAt = grown(this.#versionAt, new Uint32Array(capacity));
     this.#tags = grown(this.#tags, new Uint32Array(capacity));
-    this.#offs = grown(this.#offs, new Uint32Array(capacity));
+    this.#ats = grown(this.#ats, new Uint32Array(capacity));
     this.#lens = grown(this.#lens, new Uint32Array(capacity));
   }
 
@@ -334,5 +342,6 @@ function tagOf(version: string, off: number): number {
 
 function grown<T extends Uint32Array | Uint8Array>(from: T, to: T): T {
   to.set(from);
+  releaseMemory(from);
   return to;
 }

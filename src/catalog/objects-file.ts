@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { FrameReader, FramesDamaged, FrameWriter } from './frames.js';
 import { type CatalogHead, isCatalogHead } from './head.js';
 import { linkFile } from './link-file.js';
-import { emptyRows, packRows, ROW_SIZE, unpackRows } from './object-rows.js';
+import { emptyRows, packRows, releaseRows, ROW_SIZE, unpackRows } from './object-rows.js';
 import { ObjectTable } from './object-table.js';
 import { UnprovenContent } from './unproven-content.js';
 import { readUnproven, unprovenPieces } from './unproven-rows.js';
@@ -87,7 +87,8 @@ function writeRows(
     const bundle = table.isMember(row) ? (numbers.get(table.bundleOf(row)) ?? 0) : 0;
     versionAt = table.copyRow(row, rows, index, bundle, versionAt);
   }
-  frames.write(ROWS_FRAME, packRows(rows));
+  frames.give(ROWS_FRAME, packRows(rows));
+  releaseRows(rows);
 }
 
 /** Returns the number each bundle has in the file. */

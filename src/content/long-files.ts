@@ -2,7 +2,7 @@ import type { BlockReader, BlockTask, LongFile } from './block-task.js';
 import type { BlockMemory, FromReader, PieceRecord } from './messages.js';
 import type { PoolJob } from './pool-job.js';
 import { ReadFailure } from './read-failure.js';
-import { releaseMemory } from './release-memory.js';
+import { releaseMemory } from '../release-memory.js';
 
 type BlockAnswer = Exclude<FromReader, { kind: 'records' }>;
 

@@ -9,7 +9,7 @@ import { PoolJob } from './pool-job.js';
 import { PoolReader, type StartWorker, startWorker } from './pool-reader.js';
 import { ReadFailure } from './read-failure.js';
 import { blockOf, readingOf } from './record-batch.js';
-import { releaseMemory } from './release-memory.js';
+import { releaseMemory } from '../release-memory.js';
 import type { FileReading, ReadHandlers } from './types.js';
 import { requireZstd } from './zstd.js';
 

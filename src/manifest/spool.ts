@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gunzip as gunzipCallback, gunzipSync, gzip as gzipCallback, type ZlibOptions } from 'node:zlib';
 import { messageOf, SysbackupError } from '../errors.js';
+import { releaseMemory } from '../release-memory.js';
 import { type Member, memberHash } from './member.js';
 
 const gzip = promisify(gzipCallback);
@@ -72,7 +73,9 @@ export class ManifestSpool implements ManifestSink {
 
   async append(lines: Buffer): Promise<Member> {
     const bytes = await this.#add(gzip(lines, { level: LEVEL }), lines);
-    return { length: bytes.length, hash: memberHash(bytes) };
+    const made = { length: bytes.length, hash: memberHash(bytes) };
+    releaseMemory(bytes);
+    return made;
   }
 
   async carry(member: Buffer, linesLength: number): Promise<void> {
@@ -80,6 +83,7 @@ export class ManifestSpool implements ManifestSink {
     const chunkSize = Math.max(LEAST_PIECE, linesLength + 1);
     const options = { chunkSize, maxOutputLength: Math.max(1, linesLength) };
     await this.#add(member, this.#waits ? gunzipHere(member, options) : gunzip(member, options));
+    releaseMemory(member);
   }
 
   async finish(footer: (linesSha256: string) => Buffer): Promise<SpooledManifest> {
@@ -115,6 +119,7 @@ export class ManifestSpool implements ManifestSink {
       const [bytes, unpacked] = await Promise.all([member, lines, before]);
       if (this.#failure !== undefined) throw this.#failure;
       this.#lines.update(unpacked);
+      releaseMemory(unpacked);
       this.#bytes.update(bytes);
       this.#size += bytes.length;
       this.#orFail(() => {

@@ -3,7 +3,7 @@ import { ftruncateSync, writeSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { decode } from '../content/decode.js';
 import type { Libdeflate } from '../content/libdeflate.js';
-import { releaseMemory } from '../content/release-memory.js';
+import { releaseMemory } from '../release-memory.js';
 import { errnoOf, messageOf, SysbackupError } from '../errors.js';
 import { applyMetadata, type WantedMetadata } from '../files/apply.js';
 import { NewFileHandle } from '../files/handle.js';

@@ -5,25 +5,43 @@ import type { BodyPiece, ObjectBody } from './port.js';
 
 const CHUNK = 1024 * 1024;
 
+/** Memory of so many bytes to read into. */
+type TakeMemory = (size: number) => Buffer;
+
 /** The bytes of a body in order. Starts from the beginning each time, so an attempt can be repeated. */
-export async function* bodyChunks(body: ObjectBody): AsyncGenerator<Uint8Array> {
+export async function* bodyChunks(
+  body: ObjectBody,
+  memory: TakeMemory = Buffer.allocUnsafe,
+): AsyncGenerator<Uint8Array> {
   if ('bytes' in body) {
     if (body.bytes.length > 0) yield body.bytes;
     return;
   }
-  for (const piece of body.pieces) yield* pieceChunks(piece);
+  for (const piece of body.pieces) yield* pieceChunks(piece, memory);
 }
 
-/** The same, ending in an error (`DAMAGED`) where length or MD5 are not what the body says. */
+/**
+ * The same, ending in an error (`DAMAGED`) where length or MD5 are not what the body says. A chunk is good until the next
+ * is asked for.
+ */
 export async function* verifiedChunks(key: string, body: ObjectBody): AsyncGenerator<Uint8Array> {
   const md5 = createHash('md5');
   let size = 0;
-  for await (const chunk of bodyChunks(body)) {
+  for await (const chunk of bodyChunks(body, oneMemory())) {
     md5.update(chunk);
     size += chunk.length;
     yield chunk;
   }
   if (size !== body.size || md5.digest('hex') !== body.md5) throw notTheBytesPromised(key);
+}
+
+/** The same memory each time. */
+function oneMemory(): TakeMemory {
+  let memory = Buffer.alloc(0);
+  return (size) => {
+    if (memory.length < size) memory = Buffer.allocUnsafeSlow(size);
+    return memory;
+  };
 }
 
 /** Throws `DAMAGED` where the body is not what its length and MD5 say. */
@@ -38,7 +56,7 @@ function notTheBytesPromised(key: string): StoreError {
   });
 }
 
-async function* pieceChunks(piece: BodyPiece): AsyncGenerator<Uint8Array> {
+async function* pieceChunks(piece: BodyPiece, memory: TakeMemory): AsyncGenerator<Uint8Array> {
   if (piece instanceof Uint8Array) {
     if (piece.length > 0) yield piece;
     return;
@@ -48,7 +66,7 @@ async function* pieceChunks(piece: BodyPiece): AsyncGenerator<Uint8Array> {
     let position = piece.start;
     while (position < piece.end) {
       const wanted = Math.min(CHUNK, piece.end - position);
-      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(wanted), 0, wanted, position);
+      const { bytesRead, buffer } = await file.read(memory(wanted), 0, wanted, position);
       if (bytesRead === 0)
         throw new StoreError(
           'DAMAGED',

@@ -67,7 +67,7 @@ export class MemoryStore implements ObjectStore {
     const { key, body, retention } = request;
     if (retention !== undefined) this.#checkNewLock(key, retention);
     const chunks: Uint8Array[] = [];
-    for await (const chunk of verifiedChunks(key, body)) chunks.push(chunk);
+    for await (const chunk of verifiedChunks(key, body)) chunks.push(Buffer.from(chunk));
     return this.#push({
       key,
       bytes: Buffer.concat(chunks),

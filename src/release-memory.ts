@@ -1,10 +1,12 @@
 import * as threads from 'node:worker_threads';
 
-/** With its other end closed, what is posted to it goes nowhere; the memory handed over is freed there and then. */
+/**
+ * What is posted to a closed end goes nowhere; the memory handed over is freed there and then. With only the other end
+ * closed it may lie there for as long as its thread lives: of that end's closing this one hears later.
+ */
 const nowhere = (() => {
-  const { port1, port2 } = new threads.MessageChannel();
-  port1.unref();
-  port2.close();
+  const { port1 } = new threads.MessageChannel();
+  port1.close();
   return port1;
 })();
 
@@ -16,7 +18,7 @@ const nowhere = (() => {
  * Only for a buffer of one's own, of which no view is in use any more. What zlib unpacks may lie in the pool of
  * `Buffer.allocUnsafe` where it is short; that is left.
  */
-export function releaseMemory(bytes: Uint8Array): void {
+export function releaseMemory(bytes: ArrayBufferView): void {
   const { buffer } = bytes;
   if (!(buffer instanceof ArrayBuffer) || buffer.byteLength === 0 || isOfPool(buffer)) return;
   nowhere.postMessage(undefined, [buffer]);
