@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import type { ObjectBody } from '../store/port.js';
 
 const SLAB = 1 << 20;
@@ -23,6 +24,7 @@ export class BundleBytes {
   readonly #sha = createHash('sha256');
   readonly #md5 = createHash('md5');
   readonly #slabs: Buffer[] = [];
+  #crc = 0;
   #filled = SLAB;
   size = 0;
 
@@ -47,7 +49,8 @@ export class BundleBytes {
     const last = this.#slabs.at(-1)?.subarray(0, this.#filled);
     if (last !== undefined && last.length < SLAB) this.#hash(last);
     const pieces = last === undefined ? [] : [...this.#slabs.slice(0, -1), last];
-    return { sha: this.#sha.digest(), body: { pieces, md5: this.#md5.digest('hex'), size: this.size } };
+    const body = { pieces, md5: this.#md5.digest('hex'), crc32: this.#crc, size: this.size };
+    return { sha: this.#sha.digest(), body };
   }
 
   /** Its memory is free for the next one. */
@@ -68,5 +71,6 @@ export class BundleBytes {
   #hash(bytes: Uint8Array): void {
     this.#sha.update(bytes);
     this.#md5.update(bytes);
+    this.#crc = crc32(bytes, this.#crc);
   }
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
 import { StoreError } from './store-error.js';
 import type { BodyPiece, ObjectBody } from './port.js';
 
@@ -21,18 +22,33 @@ export async function* bodyChunks(
 }
 
 /**
- * The same, ending in an error (`DAMAGED`) where length or MD5 are not what the body says. A chunk is good until the next
+ * The same, ending in an error (`DAMAGED`) where length or checksum are not what the body says. A chunk is good until the next
  * is asked for.
  */
 export async function* verifiedChunks(key: string, body: ObjectBody): AsyncGenerator<Uint8Array> {
-  const md5 = createHash('md5');
+  const { update, matches } = checkerOf(body);
   let size = 0;
   for await (const chunk of bodyChunks(body, oneMemory())) {
-    md5.update(chunk);
+    update(chunk);
     size += chunk.length;
     yield chunk;
   }
-  if (size !== body.size || md5.digest('hex') !== body.md5) throw notTheBytesPromised(key);
+  if (size !== body.size || !matches()) throw notTheBytesPromised(key);
+}
+
+function checkerOf({ md5, crc32: expected }: ObjectBody): {
+  update: (chunk: Uint8Array) => void;
+  matches: () => boolean;
+} {
+  if (expected === undefined) {
+    const hash = createHash('md5');
+    return { update: (chunk) => hash.update(chunk), matches: () => hash.digest('hex') === md5 };
+  }
+  let crc = 0;
+  const update = (chunk: Uint8Array): void => {
+    crc = crc32(chunk, crc);
+  };
+  return { update, matches: () => crc === expected };
 }
 
 /** The same memory each time. */
@@ -44,7 +60,7 @@ function oneMemory(): TakeMemory {
   };
 }
 
-/** Throws `DAMAGED` where the body is not what its length and MD5 say. */
+/** Throws `DAMAGED` where the body is not what its length and checksum say. */
 export async function verifyBody(key: string, body: ObjectBody): Promise<void> {
   // oxlint-disable-next-line no-unused-vars -- reading to the end is the check
   for await (const _ of verifiedChunks(key, body));

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import { listAll, type ListedVersion, type ObjectStore, type Retention } from '#src/store/port.js';
 import { bodyOf, md5Of, randomBody, readAll } from './bodies.js';
@@ -106,17 +107,21 @@ export function describeStoreContract(
       }
     });
 
-    it('refuses bytes that are not those of their MD5, and keeps nothing of them', async () => {
+    it('refuses bytes that are not those of their checksum, and keeps nothing of them', async () => {
       const store = await fresh();
       const retention = await lockFor(store, 1);
-      const md5 = md5Of(Buffer.from('good'));
+      const good = Buffer.from('good');
+      const md5 = md5Of(good);
       const wrong = Buffer.from('evil');
       for (const body of [
         { bytes: wrong, size: 4, md5 },
         { pieces: [wrong.subarray(0, 2), wrong.subarray(2)], size: 4, md5 },
+        { pieces: [wrong.subarray(0, 2), wrong.subarray(2)], size: 4, md5, crc32: crc32(good) },
       ])
         await expect(store.put({ key: 'x', body, retention })).rejects.toMatchObject({ code: 'DAMAGED' });
       expect(await rowsOf(store)).toEqual([]);
+      const body = { pieces: [good.subarray(0, 1), good.subarray(1)], size: 4, md5, crc32: crc32(good) };
+      await expect(store.put({ key: 'x', body, retention })).resolves.toBeDefined();
     });
 
     it('keeps both versions where one key is put twice', async () => {
