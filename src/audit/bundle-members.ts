@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { addAbortSignal } from 'node:stream';
 import type { MemberRecord } from '../catalog/object-table.js';
 import { SysbackupError } from '../errors.js';
+import { versionName } from '../manifest/keys.js';
 import type { ObjectStore } from '../store/port.js';
 import type { NamedMember } from './member-table.js';
 import type { NamedBundle } from './named-content.js';
@@ -31,7 +32,7 @@ export async function readBundle(
   named: Iterable<NamedMember>,
   signal: AbortSignal | undefined,
 ): Promise<BundleMembers> {
-  const what = `${bundle.key} (version ${bundle.version})`;
+  const what = versionName(bundle.key, bundle.version);
   const bytes = await readWhole(store, bundle, what, signal);
   if (!createHash('sha256').update(bytes).digest().equals(bundle.sha))
     throw damaged(`${what} holds other bytes than were stored`);

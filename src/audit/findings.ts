@@ -1,4 +1,5 @@
 import { type BytePath, pathFromText } from '../files/byte-path.js';
+import { versionName } from '../manifest/keys.js';
 import { entryPath } from '../manifest/paths.js';
 import { type ManifestStore, readManifest } from '../manifest/reader.js';
 import type { ManifestLine } from '../manifest/types.js';
@@ -84,7 +85,7 @@ function messageOf(
   lock: Retention | undefined,
   needed: number,
 ): string {
-  const what = `${key} (version ${version})`;
+  const what = versionName(key, version);
   if (kind === 'missing') return `${what} does not exist`;
   if (kind !== 'short') return `${what} cannot be read`;
   if (lock === undefined) return `${what} is not locked, and should be until ${lockDate(needed)}`;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { addAbortSignal } from 'node:stream';
 import { decodeStream } from '../content/decode.js';
 import { SysbackupError } from '../errors.js';
+import { versionName } from '../manifest/keys.js';
 import { headOfOlder } from '../manifest/older-object.js';
 import type { ObjectStore } from '../store/port.js';
 import type { VersionTable } from './version-table.js';
@@ -19,7 +20,7 @@ export async function readObject(
 ): Promise<number> {
   const key = table.key(row);
   const version = table.version(row);
-  const what = `${key} (version ${version})`;
+  const what = versionName(key, version);
   const expected = table.sha(row);
   const said = table.encoding(row);
   const isOlder = said === 'metadata';

@@ -26,6 +26,11 @@ export function snapshotKey(backupName: string, run: string, name: string): stri
   return `snapshots/${backupName}/${run}-${name}`;
 }
 
+/** What messages call one version of an object. */
+export function versionName(key: string, version: string): string {
+  return `${key} (version ${version})`;
+}
+
 /** `YYYYMMDDTHHMMSSZ` of a time in milliseconds. */
 export function compactTime(ms: number): string {
   return new Date(ms).toISOString().replaceAll(/[-:]|\.\d+/g, '');

@@ -1,6 +1,7 @@
 import type { Encoding } from '../config/compression.js';
 import { SysbackupError } from '../errors.js';
 import type { ObjectStore, VersionHead } from '../store/port.js';
+import { versionName } from './keys.js';
 
 /** How the object that an entry of the older format names is encoded, and what else its head says. */
 export async function headOfOlder(
@@ -12,6 +13,6 @@ export async function headOfOlder(
   if (enc === undefined || enc === 'gzip' || enc === 'zstd') return { ...head, enc };
   throw new SysbackupError(
     'DAMAGED',
-    `${key} (version ${ver}) has the storage-encoding "${enc.slice(0, 80)}", which is none`,
+    `${versionName(key, ver)} has the storage-encoding "${enc.slice(0, 80)}", which is none`,
   );
 }

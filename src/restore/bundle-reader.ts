@@ -1,5 +1,6 @@
 import { damaged } from '../content/decode.js';
 import type { SysbackupError } from '../errors.js';
+import { versionName } from '../manifest/keys.js';
 import type { ByteRange } from '../store/port.js';
 
 /** A member of a bundle. */
@@ -87,5 +88,5 @@ export class BundleReader {
 }
 
 export function endsTooSoon({ key, ver }: MemberPlace): SysbackupError {
-  return damaged(`${key} (version ${ver}) ends before a file that it should hold`);
+  return damaged(`${versionName(key, ver)} ends before a file that it should hold`);
 }

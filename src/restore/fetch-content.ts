@@ -2,6 +2,7 @@ import { addAbortSignal, type Readable } from 'node:stream';
 import type { Encoding } from '../config/compression.js';
 import { decode, decodeStream } from '../content/decode.js';
 import { throwIfAborted } from '../errors.js';
+import { versionName } from '../manifest/keys.js';
 import { headOfOlder } from '../manifest/older-object.js';
 import type { BlockRef, DataRef, ObjectRef } from '../manifest/types.js';
 import type { ByteRange, ObjectStore } from '../store/port.js';
@@ -284,7 +285,7 @@ let named = { key: '', ver: '', name: '' };
 
 /** Remembered: of thousands of members one after the other it is the same. */
 function nameOf({ key, ver }: Pick<BlockRef, 'key' | 'ver'>): string {
-  if (named.key !== key || named.ver !== ver) named = { key, ver, name: `${key} (version ${ver})` };
+  if (named.key !== key || named.ver !== ver) named = { key, ver, name: versionName(key, ver) };
   return named.name;
 }
 

@@ -10,6 +10,7 @@ import { NewFileHandle } from '../files/handle.js';
 import { close } from '../files/native.js';
 import { SafeDir } from '../files/safe-dir.js';
 import { fstat } from '../files/stat.js';
+import { versionName } from '../manifest/keys.js';
 import { dataIn } from './extents.js';
 import type { LocalContents } from './local-contents.js';
 import type { LocalPart, SmallFile, SmallFilesDone, WriteFailure, WrittenFile } from './small-files.js';
@@ -189,7 +190,7 @@ function unpack(
     if (library.gunzip(stored, content)) return content;
     releaseMemory(content);
   }
-  return decode(stored, enc, { size, what: `${key} (version ${ver})` });
+  return decode(stored, enc, { size, what: versionName(key, ver) });
 }
 
 /**

@@ -1,11 +1,10 @@
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type BytePath, pathFromText } from '#src/files/byte-path.js';
-import { SafeDir, temporaryName } from '#src/files/safe-dir.js';
+import type { BytePath } from '#src/files/byte-path.js';
+import { type SafeDir, temporaryName } from '#src/files/safe-dir.js';
 import type { FileEntry } from '#src/manifest/types.js';
 import { BundlePlan } from '#src/restore/bundle-plan.js';
 import { ContentFetcher } from '#src/restore/fetch-content.js';
@@ -18,15 +17,13 @@ import { OwnerIds } from '#src/files/owners.js';
 import { file as fileEntry, sha256 } from '../manifest/build-manifest.js';
 import { FakeStore } from '../manifest/fake-store.js';
 import { LocalStore } from './local-store.js';
+import { openedFolder } from './opened-folder.js';
 
 let folder: string;
 let dir: SafeDir;
 let writers: SmallFileWriters;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'writers-test-'));
-  const opened = SafeDir.openTarget(pathFromText(folder));
-  if (typeof opened === 'string') throw new Error(opened);
-  dir = opened;
+  ({ folder, dir } = openedFolder());
   writers = new SmallFileWriters({ threads: 2 });
   outstanding = 0;
 });

@@ -1,15 +1,15 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { libdeflate } from '#src/content/libdeflate.js';
-import { type BytePath, pathFromText } from '#src/files/byte-path.js';
-import { SafeDir, temporaryName } from '#src/files/safe-dir.js';
+import type { BytePath } from '#src/files/byte-path.js';
+import { type SafeDir, temporaryName } from '#src/files/safe-dir.js';
 import { fieldsOf, packed } from '#src/restore/small-files-message.js';
 import type { SmallFile } from '#src/restore/small-files.js';
 import { writeSmallFiles } from '#src/restore/write-small-files.js';
 import { sha256 } from '../manifest/build-manifest.js';
+import { openedFolder } from './opened-folder.js';
 
 /** By which gzip can be unpacked here. */
 const LIBRARIES = [
@@ -21,10 +21,7 @@ describe.each(LIBRARIES)('a batch of small files that $name unpacks', ({ library
   let folder: string;
   let dir: SafeDir;
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'small-files-'));
-    const opened = SafeDir.openTarget(pathFromText(folder));
-    if (typeof opened === 'string') throw new Error(opened);
-    dir = opened;
+    ({ folder, dir } = openedFolder());
   });
   afterEach(() => {
     dir.close();
