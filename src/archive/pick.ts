@@ -6,6 +6,7 @@ import type { Problem } from '../events.js';
 import { StatPool } from '../files/stat-pool.js';
 import { judgePicker } from '../sources/judge-picker.js';
 import { type PickerResult, runPickers } from '../sources/pickers.js';
+import type { Bits } from './bits.js';
 import { Gatherer } from './gather.js';
 import type { JoinInput } from './join.js';
 import { LookAhead } from './look-ahead.js';
@@ -15,13 +16,12 @@ import { PickedPaths } from './picked-paths.js';
 import type { ProblemLog } from './problem-log.js';
 
 export interface Picked extends JoinInput {
+  confirmed: Bits;
   known: KnownEntries | undefined;
   /** Which of its entries were printed, in which order (catalog/print-order.ts). */
   order: Uint32Array;
   /** How many paths get an entry, at most. */
   count: number;
-  /** How many of them are new or changed, or have to be looked at again. */
-  unconfirmed: number;
   /** Paths each picker printed. */
   printed: Record<string, number>;
   /** Paths that were printed and not there. */
@@ -88,7 +88,6 @@ export class Picking {
       confirmed,
       others: this.#paths.batches(),
       count: confirmed.count + this.#paths.count,
-      unconfirmed: this.#paths.count,
       printed,
       missing: this.#gatherer.missing,
       startedNs: this.#startedNs,

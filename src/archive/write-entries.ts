@@ -35,7 +35,7 @@ export async function writeEntries(
   const head = recalled.catalog?.head;
   const names = new NamesUsed(new OwnerNames({ env: options.env }));
   const renamed = await names.changedSince(head?.users ?? {}, head?.groups ?? {});
-  recalled.objects.expect(picked.unconfirmed);
+  recalled.objects.expect(picked.count - picked.confirmed.count);
   const keeper = new Keeper(objects, recalled.objects, renamed);
   const contents = new ContentTaker({
     reader: pool,

@@ -22,8 +22,8 @@ export async function* bodyChunks(
 }
 
 /**
- * The same, ending in an error (`DAMAGED`) where length or checksum are not what the body says. A chunk is good until the next
- * is asked for.
+ * The same, ending in an error (`DAMAGED`) where length or checksum are not what the body says. A chunk is good until
+ * the next is asked for.
  */
 export async function* verifiedChunks(key: string, body: ObjectBody): AsyncGenerator<Uint8Array> {
   const { update, matches } = checkerOf(body);

@@ -60,9 +60,9 @@ export interface PutRequest {
 }
 
 /**
- * Bytes in memory, or pieces of memory and of files in order. `md5` is of the whole, in hex. So is `crc32` (that of gzip,
- * RFC 1952), which a store that checks what it is given takes instead where it is there: at a tenth of the time it
- * tells as well that bytes changed between being hashed and being stored.
+ * Bytes in memory, or pieces of memory and of files in order. `md5` is of the whole, in hex; `crc32` too, a number
+ * (gzip's, RFC 1952), by which a store that checks what it is given does so where it is there: at a tenth of the time
+ * it tells too that bytes changed between being hashed and being stored.
  */
 export type ObjectBody = { md5: string; size: number; crc32?: number } & (
   | { bytes: Uint8Array }
