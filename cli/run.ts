@@ -2,7 +2,7 @@ import { CommanderError } from 'commander';
 import { closeSync, fstatSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { homedir, hostname, userInfo } from 'node:os';
 import { COMMANDS } from './commands/registry.js';
-import { limitHeapGrowth } from './heap.js';
+import { keepFreedMemory, limitHeapGrowth } from './memory.js';
 import { Interrupts } from './interrupts.js';
 import { SysbackupError, messageOf } from '../src/index.js';
 import { failureOf, jsonOfFailure, stackLines } from './presentation/failure.js';
@@ -91,7 +91,8 @@ class CommandLine {
           : undefined,
       signal: this.#interrupts.signal,
     };
-    if (!GROWING.has(command.name())) limitHeapGrowth();
+    if (GROWING.has(command.name())) keepFreedMemory();
+    else limitHeapGrowth();
     try {
       return await module.run(command, session);
     } catch (error) {

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { configured } from '../configured.js';
-import { limitHeapGrowth } from '../heap.js';
+import { limitHeapGrowth } from '../memory.js';
 import { type EventListener, SysbackupError, archive } from '../../src/index.js';
 import { archiveSummary } from '../presentation/archive-summary.js';
 import { EventPresenter, type ProgressChoice } from '../presentation/event-presenter.js';

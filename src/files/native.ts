@@ -134,3 +134,8 @@ export const utimensat: (dir: number, path: Uint8Array, times: Uint8Array, flags
 export const futimens: (fd: number, times: Uint8Array) => number = libc.func(
   'int futimens(int fd, const uint8_t *times)',
 );
+
+/** Copies `length` bytes, which both must have: in two thirds of the time of `set`, where `to` is memory of all threads. */
+export const memcpy: (to: Uint8Array, from: Uint8Array, length: number) => unknown = libc.func(
+  'void *memcpy(uint8_t *to, const uint8_t *from, size_t length)',
+);

@@ -41,6 +41,8 @@ export function validateRef(ref: unknown): Record<string, unknown> {
 }
 
 const CONTENT_KEY = /^(?:content\/[0-9a-f]{64}|bundles\/[0-9a-f]{64}\.tar)$/;
+/** Found right before: thousands of entries name the same bundle, one after the other. */
+let rightKey = '';
 const UNSAFE_SEGMENT = /(?:^|\/)\.{0,2}(?:\/|$)/;
 
 /**
@@ -48,6 +50,10 @@ const UNSAFE_SEGMENT = /(?:^|\/)\.{0,2}(?:\/|$)/;
  * folder must never reach it. 1024 bytes is S3's limit.
  */
 function isKey(key: string): boolean {
-  if (CONTENT_KEY.test(key)) return true;
+  if (key === rightKey) return true;
+  if (CONTENT_KEY.test(key)) {
+    rightKey = key;
+    return true;
+  }
   return key.length <= 1024 && !key.includes('\0') && !UNSAFE_SEGMENT.test(key);
 }

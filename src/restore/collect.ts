@@ -1,6 +1,8 @@
 import { finished, type Readable } from 'node:stream';
 import { damaged } from '../content/decode.js';
 import type { SysbackupError } from '../errors.js';
+import { memcpy } from '../files/native.js';
+import { releaseMemory } from '../release-memory.js';
 
 /** All bytes of a stream. Throws DAMAGED, about `what`, where they are more than `most`. */
 export async function collect(stored: Readable, most: number, what: string): Promise<Uint8Array> {
@@ -16,7 +18,10 @@ export async function collect(stored: Readable, most: number, what: string): Pro
   return only && chunks.length === 1 ? only : Buffer.concat(chunks, length);
 }
 
-/** Writes what comes to `into`, and gives how much that was. Throws DAMAGED, about `what`, where there is no room. */
+/**
+ * Writes what comes to `into`, and gives how much that was. Throws DAMAGED, about `what`, where there is no room. A chunk
+ * is freed at once, so that the next one comes in memory that the processor still has at hand.
+ */
 export function collectInto(into: Uint8Array, stored: Readable, what: string): Promise<number> {
   return new Promise((resolve, reject) => {
     let length = 0;
@@ -25,8 +30,10 @@ export function collectInto(into: Uint8Array, stored: Readable, what: string): P
         stored.destroy(tooMany(what, into.length));
         return;
       }
-      into.set(chunk, length);
+      memcpy(into.subarray(length), chunk, chunk.length);
       length += chunk.length;
+      // Part of a longer buffer: not all of it has been dealt with.
+      if (chunk.length === chunk.buffer.byteLength) releaseMemory(chunk);
     });
     finished(stored, { writable: false }, (error) => (error ? reject(error) : resolve(length)));
   });

@@ -30,6 +30,8 @@ export class PlannedBundles {
   /** Least recently used first. */
   readonly #sections = new Map<string, Fetched>();
   #keptBytes = 0;
+  /** The section that was used last: of thousands of members one after the other it is the same. */
+  #latest: Fetched | undefined;
 
   constructor(plan: BundlePlan, fetch: FetchSection) {
     this.#plan = plan;
@@ -59,8 +61,8 @@ export class PlannedBundles {
       this.#plan.came(member);
       known.holders += 1;
       known.more -= 1;
-      this.#drop(name, known);
-      if (known.more > 0) this.#keep(name, known);
+      if (known.more <= 0) this.#drop(name, known);
+      else if (known !== this.#latest) this.#usedNow(name, known);
       if (known.isAhead) this.#fetchAfter(name);
       known.isAhead = false;
       return known;
@@ -95,9 +97,15 @@ export class PlannedBundles {
     return fetched;
   }
 
+  #usedNow(name: string, section: Fetched): void {
+    this.#sections.delete(name);
+    this.#sections.set(name, section);
+    this.#latest = section;
+  }
+
   #keep(name: string, section: Fetched): void {
     section.holders += 1;
-    this.#sections.set(name, section);
+    this.#usedNow(name, section);
     this.#keptBytes += section.end - section.start;
     for (const [oldest, other] of this.#sections) {
       if (this.#keptBytes <= KEPT_BYTES || other === section) return;

@@ -2,7 +2,7 @@ import picomatch from 'picomatch';
 import { SysbackupError } from '../errors.js';
 import type { EventListener } from '../events.js';
 import { type BytePath, pathFromText, textOfPath } from '../files/byte-path.js';
-import { componentsOf } from '../files/safe-dir.js';
+import { hasComponents } from '../files/safe-dir.js';
 import { entryPath } from '../manifest/paths.js';
 import type { FileEntry, FileSystemEntry, ManifestLine } from '../manifest/types.js';
 
@@ -60,7 +60,7 @@ export function isPathEntry(line: ManifestLine): line is FileSystemEntry {
 
 /** Whether this could have been backed up: absolute, without `..` and the like. */
 export function isSafePath(path: BytePath): boolean {
-  return path.startsWith('/') && path.length < PATH_MAX && componentsOf(path) !== undefined;
+  return path.length < PATH_MAX && hasComponents(path);
 }
 
 /** Counts what is selected while a manifest is read, and tells how far that is. */

@@ -17,10 +17,20 @@ export interface FolderFailure {
   at: BytePath;
 }
 
-interface Open {
-  dir: SafeDir;
-  isNew: boolean;
-  holders: number;
+/** One object for all who hold it: every file does. */
+class Open implements HeldFolder {
+  holders = 0;
+  readonly dir: SafeDir;
+  readonly isNew: boolean;
+
+  constructor(dir: SafeDir, isNew: boolean) {
+    this.dir = dir;
+    this.isNew = isNew;
+  }
+
+  release(): void {
+    this.holders -= 1;
+  }
 }
 
 /** Folders kept open although nobody holds them: the next path is nearly always in one of them. */
@@ -38,6 +48,8 @@ export class TargetFolders {
   readonly #root: SafeDir;
   /** Least recently used first. */
   readonly #open = new Map<BytePath, Open>();
+  /** What was used last: of the files of one folder it is the same. */
+  #latest: Open | undefined;
 
   private constructor(root: SafeDir, madeTarget: boolean, isRoot: boolean) {
     this.#root = root;
@@ -64,29 +76,24 @@ export class TargetFolders {
    * now.
    */
   hold(path: BytePath, { isNew = false } = {}): HeldFolder | FolderFailure {
-    const known = this.#open.get(path);
-    if (known) {
-      this.#open.delete(path);
-      return this.#held(path, known);
-    }
+    const open = this.holdOpen(path);
+    if (open) return open;
     if (path === '/') {
       const dir = this.#root.openSelf();
-      return typeof dir === 'string'
-        ? { errno: dir, at: path }
-        : this.#held(path, { dir, isNew, holders: 0 });
+      return typeof dir === 'string' ? { errno: dir, at: path } : this.#held(path, new Open(dir, isNew));
     }
     const parent = this.hold(parentOf(path));
     if ('errno' in parent) return parent;
     const dir = parent.dir.openFolder(baseOf(path));
     parent.release();
-    return typeof dir === 'string' ? { errno: dir, at: path } : this.#held(path, { dir, isNew, holders: 0 });
+    return typeof dir === 'string' ? { errno: dir, at: path } : this.#held(path, new Open(dir, isNew));
   }
 
-  /** The same where it is open; it is what was used last, in most cases. */
+  /** The same where it is open. */
   holdOpen(path: BytePath): HeldFolder | undefined {
     const known = this.#open.get(path);
     if (!known) return undefined;
-    this.#open.delete(path);
+    if (known !== this.#latest) this.#open.delete(path);
     return this.#held(path, known);
   }
 
@@ -99,15 +106,10 @@ export class TargetFolders {
 
   #held(path: BytePath, open: Open): HeldFolder {
     open.holders += 1;
-    this.#open.set(path, open);
+    if (open !== this.#latest) this.#open.set(path, open);
+    this.#latest = open;
     if (this.#open.size > KEPT_OPEN) this.#closeUnused();
-    return {
-      dir: open.dir,
-      isNew: open.isNew,
-      release: () => {
-        open.holders -= 1;
-      },
-    };
+    return open;
   }
 
   #closeUnused(): void {

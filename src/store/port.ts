@@ -19,7 +19,10 @@ export interface ObjectStore {
   readonly localRoot?: string | undefined;
   /** Stores one new version, locked from the moment it exists. Never replaces or hides silently what is there. */
   put(request: PutRequest): Promise<StoredVersion>;
-  /** The bytes of one version, or of a range of it. Throws `NOT_FOUND` where it does not exist. */
+  /**
+   * The bytes of one version, or of a range of it, in buffers that are the reader's to free. Throws `NOT_FOUND` where
+   * it does not exist.
+   */
   get(key: string, version: string, range?: ByteRange): Promise<Readable>;
   /** Size, ETag and metadata of one version. Throws `NOT_FOUND`. */
   head(key: string, version: string): Promise<VersionHead>;

@@ -1,5 +1,7 @@
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
 
+type Logger = NonNullable<S3ClientConfig['logger']>;
+
 export interface S3Timeouts {
   /** Milliseconds for a connection to come about. Default 10,000. */
   connect?: number;
@@ -10,7 +12,8 @@ export interface S3Timeouts {
 /** Sockets at most, so many more requests than that never help on one machine. */
 const MOST_SOCKETS = 64;
 
-const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+/** Without `info`: the SDK gathers what it would say of each request by that, whether it is heard or not. */
+const SILENT = { trace() {}, debug() {}, warn() {}, error() {} } as Logger;
 
 /**
  * What a client for {@link openS3Store} must have, whoever makes it: `new S3Client({...s3ClientDefaults(), region,

@@ -15,7 +15,7 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type BytePath, pathForFs, pathFromText } from '#src/files/byte-path.js';
-import { componentsOf, type DirFailure, openDirBelow, SafeDir } from '#src/files/safe-dir.js';
+import { componentsOf, type DirFailure, hasComponents, openDirBelow, SafeDir } from '#src/files/safe-dir.js';
 import { asNobody, AWKWARD_NAMES, isRoot, scratchFolder } from './scratch.js';
 
 const scratch = scratchFolder();
@@ -236,6 +236,7 @@ describe('attacks', () => {
     expect(answers).toEqual(answers.map(() => 'EINVAL'));
     expect(openDirBelow(root, [evil], { create: true })).toEqual({ errno: 'EINVAL', at: 0 });
     expect(componentsOf(name(`/a/${bad}`))).toEqual(bad === 'a/b' ? ['a', 'a', 'b'] : undefined);
+    expect(hasComponents(name(`/a/${bad}`))).toBe(bad === 'a/b');
     expect(readdirSync(target)).toEqual(['file']);
   });
 
@@ -264,8 +265,28 @@ describe('attacks', () => {
 it('splits paths only where they are absolute and plain', () => {
   expect(componentsOf(name('/'))).toEqual([]);
   expect(componentsOf(name('/a/b\nc/\xff'))).toEqual(['a', 'b\nc', '\xff']);
-  for (const bad of ['', 'a', 'a/b', '//', '/a/', '/a//b', '/a/../b', '/./a', '/a\0'])
-    expect(componentsOf(name(bad))).toBeUndefined();
+  for (const good of ['/', '/a/b\nc/\xff', '/.a/..b/...', `/${'a'.repeat(255)}/b`])
+    expect([good, componentsOf(name(good)) !== undefined, hasComponents(name(good))]).toEqual([
+      good,
+      true,
+      true,
+    ]);
+  const longName = `/${'a'.repeat(256)}/b`;
+  for (const bad of [
+    '',
+    'a',
+    'a/b',
+    '//',
+    '/a/',
+    '/a//b',
+    '/a/../b',
+    '/./a',
+    '/..',
+    '/a\0',
+    '/\u012f',
+    longName,
+  ])
+    expect([bad, componentsOf(name(bad)), hasComponents(name(bad))]).toEqual([bad, undefined, false]);
 });
 
 it('leaves no descriptor open', () => {
