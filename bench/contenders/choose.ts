@@ -1,6 +1,6 @@
 import { awsSync } from './aws-sync.js';
 import { borg } from './borg.js';
-import { kopia } from './kopia.js';
+import { kopia, kopiaGzip } from './kopia.js';
 import { rclone } from './rclone.js';
 import { restic } from './restic.js';
 import { rustic } from './rustic.js';
@@ -8,7 +8,17 @@ import { tarGzip, xargsGzip } from './tar.js';
 import type { Contender, Peer, Place } from './types.js';
 import { findProgram } from './version.js';
 
-export const PEERS: readonly Peer[] = [restic, rustic, kopia, borg, rclone, awsSync, tarGzip, xargsGzip];
+export const PEERS: readonly Peer[] = [
+  restic,
+  rustic,
+  kopia,
+  kopiaGzip,
+  borg,
+  rclone,
+  awsSync,
+  tarGzip,
+  xargsGzip,
+];
 
 export interface ChosenPeers {
   contenders: Contender[];

@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip, gunzipSync } from 'node:zlib';
 import type { Encoding } from '../config/compression.js';
 import { messageOf, SysbackupError } from '../errors.js';
+import { libdeflate } from './libdeflate.js';
 import { requireZstdToRead } from './zstd.js';
 
 /** Unpacked bytes at a time; each costs a trip to another thread. */
@@ -28,6 +29,8 @@ export function decode(
 ): Uint8Array {
   let bytes = stored;
   if (enc !== undefined) {
+    const quick = enc === 'gzip' ? quicklyUnpacked(stored, expected.size) : undefined;
+    if (quick) return quick;
     // zlib refuses a limit of 0
     const maxOutputLength = Math.max(1, expected.size);
     // A byte more than it should be, so that it comes in one piece.
@@ -45,6 +48,14 @@ export function decode(
   }
   if (bytes.length !== expected.size) throw wrongSize(expected, bytes.length);
   return bytes;
+}
+
+/** By libdeflate, in half of zlib's time. Undefined where there is none, or anything is wrong: zlib tells what. */
+function quicklyUnpacked(stored: Uint8Array, size: number): Uint8Array | undefined {
+  const library = libdeflate();
+  if (!library) return undefined;
+  const bytes = Buffer.allocUnsafeSlow(size);
+  return library.gunzip(stored, bytes) ? bytes : undefined;
 }
 
 /** Like {@link decode} for bytes that come in pieces; what fails, fails at the latest when the last piece is asked for. */

@@ -1,4 +1,4 @@
-import koffi from 'koffi';
+import { createRequire } from 'node:module';
 import { SysbackupError } from '../errors.js';
 
 /**
@@ -44,6 +44,8 @@ export function requireLibdeflate(): Libdeflate {
 
 function load(): Libdeflate | undefined {
   try {
+    // Loaded here: what only may have to unpack something need not wait for it.
+    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi').default;
     const library = koffi.load(LIBDEFLATE);
     const allocate: (level: number) => unknown = library.func('void *libdeflate_alloc_compressor(int level)');
     const compress: (

@@ -47,7 +47,7 @@ function writeAll(files: readonly SmallFile[], message: SmallFilesMessage, tools
     return results;
   }
   const isOne = parts.length > 1 || (parts[0]?.times ?? 1) > 1;
-  if (isOne) return files.map((file) => tried(() => writeInParts(file, parts, tools)));
+  if (isOne) return files.map((file) => tried(() => writeInParts(file, parts, tools.local)));
   const stored = tools.local?.gather(files) ?? [];
   const results = writeBatch(files, stored, tools);
   const [first] = stored;
@@ -152,7 +152,11 @@ function writeSmallFile(
 }
 
 /** A file of several blocks, or a long one: one after the other, with one digest of them all. */
-function writeInParts(file: SmallFile, parts: readonly LocalPart[], { local, library }: Tools): Result {
+function writeInParts(
+  file: SmallFile,
+  parts: readonly LocalPart[],
+  local: LocalContents | undefined,
+): Result {
   let isUnread = false;
   const written = putInPlace(file, (fd) => {
     const digest = createHash('sha256');
@@ -164,7 +168,8 @@ function writeInParts(file: SmallFile, parts: readonly LocalPart[], { local, lib
         isUnread = true;
         return false;
       }
-      const content = unpack(stored, part, library);
+      const { enc, size, key, ver } = part;
+      const content = decode(stored, enc, { size, what: versionName(key, ver) });
       for (let time = 0; time < part.times; time += 1) {
         digest.update(content);
         writeExtents(fd, content, at);
@@ -178,19 +183,6 @@ function writeInParts(file: SmallFile, parts: readonly LocalPart[], { local, lib
     return true;
   });
   return isUnread ? UNREAD : written;
-}
-
-function unpack(
-  stored: Uint8Array,
-  { enc, size, key, ver }: LocalPart,
-  library: Libdeflate | undefined,
-): Uint8Array {
-  if (library && enc === 'gzip') {
-    const content = Buffer.allocUnsafeSlow(size);
-    if (library.gunzip(stored, content)) return content;
-    releaseMemory(content);
-  }
-  return decode(stored, enc, { size, what: versionName(key, ver) });
 }
 
 /**

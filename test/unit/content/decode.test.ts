@@ -50,6 +50,12 @@ describe.each([
     );
   });
 
+  it('takes several gzip members for one gzip, as gzip does', async () => {
+    const members = ['one ', 'two ', 'three'].map((text) => gzipSync(text));
+    const content = await decoder(Buffer.concat(members), 'gzip', 13);
+    expect(content.toString()).toBe('one two three');
+  });
+
   it('refuses what is cut short, at any byte', async () => {
     const plain = Buffer.alloc(3000, 'some text ');
     for (const enc of encodings.filter((each) => each !== undefined)) {
