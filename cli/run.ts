@@ -14,7 +14,7 @@ import type { Session } from './session.js';
 import { StandardOutput } from './standard-output.js';
 import { usageError } from './usage-error.js';
 
-/** Commands that are quick by a heap that grows; archive limits it when there is much to do. */
+/** Commands that are quick by memory that grows and is kept; archive limits its heap when there is much to do. */
 const GROWING: ReadonlySet<string> = new Set(['archive', 'restore']);
 
 /** Runs the command line of this process, and resolves with the exit code when all output has gone out. */
