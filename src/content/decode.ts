@@ -29,14 +29,14 @@ export function decode(
 ): Uint8Array {
   let bytes = stored;
   if (enc !== undefined) {
-    const quick = enc === 'gzip' ? quicklyUnpacked(stored, expected.size) : undefined;
-    if (quick) return quick;
     // zlib refuses a limit of 0
     const maxOutputLength = Math.max(1, expected.size);
     // A byte more than it should be, so that it comes in one piece.
     const limit = { info: true as const, maxOutputLength, chunkSize: Math.max(64, expected.size + 1) };
     let consumed: number;
     try {
+      const quick = enc === 'gzip' ? quicklyUnpacked(stored, expected.size) : undefined;
+      if (quick) return quick;
       const result =
         enc === 'gzip' ? gunzip(stored, limit) : requireZstdToRead().zstdDecompressSync(stored, limit);
       bytes = result.buffer;

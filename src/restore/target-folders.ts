@@ -92,9 +92,7 @@ export class TargetFolders {
   /** The same where it is open. */
   holdOpen(path: BytePath): HeldFolder | undefined {
     const known = this.#open.get(path);
-    if (!known) return undefined;
-    if (known !== this.#latest) this.#open.delete(path);
-    return this.#held(path, known);
+    return known && this.#held(path, known);
   }
 
   /** Closes all. */
@@ -106,8 +104,11 @@ export class TargetFolders {
 
   #held(path: BytePath, open: Open): HeldFolder {
     open.holders += 1;
-    if (open !== this.#latest) this.#open.set(path, open);
-    this.#latest = open;
+    if (open !== this.#latest) {
+      this.#open.delete(path);
+      this.#open.set(path, open);
+      this.#latest = open;
+    }
     if (this.#open.size > KEPT_OPEN) this.#closeUnused();
     return open;
   }

@@ -56,6 +56,13 @@ describe.each([
     expect(content.toString()).toBe('one two three');
   });
 
+  it('refuses a recorded length that no memory has', async () => {
+    for (const enc of encodings) {
+      const { bytes } = encode(Buffer.alloc(3000, 'some text '), { compression: enc ?? 'none', level: 3 });
+      await expect(decoder(bytes, enc, Number.MAX_SAFE_INTEGER)).rejects.toEqual(damaged);
+    }
+  });
+
   it('refuses what is cut short, at any byte', async () => {
     const plain = Buffer.alloc(3000, 'some text ');
     for (const enc of encodings.filter((each) => each !== undefined)) {
