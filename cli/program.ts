@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { COMMANDS, type CommandModule } from './commands/registry.js';
 import { LOG_LEVELS } from './presentation/log.js';
 import type { GlobalFlags } from './session.js';
+import { EXIT_CODES } from '../src/index.js';
 
 /** What the command line asks for. */
 export interface Invocation {
@@ -27,15 +28,7 @@ Examples:
   s3-sysbackup restore latest --target /tmp/back   files of the newest run
 
 Exit codes:
-    0  done
-    1  failed, no manifest stored; nothing restored; damage found
-    2  wrong command line or conf
-    3  done but incomplete: a partial or broken run is stored, or some paths were not restored
-   10  no such store or run
-   11  another run holds this machine's lock
-   12  access denied
-   13  retention shorter than promised
-  130, 143  stopped by SIGINT, SIGTERM
+${EXIT_CODES.map(({ code, meaning }) => `  ${String(code).padStart(3)}  ${meaning.replaceAll('`', '')}`).join('\n')}
 `;
 
 /**

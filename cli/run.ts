@@ -124,11 +124,12 @@ class CommandLine {
     const failure = failureOf(error);
     const stoppedBy = this.#interrupts.received;
     if (stoppedBy !== undefined && failure.code === 'ABORTED') failure.message = `stopped by ${stoppedBy}`;
+    failure.exitCode = this.#interrupts.exitCode ?? failure.exitCode;
     if (this.#json) this.#output.json(jsonOfFailure(failure));
     this.#log.writeBare('error', `s3-sysbackup: ${failure.message}`);
     if (failure.hint !== undefined) this.#log.writeBare('error', `hint: ${failure.hint}`);
     if (this.#log.takes('debug')) for (const line of stackLines(error)) this.#log.writeBare('debug', line);
-    return this.#interrupts.exitCode ?? failure.exitCode;
+    return failure.exitCode;
   }
 }
 

@@ -34,7 +34,17 @@ import type { ObjectStore } from './store/port.js';
 import type { CarryOutOptions } from './system/carry-out.js';
 import type { WriteConfigOptions, WriteConfigSummary } from './system/write-config-options.js';
 
-export { errnoOf, type ErrorCode, messageOf, SysbackupError, type SysbackupErrorOptions } from './errors.js';
+export {
+  combinedExitCode,
+  errnoOf,
+  type ErrorCode,
+  EXIT_CODES,
+  exitCodeOfOutcome,
+  type ExitCodeMeaning,
+  messageOf,
+  SysbackupError,
+  type SysbackupErrorOptions,
+} from './errors.js';
 export type {
   EventListener,
   LogLevel,

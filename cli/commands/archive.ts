@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { configured } from '../configured.js';
 import { limitHeapGrowth } from '../memory.js';
-import { type EventListener, SysbackupError, archive } from '../../src/index.js';
+import { type EventListener, SysbackupError, archive, exitCodeOfOutcome } from '../../src/index.js';
 import { archiveSummary } from '../presentation/archive-summary.js';
 import { EventPresenter, type ProgressChoice } from '../presentation/event-presenter.js';
 import type { Session } from '../session.js';
@@ -24,6 +24,9 @@ Examples:
   s3-sysbackup archive --conf-dir examples/quickstart --dry-run
   s3-sysbackup archive --name web1 --log-to /var/log/s3-sysbackup.log
 `;
+
+/** How an outcome that is not complete is logged. */
+const OUTCOME_LEVEL = { complete: undefined, partial: 'warning', broken: 'error' } as const;
 
 export function define(command: Command): void {
   command
@@ -62,11 +65,20 @@ export async function run(command: Command, session: Session): Promise<number> {
         signal,
         dryRun: flags.dryRun === true,
       });
+      // For the journal: under systemd a partial run succeeds, and this line is what a filter by priority finds.
+      const level = OUTCOME_LEVEL[summary.outcome];
+      if (level !== undefined && summary.estimate === undefined)
+        onEvent({
+          type: 'log',
+          level,
+          message: `${summary.backup}: run ${summary.run} is ${summary.outcome}`,
+        });
       presenter.finish();
       for (const line of archiveSummary(summary, store.description)) fileLog.write('info', line);
-      if (session.globals.json === true) output.json({ type: 'summary', ...summary });
+      const exitCode = exitCodeOfOutcome(summary.outcome);
+      if (session.globals.json === true) output.json({ type: 'summary', ...summary, exitCode });
       else for (const line of archiveSummary(summary, store.description, output.columns)) output.line(line);
-      return summary.outcome === 'complete' ? 0 : 3;
+      return exitCode;
     });
   } catch (error) {
     throw session.signal.aborted ? stopped(error) : error;

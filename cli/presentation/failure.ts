@@ -43,8 +43,8 @@ export function failureOf(error: unknown): Failure {
 }
 
 /** The last line that `--json` prints where a command fails. */
-export function jsonOfFailure({ code, message, hint }: Failure): object {
-  return { type: 'error', code, message, ...(hint === undefined ? {} : { hint }) };
+export function jsonOfFailure({ code, message, hint, exitCode }: Failure): object {
+  return { type: 'error', code, message, ...(hint === undefined ? {} : { hint }), exitCode };
 }
 
 /** The stack of an error and of all that caused it, line by line. */

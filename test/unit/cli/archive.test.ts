@@ -98,7 +98,7 @@ describe('archive', () => {
     const log = join(machine.folder, 'log');
     const { code, stdout, stderr } = await machine.archive('--json', '--log-to', log, '--name', 'web1');
     // The second picker printed nothing.
-    expect(code).toBe(3);
+    expect(code).toBe(4);
     expect(stderr).toBe('');
     const lines = jsonLines(stdout);
     expect(lines.at(-1)).toMatchObject({ type: 'summary', backup: 'web1', outcome: 'broken' });
@@ -182,7 +182,7 @@ describe('archive', () => {
     expect(second.stderr).toContain('another run');
     release();
     // The blocking picker printed nothing.
-    expect((await first.ended).code).toBe(3);
+    expect((await first.ended).code).toBe(4);
     expect(manifestsOf(machine)).toHaveLength(1);
   });
 

@@ -69,7 +69,13 @@ describe('a wrong command line', () => {
     const { code, stdout } = await run(['archiv', '--json']);
     expect(code).toBe(2);
     expect(jsonLines(stdout)).toEqual([
-      { type: 'error', code: 'USAGE', message: "unknown command 'archiv'", hint: 'Did you mean archive?' },
+      {
+        type: 'error',
+        code: 'USAGE',
+        message: "unknown command 'archiv'",
+        hint: 'Did you mean archive?',
+        exitCode: 2,
+      },
     ]);
   });
 });
