@@ -2,6 +2,7 @@ import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import type { Report } from '../cases/case.js';
 import type { Result } from '../rounds.js';
 import type { Tree } from '../trees/tree.js';
+import { buildRatios } from './build-ratios.js';
 import { mebibytes } from './quantities.js';
 import { resultsTable, type TableOptions } from './results-table.js';
 
@@ -21,6 +22,7 @@ export function reportOf(facts: {
   const lines = [
     resultsTable(results, facts.table),
     '',
+    ...buildRatios(results),
     ...notes,
     `${rounds} rounds in turn, caches ${caches}, on ${availableParallelism()} processors (${processor}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}.`,
     `Files: ${tree.name}: ${tree.files.toLocaleString('en-US')} files (${mebibytes(tree.bytes)} MiB), ${tree.folders.toLocaleString('en-US')} folders, ${tree.links.toLocaleString('en-US')} links.`,

@@ -7,7 +7,8 @@ import type { Contender } from '../../../bench/contenders/types.js';
 import { holding } from '../../../bench/measure/gate.js';
 import { MemoryWatch } from '../../../bench/measure/process-tree.js';
 import { CommandFailed, measure } from '../../../bench/measure/run.js';
-import { median } from '../../../bench/measure/statistics.js';
+import { median, medianInterval } from '../../../bench/measure/statistics.js';
+import { buildRatios } from '../../../bench/report/build-ratios.js';
 import { resultsTable } from '../../../bench/report/results-table.js';
 import { type Entrant, type Result, runRounds } from '../../../bench/rounds.js';
 import { temporaryFolder } from '../../kit/temporary.js';
@@ -105,6 +106,36 @@ describe('median', () => {
     expect(median([9, 1, 5])).toBe(5);
     expect(median([9, 1, 5, 6])).toBe(5.5);
     expect(median([])).toBeNaN();
+  });
+});
+
+describe('medianInterval', () => {
+  it('lies between the order statistics that tables give for 95 %', () => {
+    const interval = (count: number) => {
+      const { low, high } = medianInterval(Array.from({ length: count }, (_, index) => index + 1));
+      return [low, high];
+    };
+    // Ranks for n = 5, 6, 15 and 45, from tables of the sign test.
+    expect(interval(5)).toEqual([undefined, undefined]);
+    expect(interval(6)).toEqual([1, 6]);
+    expect(interval(15)).toEqual([4, 12]);
+    expect(interval(45)).toEqual([16, 30]);
+  });
+});
+
+describe('buildRatios', () => {
+  it('divides this build by the other one, pair by pair', () => {
+    const times = [1, 2, 3, 4, 5, 6];
+    const now: Result = { contender: contender('s3-sysbackup gzip', true), samples: times.map(sampleOf) };
+    const before: Result = {
+      contender: contender('s3-sysbackup before gzip', true),
+      samples: times.map((time) => sampleOf(time * 2)),
+    };
+    expect(buildRatios([now, before])).toEqual([
+      's3-sysbackup gzip / s3-sysbackup before gzip, 6 pairs: seconds 0.500 (95 % interval 0.500 to 0.500); ' +
+        'CPU 1.00 (95 % interval 1.00 to 1.00); peak memory 1.00 (95 % interval 1.00 to 1.00).',
+    ]);
+    expect(buildRatios([now])).toEqual([]);
   });
 });
 
