@@ -20,7 +20,7 @@ const DEFAULT_EXPORT = 'backup-bucket';
 
 export function addStoreOptions(command: Command): void {
   command
-    .optionsGroup('The store, where no conf names it:')
+    .optionsGroup('The store, where no conf names it (--profile: also beside a conf):')
     .option('--bucket <name>', 'a bucket')
     .option('--endpoint-url <url>', 'of a server other than AWS')
     .option('--region <region>', 'of the bucket')
@@ -58,8 +58,10 @@ export function destinationOf(flags: StoreFlags, workingFolder: string): Destina
     });
   if (directory !== undefined && reach[0] !== undefined)
     throw new SysbackupError('USAGE', `${reach[0]} has no meaning beside --directory`);
-  if (given.length === 0 && reach[0] !== undefined)
-    throw new SysbackupError('USAGE', `${reach[0]} alone names no store`, {
+  // A profile alone is for the conf's store.
+  const alone = reach.find((option) => option !== '--profile');
+  if (given.length === 0 && alone !== undefined)
+    throw new SysbackupError('USAGE', `${alone} alone names no store`, {
       hint: 'Name the bucket too, with --bucket, or with --cf-region and --export.',
     });
   if (given.length === 0) return undefined;

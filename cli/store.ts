@@ -1,5 +1,7 @@
+import type { Command } from 'commander';
 import { configured, requireConf } from './configured.js';
 import {
+  type AssumeRequest,
   type EventListener,
   type OpenDestinationOptions,
   type OpenedDestination,
@@ -8,7 +10,17 @@ import {
   openDestination,
 } from '../src/index.js';
 import type { Session } from './session.js';
-import { type StoreFlags, destinationOf } from './store-flags.js';
+import { addRoleOptions, assumeRequest, readAs, type RoleFlags } from './role.js';
+import { addStoreOptions, destinationOf, type StoreFlags } from './store-flags.js';
+
+/** Options of every command that reads a store. */
+export type ReadFlags = StoreFlags & RoleFlags;
+
+/** Which store to read, and with whose rights. */
+export function addReadOptions(command: Command): void {
+  addStoreOptions(command);
+  addRoleOptions(command);
+}
 
 export interface ChosenStore {
   destination: Settings['destination'];
@@ -16,25 +28,36 @@ export interface ChosenStore {
   backup: string | undefined;
   /** The configured state directory; undefined where there is no conf. */
   statePath: string | undefined;
+  /** The role to read it under, and MFA; undefined where none is asked for. */
+  assume: AssumeRequest | undefined;
 }
 
-/** The store that a command is to read: the one its options name, else the conf's. Throws USAGE and CONFIG. */
+/**
+ * The store that a command is to read: the one its options name, else the conf's. Credentials that the options name
+ * replace the conf's. Throws USAGE and CONFIG.
+ */
 export async function chooseStore(
   session: Session,
-  flags: StoreFlags,
+  flags: ReadFlags,
   onEvent: EventListener,
 ): Promise<ChosenStore> {
+  const assume = assumeRequest(flags, session);
   const destination = destinationOf(flags, session.workingFolder);
   if (destination !== undefined) {
     if (session.confDirGiven)
       throw new SysbackupError('USAGE', '--conf-dir and the options beside it name several stores', {
         hint: 'Leave out one or the other.',
       });
-    return { destination, backup: undefined, statePath: undefined };
+    return { destination: readAs(destination, flags), backup: undefined, statePath: undefined, assume };
   }
   requireConf(session);
   const { settings } = await configured(session, onEvent);
-  return { destination: settings.destination, backup: settings.backupName, statePath: settings.statePath };
+  return {
+    destination: readAs(settings.destination, flags),
+    backup: settings.backupName,
+    statePath: settings.statePath,
+    assume,
+  };
 }
 
 /** Opens a store for as long as `use` takes. */

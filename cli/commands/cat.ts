@@ -3,8 +3,7 @@ import { openContent, resolveRun, SysbackupError } from '../../src/index.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { tellRun } from '../presentation/which-run.js';
 import type { Session } from '../session.js';
-import { type StoreFlags, addStoreOptions } from '../store-flags.js';
-import { chooseStore, withStore } from '../store.js';
+import { addReadOptions, chooseStore, type ReadFlags, withStore } from '../store.js';
 
 const AFTER_HELP = `
 RUN is a run id, a backup name (its newest run that is not broken), or "latest". PATH is a file's absolute path, or the
@@ -19,7 +18,7 @@ Examples:
 
 export function define(command: Command): void {
   command.argument('<run>', 'which run').argument('<path>', "a file's path, or the name of a snapshot");
-  addStoreOptions(command);
+  addReadOptions(command);
   command.addHelpText('after', AFTER_HELP);
 }
 
@@ -30,8 +29,8 @@ export async function run(command: Command, session: Session): Promise<number> {
       hint: '`s3-sysbackup ls --json` tells all about the file.',
     });
   const onEvent = eventLogger(session.log);
-  const { destination, backup } = await chooseStore(session, command.opts<StoreFlags>(), onEvent);
-  return await withStore(session, destination, { onEvent }, async ({ store }) => {
+  const { destination, backup, assume } = await chooseStore(session, command.opts<ReadFlags>(), onEvent);
+  return await withStore(session, destination, { onEvent, assume }, async ({ store }) => {
     const { output, signal } = session;
     const chosen = await resolveRun(store, text, { backup, onEvent });
     tellRun(chosen, onEvent);

@@ -5,8 +5,7 @@ import { eventLogger } from '../presentation/event-lines.js';
 import { formatCount } from '../presentation/quantities.js';
 import { tellRun } from '../presentation/which-run.js';
 import type { Session } from '../session.js';
-import { type StoreFlags, addStoreOptions } from '../store-flags.js';
-import { chooseStore, withStore } from '../store.js';
+import { addReadOptions, chooseStore, type ReadFlags, withStore } from '../store.js';
 
 const AFTER_HELP = `
 A RUN is a run id, a backup name (its newest run that is not broken), or "latest". What the second has and the first
@@ -24,15 +23,15 @@ Examples:
 
 export function define(command: Command): void {
   command.argument('<run>', 'the earlier run').argument('<other>', 'the later one');
-  addStoreOptions(command);
+  addReadOptions(command);
   command.addHelpText('after', AFTER_HELP);
 }
 
 export async function run(command: Command, session: Session): Promise<number> {
   const [first, second] = command.processedArgs as [string, string];
   const onEvent = eventLogger(session.log);
-  const { destination, backup } = await chooseStore(session, command.opts<StoreFlags>(), onEvent);
-  return await withStore(session, destination, { onEvent }, async ({ store }) => {
+  const { destination, backup, assume } = await chooseStore(session, command.opts<ReadFlags>(), onEvent);
+  return await withStore(session, destination, { onEvent, assume }, async ({ store }) => {
     const { output, signal, log } = session;
     const before = await resolveRun(store, first, { backup, onEvent });
     tellRun(before, onEvent);

@@ -4,10 +4,9 @@ import { eventLogger } from '../presentation/event-lines.js';
 import { formatBytes, formatCount, formatTime } from '../presentation/quantities.js';
 import { type Column, formatTable } from '../presentation/table.js';
 import type { Session } from '../session.js';
-import { type StoreFlags, addStoreOptions } from '../store-flags.js';
-import { chooseStore, withStore } from '../store.js';
+import { addReadOptions, chooseStore, type ReadFlags, withStore } from '../store.js';
 
-interface Flags extends StoreFlags {
+interface Flags extends ReadFlags {
   name?: string;
 }
 
@@ -20,15 +19,15 @@ Examples:
 
 export function define(command: Command): void {
   command.option('--name <name>', 'only the backups of this name');
-  addStoreOptions(command);
+  addReadOptions(command);
   command.addHelpText('after', AFTER_HELP);
 }
 
 export async function run(command: Command, session: Session): Promise<number> {
   const flags = command.opts<Flags>();
   const onEvent = eventLogger(session.log);
-  const { destination } = await chooseStore(session, flags, onEvent);
-  return await withStore(session, destination, { onEvent }, async ({ store }) => {
+  const { destination, assume } = await chooseStore(session, flags, onEvent);
+  return await withStore(session, destination, { onEvent, assume }, async ({ store }) => {
     const { signal, output, log } = session;
     const backups = await listBackups(store, { name: flags.name, footers: true, onEvent, signal });
     // Throws, with the nearest names.

@@ -4,10 +4,9 @@ import { EntryLines } from '../presentation/entry-lines.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { tellRun } from '../presentation/which-run.js';
 import type { Session } from '../session.js';
-import { type StoreFlags, addStoreOptions } from '../store-flags.js';
-import { chooseStore, withStore } from '../store.js';
+import { addReadOptions, chooseStore, type ReadFlags, withStore } from '../store.js';
 
-interface Flags extends StoreFlags {
+interface Flags extends ReadFlags {
   depth?: number;
 }
 
@@ -29,7 +28,7 @@ export function define(command: Command): void {
     .argument('<run>', 'which run')
     .argument('[path]', 'only this path and what is below it')
     .option('--depth <levels>', 'only so many levels below PATH, 0 for itself alone', wholeNumber);
-  addStoreOptions(command);
+  addReadOptions(command);
   command.addHelpText('after', AFTER_HELP);
 }
 
@@ -37,8 +36,8 @@ export async function run(command: Command, session: Session): Promise<number> {
   const flags = command.opts<Flags>();
   const [text, path] = command.processedArgs as [string, string | undefined];
   const onEvent = eventLogger(session.log);
-  const { destination, backup } = await chooseStore(session, flags, onEvent);
-  return await withStore(session, destination, { onEvent }, async ({ store }) => {
+  const { destination, backup, assume } = await chooseStore(session, flags, onEvent);
+  return await withStore(session, destination, { onEvent, assume }, async ({ store }) => {
     const { output, signal } = session;
     const chosen = await resolveRun(store, text, { backup, onEvent });
     tellRun(chosen, onEvent);

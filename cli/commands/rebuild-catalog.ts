@@ -1,24 +1,17 @@
 import type { Command } from 'commander';
-import {
-  type RebuiltCatalog,
-  type Settings,
-  rebuildCatalog,
-  resolveRun,
-  SysbackupError,
-} from '../../src/index.js';
+import { type RebuiltCatalog, rebuildCatalog, resolveRun, SysbackupError } from '../../src/index.js';
 import { configured } from '../configured.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { EventPresenter } from '../presentation/event-presenter.js';
 import { printable } from '../presentation/printable.js';
 import { countOf, formatCount } from '../presentation/quantities.js';
 import { isYes } from '../question.js';
-import { addRoleOptions, assumeRequest, checkRole, type RoleFlags } from '../restore/role.js';
+import { addRoleOptions, assumeRequest, readAs, type RoleFlags } from '../role.js';
 import type { Session } from '../session.js';
 import { withStore } from '../store.js';
 
 interface Flags extends RoleFlags {
   name?: string;
-  profile?: string;
   trustManifest?: true;
   yes?: true;
 }
@@ -58,7 +51,6 @@ export async function run(command: Command, session: Session): Promise<number> {
     const assume = assumeRequest(flags, session);
     const { settings } = await configured(session, onEvent, flags.name);
     const destination = readAs(settings.destination, flags);
-    checkRole(assume, destination);
     return await withStore(session, destination, { onEvent, assume }, async ({ store, requests }) => {
       const wanted = command.processedArgs[0] as string | undefined;
       const backup = settings.backupName;
@@ -89,14 +81,6 @@ function explained(error: unknown): unknown {
   const hint =
     'Reading back takes the rights of who restores: --profile, --role-arn or --package; see docs/permissions.md.';
   return new SysbackupError('ACCESS_DENIED', error.message, { hint, cause: error });
-}
-
-/** The conf's store with the credentials that were named. Throws USAGE. */
-function readAs(destination: Settings['destination'], { profile }: Flags): Settings['destination'] {
-  if (profile === undefined) return destination;
-  if (destination.kind === 'directory')
-    throw new SysbackupError('USAGE', '--profile has no meaning for a directory');
-  return { kind: 's3', s3: { ...destination.s3, aws: { profile } } };
 }
 
 async function mayReplace(known: string, { yes }: Flags, session: Session): Promise<boolean> {

@@ -9,10 +9,10 @@ import { EventPresenter } from '../presentation/event-presenter.js';
 import { printable } from '../presentation/printable.js';
 import { formatCount, formatTime } from '../presentation/quantities.js';
 import type { Session } from '../session.js';
-import { type StoreFlags, addStoreOptions, destinationOf } from '../store-flags.js';
-import { chooseStore, withStore } from '../store.js';
+import { destinationOf } from '../store-flags.js';
+import { addReadOptions, chooseStore, type ReadFlags, withStore } from '../store.js';
 
-interface Flags extends StoreFlags {
+interface Flags extends ReadFlags {
   name?: string;
   days?: number;
   retainDays?: number;
@@ -44,7 +44,7 @@ export function define(command: Command): void {
     )
     .option('--accept <name/run>', 'a run from which on a backup is smaller with good reason', collect)
     .option('--memory <file>', 'remember locks from one call to the next: fewer requests');
-  addStoreOptions(command);
+  addReadOptions(command);
   command.addHelpText('after', AFTER_HELP);
 }
 
@@ -55,10 +55,10 @@ export async function run(command: Command, session: Session): Promise<number> {
   const onEvent = session.globals.json === true ? eventLogger(session.log) : presenter.listener;
   const spoolFolder = await mkdtemp(join(tmpdir(), 's3-sysbackup-renew-'));
   try {
-    const { destination } = await chooseStore(session, flags, onEvent);
+    const { destination, assume } = await chooseStore(session, flags, onEvent);
     const named = destinationOf(flags, session.workingFolder) !== undefined;
     const settings = named ? undefined : (await configured(session, () => undefined)).settings;
-    return await withStore(session, destination, { onEvent }, async ({ store, requests }) => {
+    return await withStore(session, destination, { onEvent, assume }, async ({ store, requests }) => {
       const result = await renew({
         store,
         backup: flags.name,

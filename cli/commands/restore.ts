@@ -24,7 +24,6 @@ import {
 import { tellRun } from '../presentation/which-run.js';
 import { mayRestoreInPlace } from '../restore/ask-in-place.js';
 import { addRestoreOptions, checkFlags, filesTo, type RestoreFlags } from '../restore/flags.js';
-import { assumeRequest, checkRole } from '../restore/role.js';
 import { restoreThrough } from '../restore/through.js';
 import { withTarFile } from '../restore/tar-file.js';
 import { thawFrozen } from '../restore/thaw-frozen.js';
@@ -45,6 +44,8 @@ Examples:
   s3-sysbackup restore --include /etc/nginx
   s3-sysbackup restore web1-backup --bucket my-backups --target /tmp/web1 --include /etc --exclude '*.bak'
   s3-sysbackup restore --to-tar - | ssh web1 tar --acls --xattrs --xattrs-include='*' -xpf - -C /
+  s3-sysbackup restore --to-tar /tmp/web1.tar --force
+  s3-sysbackup restore --profile restore --include /etc/nginx --target /tmp/back
   s3-sysbackup restore 20261120T121033Z-1f2e3d4c --snapshots /tmp/dumps
   s3-sysbackup restore --snapshots /var/tmp/dumps --run-restore-through
 `;
@@ -60,9 +61,7 @@ export async function run(command: Command, session: Session): Promise<number> {
   const presenter = new EventPresenter(session, flags.dryRun === true ? 'never' : flags.progress);
   const onEvent = presenter.listener;
   try {
-    const assume = assumeRequest(flags, session);
-    const { destination, backup, statePath } = await chooseStore(session, flags, onEvent);
-    checkRole(assume, destination);
+    const { destination, backup, statePath, assume } = await chooseStore(session, flags, onEvent);
     return await withStore(session, destination, { onEvent, assume }, async ({ store, cold }) => {
       const chosen = await resolveRun(store, command.processedArgs[0] as string, { backup, onEvent });
       tellRun(chosen, onEvent);
@@ -157,5 +156,5 @@ async function toTar(work: Work, frozen: FrozenObjects): Promise<NonNullable<Res
   if (dryRun === true) return { ...(await write(async () => undefined)), file: name };
   if (name === '-') return { ...(await write((bytes) => session.output.bytes(bytes))), file: undefined };
   const path = resolve(session.workingFolder, name);
-  return { ...(await withTarFile(path, write)), file: path };
+  return { ...(await withTarFile(path, flags.force === true, write)), file: path };
 }

@@ -7,10 +7,9 @@ import { eventLogger } from '../presentation/event-lines.js';
 import { EventPresenter } from '../presentation/event-presenter.js';
 import { jsonOfVerification, verificationLines } from '../presentation/verification.js';
 import type { Session } from '../session.js';
-import { type StoreFlags, addStoreOptions } from '../store-flags.js';
-import { chooseStore, withStore } from '../store.js';
+import { addReadOptions, chooseStore, type ReadFlags, withStore } from '../store.js';
 
-interface Flags extends StoreFlags {
+interface Flags extends ReadFlags {
   name?: string;
   /** True without a share; a text where the run's name came right behind the option. */
   readData?: number | true | string;
@@ -38,7 +37,7 @@ export function define(command: Command): void {
     .option('--name <name>', 'only the backups of this name')
     .option('--read-data [percent]', 'read and hash so much of it (default: all)', percentOrRun)
     .option('--sample <percent>', 'ask for the locks of so many objects (default: 100)', percent);
-  addStoreOptions(command);
+  addReadOptions(command);
   command.addHelpText('after', AFTER_HELP);
 }
 
@@ -51,8 +50,8 @@ export async function run(command: Command, session: Session): Promise<number> {
   const onEvent = session.globals.json === true ? eventLogger(session.log) : presenter.listener;
   const spoolFolder = await mkdtemp(join(tmpdir(), 's3-sysbackup-verify-'));
   try {
-    const { destination, backup } = await chooseStore(session, flags, onEvent);
-    return await withStore(session, destination, { onEvent }, async ({ store }) => {
+    const { destination, backup, assume } = await chooseStore(session, flags, onEvent);
+    return await withStore(session, destination, { onEvent, assume }, async ({ store }) => {
       const result = await verify({
         store,
         run: wanted === undefined ? undefined : await resolveRun(store, wanted, { backup, onEvent }),

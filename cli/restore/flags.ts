@@ -1,13 +1,15 @@
+import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Overwrite, SysbackupError, type ThawTier } from '../../src/index.js';
+import { refuseExistingTar } from './tar-file.js';
 import type { ProgressChoice } from '../presentation/event-presenter.js';
 import type { Session } from '../session.js';
-import { addRoleOptions, type RoleFlags } from './role.js';
-import { type StoreFlags, addStoreOptions } from '../store-flags.js';
+import { addReadOptions, type ReadFlags } from '../store.js';
 
-export interface RestoreFlags extends StoreFlags, RoleFlags {
+export interface RestoreFlags extends ReadFlags {
   target?: string;
   toTar?: string;
+  force?: true;
   snapshots?: string;
   runRestoreThrough?: true;
   include?: string[];
@@ -32,6 +34,7 @@ export function addRestoreOptions(command: Command): void {
       'folder to restore the files below (default: where they came from, after asking)',
     )
     .option('--to-tar <file>', 'write the files as a tar instead (- is standard output)')
+    .option('--force', 'replace the file that --to-tar names, if it exists')
     .option('--snapshots <dir>', 'folder to write the snapshots to')
     .option('--run-restore-through', 'pipe each snapshot into the command it names, after asking')
     .option('--include <glob>', 'restore these paths only (repeatable)', collect)
@@ -62,8 +65,7 @@ export function addRestoreOptions(command: Command): void {
         .choices(['auto', 'always', 'never'])
         .default('auto'),
     );
-  addStoreOptions(command);
-  addRoleOptions(command);
+  addReadOptions(command);
 }
 
 export function filesTo({ target, toTar, snapshots }: RestoreFlags): FilesTo {
@@ -135,14 +137,24 @@ function checkThrough({ runRestoreThrough, snapshots, yes }: RestoreFlags, { que
     );
 }
 
-function checkTar({ toTar, target, checksum }: RestoreFlags, { globals, output }: Session): void {
+function checkTar(
+  { toTar, target, checksum, force }: RestoreFlags,
+  { globals, output, workingFolder }: Session,
+): void {
+  if (toTar === undefined && force === true)
+    throw new SysbackupError('USAGE', '--force has no meaning without --to-tar', {
+      hint: 'What happens to existing files of a restore, --overwrite says.',
+    });
   if (toTar === undefined) return;
   const other = target === undefined ? (checksum === true ? '--checksum' : undefined) : '--target';
   if (other !== undefined)
     throw new SysbackupError('USAGE', `--to-tar has no meaning beside ${other}`, {
       hint: 'Leave out one or the other.',
     });
-  if (toTar !== '-') return;
+  if (toTar !== '-') {
+    if (force !== true) refuseExistingTar(resolve(workingFolder, toTar));
+    return;
+  }
   if (globals.json === true)
     throw new SysbackupError('USAGE', '--to-tar - and --json both want standard output', {
       hint: 'Give --to-tar a file.',

@@ -1,8 +1,10 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { withTarFile } from '#cli/restore/tar-file.js';
+import { temporaryFolder } from '../../kit/temporary.js';
 import { Command, jsonLines, Machine, MAIN, run } from './command.js';
 import { atTerminal, hasScript } from './terminal.js';
 import { describeTree } from './tree.js';
@@ -70,12 +72,42 @@ describe('restore --to-tar', () => {
     mkdirSync(folder);
     writeFileSync(join(folder, 'all.tar'), 'of yesterday');
     rmSync(join(machine.store, 'content'), { recursive: true });
-    const { code } = await run([...args, '--to-tar', join(folder, 'all.tar'), '--log-level', 'error']);
+    const replacing = [...args, '--to-tar', join(folder, 'all.tar'), '--force'];
+    const { code } = await run([...replacing, '--log-level', 'error']);
     // A tar that lacks files is better than none, and the exit code says so.
     expect(code).toBe(3);
     rmSync(join(machine.store, 'manifests'), { recursive: true });
     writeFileSync(join(folder, 'all.tar'), 'of yesterday');
-    expect((await run([...args, '--to-tar', join(folder, 'all.tar')])).code).toBe(10);
+    expect((await run(replacing)).code).toBe(10);
+    expect(readdirSync(folder)).toEqual(['all.tar']);
+    expect(readFileSync(join(folder, 'all.tar'), 'utf8')).toBe('of yesterday');
+  });
+
+  it('replaces an existing file only with --force, in a dry run too', async () => {
+    const { machine, args } = await archived();
+    const file = join(machine.folder, 'all.tar');
+    writeFileSync(file, 'of yesterday');
+    for (const more of [[], ['--dry-run']]) {
+      const { code, stderr } = await run([...args, '--to-tar', file, ...more]);
+      expect([code, stderr]).toEqual([2, expect.stringContaining(`--to-tar ${file}: this file exists`)]);
+      expect(stderr).toContain('--force');
+    }
+    expect(readFileSync(file, 'utf8')).toBe('of yesterday');
+    expect((await run([...args, '--to-tar', file, '--force'])).code).toBe(0);
+    expect(execFileSync('tar', ['-tf', file], { encoding: 'utf8' })).toContain('folder/text');
+    expect((await run([...args, '--target', join(machine.folder, 'back'), '--force'])).code).toBe(2);
+  });
+
+  it('leaves a file that was made under the name meanwhile', async () => {
+    const folder = temporaryFolder();
+    const file = join(folder, 'all.tar');
+    await expect(
+      withTarFile(file, false, async (write) => {
+        await write(Buffer.from('a tar'));
+        writeFileSync(file, 'of somebody else');
+      }),
+    ).rejects.toMatchObject({ code: 'USAGE' });
+    expect(readFileSync(file, 'utf8')).toBe('of somebody else');
     expect(readdirSync(folder)).toEqual(['all.tar']);
   });
 

@@ -1,10 +1,12 @@
 import type { Command } from 'commander';
-import { type AssumeRequest, type Settings, SysbackupError } from '../../src/index.js';
-import type { Question } from '../question.js';
-import type { Session } from '../session.js';
+import { type AssumeRequest, type Settings, SysbackupError } from '../src/index.js';
+import type { Question } from './question.js';
+import type { Session } from './session.js';
 
 export interface RoleFlags {
   roleArn?: string;
+  /** Of the AWS configuration. */
+  profile?: string;
   package?: string;
   mfaDevice?: string;
   mfa?: string;
@@ -43,12 +45,27 @@ export function assumeRequest(flags: RoleFlags, session: Session): AssumeRequest
   return role === undefined && mfa === undefined ? undefined : { role, mfa };
 }
 
-/** Throws USAGE where the store is one that knows no roles. */
-export function checkRole(assume: AssumeRequest | undefined, destination: Settings['destination']): void {
-  if (assume !== undefined && destination.kind === 'directory')
-    throw new SysbackupError('USAGE', 'roles and MFA have no meaning for a directory', {
-      hint: 'Leave them out, or name a bucket.',
-    });
+/**
+ * The conf's store with the credentials that these options name: they replace its whole `[aws]` section, since the
+ * machine's own credentials must not be those that read. Throws USAGE where the store is one that knows no roles.
+ */
+export function readAs(
+  destination: Settings['destination'],
+  { profile, roleArn, package: ofPackage, mfaDevice }: RoleFlags,
+): Settings['destination'] {
+  if (destination.kind === 'directory') {
+    if (profile !== undefined)
+      throw new SysbackupError('USAGE', `--profile has no meaning for the directory ${destination.path}`, {
+        hint: 'Leave it out, or name a bucket.',
+      });
+    if (roleArn !== undefined || ofPackage !== undefined || mfaDevice !== undefined)
+      throw new SysbackupError('USAGE', 'roles and MFA have no meaning for a directory', {
+        hint: 'Leave them out, or name a bucket.',
+      });
+    return destination;
+  }
+  if (profile === undefined && roleArn === undefined && ofPackage === undefined) return destination;
+  return { kind: 's3', s3: { ...destination.s3, aws: profile === undefined ? {} : { profile } } };
 }
 
 function codeOf(device: string, { mfa }: RoleFlags, session: Session): () => Promise<string> {
