@@ -37,7 +37,8 @@ configured backup name. /a/b comes back as DIR/a/b; without --target as /a/b, af
 overwritten and said yes. What was interrupted goes on when it is started again.
 
 GLOB is matched against the whole path as it was backed up: * and ? within a name, ** across folders. One that does
-not begin with / may begin in any folder. A folder stands for all that is below it.
+not begin with / may begin in any folder. A folder stands for all that is below it. A GLOB that is literally a path of
+the run, or a folder above one, like /srv/Reports(2026), is taken literally.
 
 Examples:
   s3-sysbackup restore --target /tmp/back

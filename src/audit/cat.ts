@@ -5,7 +5,8 @@ import { linkTarget } from '../manifest/paths.js';
 import { type ManifestStore, readLazily } from '../manifest/reader.js';
 import type { FileEntry, ManifestEntry, SnapshotEntry } from '../manifest/types.js';
 import { ContentFetcher } from '../restore/fetch-content.js';
-import { NearPaths, noSnapshot, wantedPath } from './wanted-path.js';
+import { NearPaths } from '../manifest/near-paths.js';
+import { noSnapshot, pathNotFound, wantedPath } from './wanted-path.js';
 
 export interface OpenContentOptions {
   store: ManifestStore;
@@ -70,7 +71,7 @@ async function findEntry({ store, run, path, signal }: OpenContentOptions): Prom
     }
   }
   if (found) return found;
-  throw isPath ? near.notFound(run.run) : noSnapshot(path, snapshots, run.run);
+  throw isPath ? pathNotFound(near, run.run) : noSnapshot(path, snapshots, run.run);
 }
 
 async function* checked(

@@ -3,7 +3,8 @@ import type { BytePath } from '../files/byte-path.js';
 import type { LazyLine } from '../manifest/lazy-line.js';
 import { type ManifestStore, readLazily } from '../manifest/reader.js';
 import type { ManifestEntry } from '../manifest/types.js';
-import { NearPaths, noSnapshot, prefixBelow, wantedPath } from './wanted-path.js';
+import { NearPaths, prefixBelow } from '../manifest/near-paths.js';
+import { noSnapshot, pathNotFound, wantedPath } from './wanted-path.js';
 
 export interface ListEntriesOptions {
   store: ManifestStore;
@@ -90,7 +91,7 @@ class PathsWanted implements Wanted {
   }
 
   missing(run: string): SysbackupError | undefined {
-    return this.#isFound ? undefined : this.#near.notFound(run);
+    return this.#isFound ? undefined : pathNotFound(this.#near, run);
   }
 }
 

@@ -3,6 +3,7 @@ import type { BytePath } from '../files/byte-path.js';
 import type { OwnerIds } from '../files/owners.js';
 import type { ObjectStore } from '../store/port.js';
 import type { FrozenObjects } from './frozen.js';
+import type { UnmatchedPattern } from './path-patterns.js';
 import type { MetadataKind } from './metadata.js';
 
 /** What becomes of a path that is there already. */
@@ -23,7 +24,7 @@ export interface RestoreOptions {
    * be a symlink, or lie behind some; below it none is followed.
    */
   target: string;
-  /** What to restore, see {@link pathSelector}. Absent or empty: all. */
+  /** What to restore, see `PathPattern`. Absent or empty: all. */
   include?: readonly string[] | undefined;
   /** What to leave out of that. */
   exclude?: readonly string[] | undefined;
@@ -111,6 +112,8 @@ export interface RestoreSummary {
   requests: number;
   /** How often each kind of metadata could not be set. */
   notSet: Partial<Record<MetadataKind, number>>;
+  /** Patterns that matched no path of the run. */
+  unmatched: UnmatchedPattern[];
   /** The first thousand; each was an event too. */
   problems: Problem[];
   /** How many there were, by severity. `failure` and `broken` mean that something is missing in the target. */

@@ -4,6 +4,7 @@ import type { FileEntry } from '../manifest/types.js';
 import { FrozenObjectError } from '../store/cold.js';
 import { FrozenObjects, frozenProblem } from './frozen.js';
 import type { MetadataKind, NotSet } from './metadata.js';
+import type { PathPatterns, UnmatchedPattern } from './path-patterns.js';
 import type { PathAction, RestoreOptions, RestoreSummary } from './options.js';
 
 const PROBLEMS_KEPT = 1000;
@@ -38,6 +39,7 @@ export class RestoreReport {
   bytes = 0;
   /** What all actions so far take. */
   readonly planned = { bytes: 0, requests: 0 };
+  readonly unmatched: UnmatchedPattern[] = [];
   readonly problems: Problem[] = [];
   readonly problemCounts: RestoreSummary['problemCounts'] = { note: 0, failure: 0, broken: 0 };
   readonly notSet: Partial<Record<MetadataKind, number>> = {};
@@ -112,10 +114,11 @@ export class RestoreReport {
     }
   }
 
-  /** Patterns were given: whoever mistyped them shall know. */
-  tellWhereNothingMatched(): void {
+  /** A mistyped pattern must not go unnoticed: each that matched nothing is a warning, and nothing at all a failure. */
+  reportUnmatched(patterns: PathPatterns): void {
+    this.unmatched.push(...patterns.reportUnmatched(this.#onEvent));
     const { d, l, f } = this.selected;
-    if (d + l + f > 0) return;
+    if (!patterns.isNarrowed || d + l + f > 0) return;
     const message = 'no path of this run matches what was asked for';
     this.problem({ severity: 'failure', code: 'nothing-selected', message });
   }

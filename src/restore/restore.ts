@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { messageOf, SysbackupError, throwIfAborted } from '../errors.js';
 import { type BytePath, displayPath, pathFromText } from '../files/byte-path.js';
 import { OwnerIds } from '../files/owners.js';
-import { type FetchedManifest, fetchManifest } from '../manifest/fetch.js';
+import type { FetchedManifest } from '../manifest/fetch.js';
 import { entryPath } from '../manifest/paths.js';
 import type { FileEntry, FileSystemEntry, ManifestLine, SymlinkEntry } from '../manifest/types.js';
 import { BundlePlan } from './bundle-plan.js';
@@ -16,7 +16,9 @@ import { type FolderPlace, Folders } from './folders.js';
 import { MetadataSetter } from './metadata.js';
 import type { RestoreOptions, RestoreSummary } from './options.js';
 import { RestoreReport } from './report.js';
-import { isPathEntry, isSafePath, pathSelector, Selection } from './select.js';
+import { PathPatterns } from './path-patterns.js';
+import { isPathEntry, isSafePath } from './select.js';
+import { fetchSelected } from './selected-run.js';
 import { SmallFileWriters } from './small-file-writers.js';
 import { StopCause } from './stop-cause.js';
 import { restoreSymlink, type SymlinkWork } from './symlinks.js';
@@ -45,9 +47,9 @@ const FEW = 500;
  * read; SYSTEM where the target or the spool cannot be written (any more); ABORTED. What was restored until then stays.
  */
 export async function restore(options: RestoreOptions): Promise<RestoreSummary> {
-  const { store, run, spoolFolder, signal, onEvent, dryRun = false } = options;
+  const { spoolFolder, onEvent, dryRun = false } = options;
   onEvent?.({ type: 'phase', phase: 'prepare' });
-  const select = pathSelector(options.include, options.exclude);
+  const patterns = new PathPatterns(options.include, options.exclude);
   const spool = await mkdtemp(join(spoolFolder, 'restore-')).catch((error: unknown) => {
     throw new SysbackupError('SYSTEM', `cannot make a folder in ${spoolFolder}: ${messageOf(error)}`, {
       hint: 'Name another folder for temporary files.',
@@ -55,9 +57,8 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
     });
   });
   const plan = new BundlePlan();
-  const selection = new Selection(select, onEvent, plan);
   try {
-    const manifest = await fetchManifest(store, run, spool, { onLines: selection.count, signal });
+    const { manifest, selection } = await fetchSelected(options, spool, patterns, plan);
     onEvent?.({ type: 'phase', phase: 'restore' });
     const target = pathFromText(resolve(options.target));
     const tree = TargetFolders.open(target, !dryRun);
@@ -66,7 +67,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
     try {
       const report = new RestoreReport(options, selection);
       const threads = dryRun ? undefined : threadsFor(selection.entries, options, report);
-      const parts = { tree, target, spool, report, select, unfinished, plan, threads };
+      const parts = { tree, target, spool, report, patterns, unfinished, plan, threads };
       const work = new Restoration(options, parts);
       try {
         await work.restoreAll(manifest);
@@ -101,7 +102,7 @@ interface Place {
   target: BytePath;
   spool: string;
   report: RestoreReport;
-  select: (path: BytePath) => boolean;
+  patterns: PathPatterns;
   unfinished: Unfinished | undefined;
   plan: BundlePlan;
   threads: SmallFileWriters | undefined;
@@ -119,14 +120,13 @@ class Restoration {
   readonly #stop: StopCause;
   readonly #symlinks: SymlinkWork;
   readonly #report: RestoreReport;
-  readonly #select: (path: BytePath) => boolean;
+  readonly #patterns: PathPatterns;
   readonly #signal: AbortSignal | undefined;
   readonly #dryRun: boolean;
-  readonly #isNarrowed: boolean;
   readonly #unfinished: Unfinished | undefined;
 
   constructor(options: RestoreOptions, place: Place) {
-    const { tree, target, spool, report, select, unfinished, plan, threads } = place;
+    const { tree, target, spool, report, patterns, unfinished, plan, threads } = place;
     const { overwrite = 'if-changed', dryRun = false, concurrency = CONCURRENCY, signal } = options;
     const metadata = new MetadataSetter(options.owners ?? new OwnerIds(), options.numericOwners ?? false);
     const stop = new StopCause(displayPath(target));
@@ -160,10 +160,9 @@ class Restoration {
     this.#pool = pool;
     this.#stop = stop;
     this.#report = report;
-    this.#select = select;
+    this.#patterns = patterns;
     this.#signal = signal;
     this.#dryRun = dryRun;
-    this.#isNarrowed = (options.include?.length ?? 0) > 0;
   }
 
   get requests(): number {
@@ -184,7 +183,7 @@ class Restoration {
     } finally {
       await this.#folderSpool.remove();
     }
-    if (this.#isNarrowed) this.#report.tellWhereNothingMatched();
+    this.#report.reportUnmatched(this.#patterns);
     this.#report.tellWhatIsFrozen();
     this.#report.tellWhatWasNotSet(process.geteuid?.() === 0);
     this.#report.tellProgress();
@@ -201,7 +200,7 @@ class Restoration {
         break;
       }
       const path = entryPath(line);
-      entries.push({ path, entry: line, selected: this.#select(path) });
+      entries.push({ path, entry: line, selected: this.#patterns.select(path) });
     }
     const selected = entries.filter((one) => one.selected).map(({ entry }) => entry);
     if (!this.#dryRun && selected.length > 0) await this.#metadata.prepare(selected);

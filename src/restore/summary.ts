@@ -9,7 +9,7 @@ export function summaryOf(
   requests: number,
   dryRun: boolean,
 ): RestoreSummary {
-  const { selected, done, failed, frozen, bytes, notSet, problems, problemCounts } = report;
+  const { selected, done, failed, frozen, bytes, notSet, unmatched, problems, problemCounts } = report;
   return {
     backup: header.backup,
     run: header.run,
@@ -22,6 +22,7 @@ export function summaryOf(
     bytes: dryRun ? report.planned.bytes : bytes,
     requests: dryRun ? report.planned.requests : requests,
     notSet,
+    unmatched,
     problems,
     problemCounts,
   };

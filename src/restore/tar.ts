@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, SysbackupError } from '../errors.js';
-import { fetchManifest } from '../manifest/fetch.js';
 import type { RestoreSummary, RestoreToTarOptions } from './options.js';
 import { RestoreReport } from './report.js';
-import { pathSelector, Selection } from './select.js';
+import { PathPatterns } from './path-patterns.js';
+import { fetchSelected } from './selected-run.js';
 import { summaryOf } from './summary.js';
 import { TarWriter } from './tar-writer.js';
 
@@ -18,23 +18,22 @@ import { TarWriter } from './tar-writer.js';
  * Throws what {@link restore} throws; the tar then lacks its end, and readers say so.
  */
 export async function restoreToTar(options: RestoreToTarOptions): Promise<RestoreSummary> {
-  const { store, run, spoolFolder, signal, onEvent, dryRun = false } = options;
+  const { spoolFolder, onEvent, dryRun = false } = options;
   onEvent?.({ type: 'phase', phase: 'prepare' });
-  const select = pathSelector(options.include, options.exclude);
+  const patterns = new PathPatterns(options.include, options.exclude);
   const spool = await mkdtemp(join(spoolFolder, 'restore-')).catch((error: unknown) => {
     throw new SysbackupError('SYSTEM', `cannot make a folder in ${spoolFolder}: ${messageOf(error)}`, {
       hint: 'Name another folder for temporary files.',
       cause: error,
     });
   });
-  const selection = new Selection(select, onEvent);
   try {
-    const manifest = await fetchManifest(store, run, spool, { onLines: selection.count, signal });
+    const { manifest, selection } = await fetchSelected(options, spool, patterns);
     onEvent?.({ type: 'phase', phase: 'restore' });
     const report = new RestoreReport(options, selection);
-    const writer = new TarWriter(options, select, report);
+    const writer = new TarWriter(options, (path) => patterns.select(path), report);
     await writer.writeAll(manifest);
-    if ((options.include?.length ?? 0) > 0) report.tellWhereNothingMatched();
+    report.reportUnmatched(patterns);
     report.tellWhatIsFrozen();
     report.tellProgress();
     return summaryOf(manifest, report, writer.requests, dryRun);

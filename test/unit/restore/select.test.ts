@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { pathFromBytes, pathFromText } from '#src/files/byte-path.js';
-import { pathSelector } from '#src/restore/select.js';
+import { PathPatterns } from '#src/restore/path-patterns.js';
 
 const isSelected = (path: string, include: string[], exclude: string[] = []): boolean =>
-  pathSelector(include, exclude)(pathFromText(path));
+  new PathPatterns(include, exclude).select(pathFromText(path));
 
-describe('pathSelector', () => {
+describe('PathPatterns', () => {
   it.each<[string, string, boolean]>([
     ['/etc', '/etc', true],
     ['/etc', '/etc/ssh/sshd_config', true],
@@ -49,10 +49,10 @@ describe('pathSelector', () => {
 
   it('matches names that are no UTF-8 byte by byte', () => {
     const path = pathFromBytes(Buffer.from([0x2f, 0x61, 0xff, 0x2e, 0x63]));
-    expect(pathSelector(['/a*.c'])(path)).toBe(true);
-    expect(pathSelector(['/a?.c'])(path)).toBe(true);
-    expect(pathSelector(['/b*.c'])(path)).toBe(false);
+    expect(new PathPatterns(['/a*.c']).select(path)).toBe(true);
+    expect(new PathPatterns(['/a?.c']).select(path)).toBe(true);
+    expect(new PathPatterns(['/b*.c']).select(path)).toBe(false);
   });
 
-  it('refuses an empty pattern', () => expect(() => pathSelector([''])).toThrow(/empty/));
+  it('refuses an empty pattern', () => expect(() => new PathPatterns([''])).toThrow(/empty/));
 });
