@@ -1,6 +1,7 @@
 import { randomFillSync } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type BytePath, pathForSyscall } from './byte-path.js';
+import { constants, readdirSync } from 'node:fs';
+import { errnoOf } from '../errors.js';
+import { type BytePath, pathForSyscall, pathFromBytes } from './byte-path.js';
 import { PathHandle } from './handle.js';
 import { readLinkAt } from './links.js';
 import {
@@ -166,6 +167,17 @@ export class SafeDir {
   readLink(name: BytePath): { target: BytePath } | Errno {
     const bytes = component(name);
     return bytes ? readLinkAt(this.fd, bytes) : 'EINVAL';
+  }
+
+  /** What is in it, through the link in /proc, since Node opens directories by name only. */
+  names(): BytePath[] | Errno {
+    try {
+      return readdirSync(`/proc/self/fd/${this.fd}`, { encoding: 'buffer' }).map((name) =>
+        pathFromBytes(name),
+      );
+    } catch (error) {
+      return errnoOf(error) ?? 'EIO';
+    }
   }
 
   /** An existing regular file, open for reading. ELOOP where it is a symlink, EISDIR a folder, else EINVAL. */

@@ -11,6 +11,7 @@ import { BundlePlan } from './bundle-plan.js';
 import { ContentFetcher } from './fetch-content.js';
 import { FileWriter } from './file-writer.js';
 import { Files } from './files.js';
+import { FoldedPaths } from './folded-paths.js';
 import { FolderSpool } from './folder-spool.js';
 import { type FolderPlace, Folders } from './folders.js';
 import { MetadataSetter } from './metadata.js';
@@ -23,6 +24,7 @@ import { SmallFileWriters } from './small-file-writers.js';
 import { StopCause } from './stop-cause.js';
 import { restoreSymlink, type SymlinkWork } from './symlinks.js';
 import { summaryOf } from './summary.js';
+import { TakenPlaces } from './taken-places.js';
 import { TargetFolders } from './target-folders.js';
 import { TaskPool } from './task-pool.js';
 import { Unfinished } from './unfinished.js';
@@ -57,8 +59,10 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
     });
   });
   const plan = new BundlePlan();
+  const folded = new FoldedPaths();
   try {
-    const { manifest, selection } = await fetchSelected(options, spool, patterns, plan);
+    const { manifest, selection } = await fetchSelected(options, spool, patterns, plan, folded);
+    folded.close();
     onEvent?.({ type: 'phase', phase: 'restore' });
     const target = pathFromText(resolve(options.target));
     const tree = TargetFolders.open(target, !dryRun);
@@ -67,7 +71,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
     try {
       const report = new RestoreReport(options, selection);
       const threads = dryRun ? undefined : threadsFor(selection.entries, options, report);
-      const parts = { tree, target, spool, report, patterns, unfinished, plan, threads };
+      const parts = { tree, target, spool, report, patterns, folded, unfinished, plan, threads };
       const work = new Restoration(options, parts);
       try {
         await work.restoreAll(manifest);
@@ -103,6 +107,7 @@ interface Place {
   spool: string;
   report: RestoreReport;
   patterns: PathPatterns;
+  folded: FoldedPaths;
   unfinished: Unfinished | undefined;
   plan: BundlePlan;
   threads: SmallFileWriters | undefined;
@@ -121,12 +126,14 @@ class Restoration {
   readonly #symlinks: SymlinkWork;
   readonly #report: RestoreReport;
   readonly #patterns: PathPatterns;
+  readonly #folded: FoldedPaths;
+  readonly #taken: TakenPlaces | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #dryRun: boolean;
   readonly #unfinished: Unfinished | undefined;
 
   constructor(options: RestoreOptions, place: Place) {
-    const { tree, target, spool, report, patterns, unfinished, plan, threads } = place;
+    const { tree, target, spool, report, patterns, folded, unfinished, plan, threads } = place;
     const { overwrite = 'if-changed', dryRun = false, concurrency = CONCURRENCY, signal } = options;
     const metadata = new MetadataSetter(options.owners ?? new OwnerIds(), options.numericOwners ?? false);
     const stop = new StopCause(displayPath(target));
@@ -161,6 +168,8 @@ class Restoration {
     this.#stop = stop;
     this.#report = report;
     this.#patterns = patterns;
+    this.#folded = folded;
+    this.#taken = tree && new TakenPlaces(tree);
     this.#signal = signal;
     this.#dryRun = dryRun;
   }
@@ -210,7 +219,10 @@ class Restoration {
       // Most need no waiting for, and a promise for each costs more than the rest of it.
       const begun = selected ? this.#restoreEntry(path, entry) : undefined;
       if (begun) await begun;
-      if (!selected && entry.typ === 'd' && isSafePath(path)) await this.#folders.passBy(path, entry);
+      if (!selected && entry.typ === 'd' && isSafePath(path)) {
+        if (this.#folded.mayCollide(path)) await this.#takePlace(path, entry);
+        await this.#folders.passBy(path, entry);
+      }
     }
     return more;
   }
@@ -224,6 +236,27 @@ class Restoration {
       report.passed(bytes);
       return undefined;
     }
+    if (this.#folded.mayCollide(path)) return this.#restoreIfFree(path, entry, bytes);
+    return this.#restoreSafe(path, entry);
+  }
+
+  /** A path that some file systems take for one with another of this restore: the one that came first stays. */
+  async #restoreIfFree(path: BytePath, entry: FileSystemEntry, bytes: number): Promise<void> {
+    const first = await this.#takePlace(path, entry);
+    if (first === undefined) return this.#restoreSafe(path, entry);
+    const reason = `its place is taken by ${displayPath(first)}: the target does not distinguish these names`;
+    this.#report.failure('name-taken', path, reason);
+    this.#report.passed(bytes);
+  }
+
+  /** Which path has taken this one's place before, when all that came before is in its place. */
+  async #takePlace(path: BytePath, { typ }: FileSystemEntry): Promise<BytePath | undefined> {
+    await Promise.all([this.#pool.idle(), this.#quick.idle()]);
+    return this.#taken?.take(path, typ);
+  }
+
+  #restoreSafe(path: BytePath, entry: FileSystemEntry): Promise<void> | undefined {
+    const report = this.#report;
     if (entry.typ === 'd') return this.#folders.restore(path, entry).then(() => report.passed(0));
     const place = this.#folders.openParentOf(path);
     if (place) return this.#restoreIn(path, entry, place);

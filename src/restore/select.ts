@@ -3,6 +3,7 @@ import type { BytePath } from '../files/byte-path.js';
 import { hasComponents } from '../files/safe-dir.js';
 import { entryPath } from '../manifest/paths.js';
 import type { FileEntry, FileSystemEntry, ManifestLine } from '../manifest/types.js';
+import type { FoldedPaths } from './folded-paths.js';
 import type { PathPatterns } from './path-patterns.js';
 
 /** A longer path than the kernel takes was never backed up. */
@@ -31,13 +32,20 @@ export class Selection {
   readonly #patterns: PathPatterns;
   readonly #onEvent: EventListener | undefined;
   readonly #plan: SelectionPlan | undefined;
+  readonly #folded: FoldedPaths | undefined;
   #lines = 0;
   #said = 0;
 
-  constructor(patterns: PathPatterns, onEvent: EventListener | undefined, plan?: SelectionPlan) {
+  constructor(
+    patterns: PathPatterns,
+    onEvent: EventListener | undefined,
+    plan?: SelectionPlan,
+    folded?: FoldedPaths,
+  ) {
     this.#patterns = patterns;
     this.#onEvent = onEvent;
     this.#plan = plan;
+    this.#folded = folded;
   }
 
   /** For {@link FetchManifestOptions.onLines}. */
@@ -45,7 +53,11 @@ export class Selection {
     for (const line of lines) {
       if (!isPathEntry(line)) continue;
       this.#patterns.note(line);
-      if (!this.#patterns.select(entryPath(line))) continue;
+      const path = entryPath(line);
+      const isSelected = this.#patterns.select(path);
+      // A directory that is not selected may lie above what is.
+      if (isSelected || line.typ === 'd') this.#folded?.add(path);
+      if (!isSelected) continue;
       this.entries += 1;
       if (line.typ !== 'f') continue;
       this.bytes += line.size ?? 0;

@@ -2,6 +2,7 @@ import type { EventListener } from '../events.js';
 import { entryPath } from '../manifest/paths.js';
 import { type FetchedManifest, fetchManifest } from '../manifest/fetch.js';
 import type { ManifestLine } from '../manifest/types.js';
+import type { FoldedPaths } from './folded-paths.js';
 import type { RestoreOptions } from './options.js';
 import type { PathPatterns } from './path-patterns.js';
 import { isPathEntry, Selection, type SelectionPlan } from './select.js';
@@ -15,8 +16,9 @@ export async function fetchSelected(
   spool: string,
   patterns: PathPatterns,
   plan?: SelectionPlan,
+  folded?: FoldedPaths,
 ): Promise<{ manifest: FetchedManifest; selection: Selection }> {
-  const selection = new Selection(patterns, onEvent, plan);
+  const selection = new Selection(patterns, onEvent, plan, folded);
   if (!patterns.mayBeLiteral) {
     const manifest = await fetchManifest(store, run, spool, { onLines: selection.count, signal });
     return { manifest, selection };

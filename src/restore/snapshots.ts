@@ -7,11 +7,13 @@ import { componentsOf, type SafeDir } from '../files/safe-dir.js';
 import { fetchManifest } from '../manifest/fetch.js';
 import { nearest } from '../manifest/nearest.js';
 import type { SnapshotEntry } from '../manifest/types.js';
+import { foldedPath } from './folded-paths.js';
 import { FrozenObjectError } from '../store/cold.js';
 import type { ObjectStore } from '../store/port.js';
 import { ContentFetcher, type Piece } from './fetch-content.js';
 import { FrozenObjects } from './frozen.js';
 import { StopCause } from './stop-cause.js';
+import { TakenPlaces } from './taken-places.js';
 import { TargetFolders } from './target-folders.js';
 import { type FileContent, writeFile } from './write-file.js';
 
@@ -90,7 +92,7 @@ export async function restoreSnapshots(options: RestoreSnapshotsOptions): Promis
     try {
       const root = folders.hold(pathFromText('/'));
       if ('errno' in root) throw new SysbackupError('SYSTEM', `cannot open ${into}: ${root.errno}`);
-      const writer = new SnapshotWriter(root.dir, into, all, options);
+      const writer = new SnapshotWriter(root.dir, new TakenPlaces(folders), into, all, options);
       for (const snapshot of wanted) {
         throwIfAborted(signal);
         const result = await writer.write(snapshot);
@@ -111,6 +113,7 @@ export async function restoreSnapshots(options: RestoreSnapshotsOptions): Promis
 
 class SnapshotWriter {
   readonly #dir: SafeDir;
+  readonly #taken: TakenPlaces;
   readonly #into: string;
   readonly #names: readonly string[];
   readonly #fetcher: ContentFetcher;
@@ -121,9 +124,16 @@ class SnapshotWriter {
   readonly #written = new Set<string>();
 
   /** `names`: of all snapshots of the run. */
-  constructor(dir: SafeDir, into: string, names: readonly string[], options: RestoreSnapshotsOptions) {
+  constructor(
+    dir: SafeDir,
+    taken: TakenPlaces,
+    into: string,
+    names: readonly string[],
+    options: RestoreSnapshotsOptions,
+  ) {
     const { store, concurrency = CONCURRENCY, signal } = options;
     this.#dir = dir;
+    this.#taken = taken;
     this.#into = into;
     this.#names = names;
     this.#fetcher = new ContentFetcher(store, { concurrency, signal });
@@ -138,6 +148,15 @@ class SnapshotWriter {
     if (!isFileName(name) || this.#written.has(name))
       return problem(name, 'unsafe-path', 'is no name that a snapshotter could have, and is not restored');
     this.#written.add(name);
+    const first = this.#taken.take(pathFromText(`/${name}`), 'f');
+    if (first !== undefined) {
+      const other = displayPath(first.slice(1));
+      return problem(
+        name,
+        'name-taken',
+        `its place is taken by ${other}: the target does not distinguish them`,
+      );
+    }
     let written = 0;
     try {
       written = await this.#put(name, { sha, size, pieces: this.#fetcher.pieces(dat, size) });
@@ -159,7 +178,8 @@ class SnapshotWriter {
 
   async #describe(file: string, description: string): Promise<void> {
     // Another snapshotter's own output comes first.
-    if (this.#names.includes(file) || !isFileName(file)) return;
+    const folded = foldedPath(pathFromText(file));
+    if (this.#names.some((name) => foldedPath(pathFromText(name)) === folded) || !isFileName(file)) return;
     const bytes = Buffer.from(description.endsWith('\n') ? description : `${description}\n`);
     const sha = createHash('sha256').update(bytes).digest('hex');
     await this.#put(file, { sha, size: bytes.length, pieces: once(bytes) });

@@ -1,16 +1,7 @@
 import { createHash } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { type BytePath, pathFromBytes } from '../files/byte-path.js';
+import type { BytePath } from '../files/byte-path.js';
 import { type FileLock, tryLockFile } from '../files/flock.js';
 import { type SafeDir, TEMPORARY_PREFIX } from '../files/safe-dir.js';
 import { fstat } from '../files/stat.js';
@@ -76,7 +67,8 @@ export class Unfinished {
   /** Removes what a killed restore left in this folder under temporary names. */
   clean(dir: SafeDir): void {
     if (!this.isResumed) return;
-    for (const name of namesIn(dir)) {
+    const names = dir.names();
+    for (const name of typeof names === 'string' ? [] : names) {
       if (!TEMPORARY.test(name)) continue;
       const stat = dir.stat(name);
       if (typeof stat !== 'string' && stat.kind !== 'directory' && stat.uid === process.geteuid?.())
@@ -122,13 +114,4 @@ function pathsIn(text: string): BytePath[] {
     const whole = /^"(?:[^"\\]|\\.)*"$/.test(line);
     return whole ? [JSON.parse(line) as BytePath] : [];
   });
-}
-
-/** By the link in /proc, since Node opens folders by name only. Without /proc there are none. */
-function namesIn(dir: SafeDir): BytePath[] {
-  try {
-    return readdirSync(`/proc/self/fd/${dir.fd}`, { encoding: 'buffer' }).map((name) => pathFromBytes(name));
-  } catch {
-    return [];
-  }
 }
