@@ -25,7 +25,8 @@ export class PathActionPresenter {
   readonly show = (action: PathAction): void => {
     const { output, log, globals } = this.#session;
     const { path, kind, does, bytes, requests } = action;
-    if (!this.#isData && !log.takes('debug')) return;
+    // A dry run lists what would change.
+    if ((!this.#isData || does === 'keep') && !log.takes('debug')) return;
     if (globals.json) {
       output.json({ type: 'path', ...jsonOfPath(path), kind, does, bytes, requests });
       return;

@@ -42,10 +42,9 @@ const REMOVABLE = /^(?:user\.|trusted\.|security\.capability$)/;
 export function applyXattrs(handle: InodeHandle, wanted: WantedXattrs): XattrFailure[] {
   const failures: XattrFailure[] = [];
   const settable = settableXattrs(wanted, failures);
-  for (const name of listed(handle)) {
-    if (settable.has(name)) continue;
-    const isAcl = name === ACL_XATTR || name === DEFAULT_ACL_XATTR;
-    if (!isAcl && !(REMOVABLE.test(name) && isPlainXattr(name))) continue;
+  const found = listed(handle);
+  for (const name of typeof found === 'string' ? [] : found) {
+    if (settable.has(name) || !isToBeRemoved(name)) continue;
     const errno = handle.removeXattr(terminated(name));
     if (errno !== undefined && errno !== 'ENODATA') failures.push(failure(name, errno));
   }
@@ -54,6 +53,41 @@ export function applyXattrs(handle: InodeHandle, wanted: WantedXattrs): XattrFai
     if (errno !== undefined) failures.push(failure(name, errno));
   }
   return failures;
+}
+
+/** An attribute (or an ACL) that {@link applyXattrs} would set or take away. */
+export interface XattrDifference {
+  what: XattrFailure['what'];
+  /** Latin-1. */
+  name: string;
+}
+
+/**
+ * What {@link applyXattrs} would change. An errno where the attributes cannot be listed, as on a file system that has
+ * none: then nothing can be set either.
+ */
+export function differentXattrs(handle: InodeHandle, wanted: WantedXattrs): XattrDifference[] | string {
+  const settable = settableXattrs(wanted, []);
+  const found = listed(handle);
+  if (typeof found === 'string') return settable.size === 0 ? [] : found;
+  const different = found.filter((name) => !settable.has(name) && isToBeRemoved(name));
+  for (const [name, value] of settable)
+    if (!found.includes(name) || !hasValue(handle, name, value)) different.push(name);
+  return different.map((name) => ({ what: isAcl(name) ? 'acl' : 'xattr', name }));
+}
+
+function hasValue(handle: InodeHandle, name: string, value: Uint8Array): boolean {
+  const out = Buffer.alloc(value.length + 1);
+  const length = handle.getXattr(terminated(name), out);
+  return length === value.length && out.subarray(0, length).equals(value);
+}
+
+function isAcl(name: string): boolean {
+  return name === ACL_XATTR || name === DEFAULT_ACL_XATTR;
+}
+
+function isToBeRemoved(name: string): boolean {
+  return isAcl(name) || (REMOVABLE.test(name) && isPlainXattr(name));
 }
 
 /** By name (latin-1). */
@@ -70,8 +104,8 @@ function settableXattrs(wanted: WantedXattrs, failures: XattrFailure[]): Map<str
   return settable;
 }
 
-/** Where they cannot be listed, there is nothing to remove either. */
-function listed(handle: InodeHandle): string[] {
+/** The errno where they cannot be listed. */
+function listed(handle: InodeHandle): string[] | string {
   let length = handle.listXattrs(small);
   if (length === 0) return [];
   let list = small;
@@ -79,7 +113,7 @@ function listed(handle: InodeHandle): string[] {
     list = Buffer.alloc(XATTR_MAX);
     length = handle.listXattrs(list);
   }
-  return typeof length === 'string' ? [] : namesIn(list, length);
+  return typeof length === 'string' ? length : namesIn(list, length);
 }
 
 function set(handle: InodeHandle, name: string, value: Uint8Array): string | undefined {
@@ -96,6 +130,5 @@ function terminated(name: string): Buffer {
 }
 
 function failure(name: string, errno: string): XattrFailure {
-  const isAcl = name === ACL_XATTR || name === DEFAULT_ACL_XATTR;
-  return { what: isAcl ? 'acl' : 'xattr', name: xattrKey(name), errno };
+  return { what: isAcl(name) ? 'acl' : 'xattr', name: xattrKey(name), errno };
 }

@@ -9,10 +9,12 @@ import {
   fchmodat,
   fchown,
   fchownat,
+  fgetxattr,
   flistxattr,
   fremovexattr,
   fsetxattr,
   futimens,
+  getxattr,
   lastErrno,
   listxattr,
   O_CLOEXEC,
@@ -35,6 +37,8 @@ export interface InodeHandle {
   chmod(mode: number): string | undefined;
   /** Writes the names into `out`, each ending in NUL; their length in all, or the errno's name. */
   listXattrs(out: Buffer): number | string;
+  /** Writes the value into `out`; its length, or the errno's name. */
+  getXattr(name: Uint8Array, out: Buffer): number | string;
   setXattr(name: Uint8Array, value: Uint8Array): string | undefined;
   removeXattr(name: Uint8Array): string | undefined;
   /** `times` is two `struct timespec`. */
@@ -67,6 +71,10 @@ export class OpenFileHandle implements InodeHandle {
   }
   listXattrs(out: Buffer): number | string {
     const length = flistxattr(this.fd, out, out.length);
+    return length < 0 ? lastErrno() : length;
+  }
+  getXattr(name: Uint8Array, out: Buffer): number | string {
+    const length = fgetxattr(this.fd, name, out, out.length);
     return length < 0 ? lastErrno() : length;
   }
   setXattr(name: Uint8Array, value: Uint8Array): string | undefined {
@@ -150,6 +158,10 @@ export class PathHandle implements InodeHandle {
   }
   listXattrs(out: Buffer): number | string {
     const length = listxattr(this.#proc, out, out.length);
+    return length < 0 ? lastErrno() : length;
+  }
+  getXattr(name: Uint8Array, out: Buffer): number | string {
+    const length = getxattr(this.#proc, name, out, out.length);
     return length < 0 ? lastErrno() : length;
   }
   setXattr(name: Uint8Array, value: Uint8Array): string | undefined {

@@ -58,6 +58,9 @@ export const lgetxattr: XattrGet = libc.func(
 export const listxattr: XattrList = libc.func(
   'int64_t listxattr(const uint8_t *path, uint8_t *out, size_t size)',
 );
+export const getxattr: XattrGet = libc.func(
+  'int64_t getxattr(const uint8_t *path, const uint8_t *name, uint8_t *out, size_t size)',
+);
 export const setxattr: XattrSet = libc.func(
   'int setxattr(const uint8_t *path, const uint8_t *name, const uint8_t *value, size_t size, int flags)',
 );
@@ -67,6 +70,9 @@ export const removexattr: XattrRemove = libc.func(
 
 export const flistxattr: (fd: number, out: Uint8Array, size: number) => number = libc.func(
   'int64_t flistxattr(int fd, uint8_t *out, size_t size)',
+);
+export const fgetxattr: (fd: number, name: Uint8Array, out: Uint8Array, size: number) => number = libc.func(
+  'int64_t fgetxattr(int fd, const uint8_t *name, uint8_t *out, size_t size)',
 );
 export const fsetxattr: (
   fd: number,

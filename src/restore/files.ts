@@ -14,6 +14,7 @@ import type { RestoreReport } from './report.js';
 import type { StopCause } from './stop-cause.js';
 import type { HeldFolder, TargetFolders } from './target-folders.js';
 import type { TaskPool } from './task-pool.js';
+import { updateMetadata } from './update-metadata.js';
 
 /** What restoring files takes; the same for all of a restore. */
 export interface FileWork {
@@ -60,7 +61,16 @@ export class Files {
     // What has come into a new folder meanwhile is replaced either way, unless nothing may be.
     const isThere = place !== undefined && (!place.isNew || overwrite === 'never');
     const existing = isThere ? place.dir.stat(baseOf(path)) : 'ENOENT';
-    const does = decide(existing, entry, overwrite, checksum);
+    const decided = decide(existing, entry, overwrite, checksum);
+    const mustRead =
+      decided === 'set-metadata' && decidedByContent(entry, checksum) && overwrite === 'if-changed';
+    const does =
+      decided === 'set-metadata' && !mustRead ? this.#metadata(path, entry, place, existing) : decided;
+    if (does === 'failed') {
+      report.passed(entry.size ?? 0);
+      place?.release();
+      return undefined;
+    }
     if (does === undefined) {
       report.failure('in-the-way', path, reasonAgainst(existing));
       report.passed(entry.size ?? 0);
@@ -68,9 +78,8 @@ export class Files {
       return undefined;
     }
     const settle = entry.id === undefined ? undefined : this.#links.begin(entry, path);
-    const finish = (done: Deed): void => {
+    const finish = (done: Deed | 'failed'): void => {
       this.#work.plan.unwanted(entry);
-      if (done === 'set-metadata' && place && !dryRun) this.#setMetadata(path, entry, place.dir);
       report.passed(entry.size ?? 0);
       place?.release();
       // What `never` kept may be anything: its other names must not become links to that.
@@ -78,7 +87,6 @@ export class Files {
       settle?.(isOther ? undefined : typeof existing === 'string' ? '' : existing.inodeId);
     };
     const writes = does === 'create' || does === 'replace';
-    const mustRead = decidedByContent(entry, checksum) && !writes && overwrite === 'if-changed';
     if (!mustRead) this.#acts(path, entry, does);
     if (!mustRead && (dryRun || !place || !writes)) {
       finish(does);
@@ -87,8 +95,9 @@ export class Files {
     return this.#poolFor(entry).start(async () => {
       if (mustRead) {
         const isRight = await this.#isRight(path, entry, place);
-        const done = isRight === undefined ? 'keep' : isRight ? does : 'replace';
-        this.#acts(path, entry, done);
+        const done =
+          isRight === undefined ? 'keep' : isRight ? this.#metadata(path, entry, place, existing) : 'replace';
+        if (done !== 'failed') this.#acts(path, entry, done);
         if (done !== 'replace' || dryRun) return finish(done);
       }
       const inodeId = place && (await this.#write(path, entry, place.dir));
@@ -175,15 +184,9 @@ export class Files {
     }
   }
 
-  #setMetadata(path: BytePath, entry: FileEntry, dir: SafeDir): void {
-    const { report, metadata } = this.#work;
-    const handle = dir.handle(baseOf(path));
-    if (typeof handle === 'string') {
-      report.failure('not-restored', path, handle);
-      return;
-    }
-    report.metadataNotSet(path, metadata.set(handle, entry));
-    handle.close();
+  #metadata(path: BytePath, entry: FileEntry, place: Place, existing: FileStat | string) {
+    if (!place || typeof existing === 'string') return 'keep';
+    return updateMetadata(path, entry, { dir: place.dir, links: existing.links }, this.#work);
   }
 
   /** The new file's inode id; undefined where it failed, and nothing is left of it. */
@@ -217,7 +220,7 @@ export class Files {
   }
 }
 
-/** What is to be done about a file; undefined: nothing can be. */
+/** What is to be done about a file; `set-metadata`: if it differs. Undefined: nothing can be. */
 function decide(
   existing: FileStat | string,
   entry: FileEntry,
@@ -230,14 +233,7 @@ function decide(
   const mayBeRight = decidedByContent(entry, checksum)
     ? hasSize(existing, entry)
     : isUnchanged(existing, entry);
-  if (overwrite === 'always' || !mayBeRight) return 'replace';
-  // A file that has other names may have them outside the target, where nothing must change. With several names in
-  // the backup too they are likely ours; then it stays only if there is nothing to set.
-  if (existing.links === 1) return 'set-metadata';
-  const { uid, gid, mode } = existing;
-  const isSame =
-    uid === entry.uid && gid === entry.gid && mode === entry.mode && isUnchanged(existing, entry);
-  return entry.id !== undefined && isSame ? 'keep' : 'replace';
+  return overwrite === 'always' || !mayBeRight ? 'replace' : 'set-metadata';
 }
 
 /** The older format knows no times. */

@@ -4,7 +4,7 @@ import { entryPath } from '../manifest/paths.js';
 import type { DirectoryEntry } from '../manifest/types.js';
 import type { FolderSpool } from './folder-spool.js';
 import type { MetadataSetter } from './metadata.js';
-import type { Overwrite } from './options.js';
+import type { Overwrite, PathAction } from './options.js';
 import type { RestoreReport } from './report.js';
 import type { HeldFolder, TargetFolders } from './target-folders.js';
 import type { Unfinished } from './unfinished.js';
@@ -32,11 +32,14 @@ export class Folders {
   readonly #tree: TargetFolders | undefined;
   readonly #spool: FolderSpool;
   readonly #report: RestoreReport;
+  readonly #metadata: MetadataSetter;
   readonly #overwrite: Overwrite;
   readonly #dryRun: boolean;
   /** Entries of folders that were not selected, but may lie above something that is. */
   readonly #above = new Map<BytePath, DirectoryEntry>();
   readonly #blocked = new Set<BytePath>();
+  /** Directories that exist, and whose metadata is to change at the end. */
+  readonly #changing = new Set<BytePath>();
   readonly #unfinished: Unfinished | undefined;
   /** Folders on the way to the present path that {@link #resume} has been in. */
   readonly #resumed = new Set<BytePath>();
@@ -45,11 +48,13 @@ export class Folders {
     tree: TargetFolders | undefined,
     spool: FolderSpool,
     report: RestoreReport,
+    metadata: MetadataSetter,
     options: { overwrite: Overwrite; dryRun: boolean; unfinished?: Unfinished | undefined },
   ) {
     this.#tree = tree;
     this.#spool = spool;
     this.#report = report;
+    this.#metadata = metadata;
     this.#overwrite = options.overwrite;
     this.#dryRun = options.dryRun;
     this.#unfinished = options.unfinished;
@@ -83,10 +88,11 @@ export class Folders {
   }
 
   /** Gives all folders their metadata, those below first. */
-  async finish(metadata: MetadataSetter): Promise<void> {
+  async finish(): Promise<void> {
+    const metadata = this.#metadata;
     for await (const batch of this.#spool.reversed()) {
       await metadata.prepare(batch);
-      for (const entry of batch) this.#finishOne(entry, metadata);
+      for (const entry of batch) this.#finishOne(entry);
     }
   }
 
@@ -137,7 +143,7 @@ export class Folders {
     selected: DirectoryEntry | undefined,
     place: Place,
   ): Promise<Place> {
-    if (selected) this.#report.acts({ path, kind: 'd', does: 'create', bytes: 0, requests: 0 });
+    if (selected) this.#acts(path, 'create');
     const entry = selected ?? this.#above.get(path);
     if (place === 'absent') return place;
     // A selected one gets its metadata by the next restore anyway, unless that is to leave alone what is there.
@@ -158,15 +164,34 @@ export class Folders {
     const isOthers = path === ROOT && !isOurs && this.#tree?.isRoot !== true;
     const isKept = this.#overwrite === 'never' && !isOurs && this.#unfinished?.has(path) !== true;
     const keep = isKept || isOthers;
-    const does = keep ? 'keep' : path === ROOT && this.#tree?.madeTarget ? 'create' : 'set-metadata';
+    const does = keep
+      ? 'keep'
+      : path === ROOT && this.#tree?.madeTarget
+        ? 'create'
+        : this.#compared(path, entry, held);
     if (isOurs) this.#unfinished?.made(path);
-    this.#report.acts({ path, kind: 'd', does, bytes: 0, requests: 0 });
+    if (does === undefined) this.#changing.add(path);
+    else this.#acts(path, does);
     if (keep || this.#dryRun) return;
     openToOwner(held);
     await this.#spool.add(entry);
   }
 
-  #finishOne(entry: DirectoryEntry, metadata: MetadataSetter): void {
+  /** Undefined where its metadata is to change: what has come of that shows when it is set. */
+  #compared(path: BytePath, entry: DirectoryEntry, { dir }: HeldFolder): 'keep' | 'set-metadata' | undefined {
+    const difference = this.#metadata.compare(new OpenFileHandle(dir.fd), entry);
+    // Of one that may not be looked at in this way.
+    if (typeof difference === 'string') return 'set-metadata';
+    if (this.#dryRun) this.#report.metadataNotSet(path, difference.notSet);
+    if (!difference.canBeSet) return 'keep';
+    return this.#dryRun ? 'set-metadata' : undefined;
+  }
+
+  #acts(path: BytePath, does: PathAction['does']): void {
+    this.#report.acts({ path, kind: 'd', does, bytes: 0, requests: 0 });
+  }
+
+  #finishOne(entry: DirectoryEntry): void {
     const path = entryPath(entry);
     const held = this.#tree?.hold(path);
     if (!held) return;
@@ -174,7 +199,9 @@ export class Folders {
       this.#isBlocked(held.at, held.errno);
       return;
     }
-    this.#report.metadataNotSet(path, metadata.set(new OpenFileHandle(held.dir.fd), entry));
+    const { changed, notSet } = this.#metadata.update(new OpenFileHandle(held.dir.fd), entry);
+    this.#report.metadataNotSet(path, notSet);
+    if (this.#changing.delete(path)) this.#acts(path, changed ? 'set-metadata' : 'keep');
     held.release();
   }
 

@@ -1,4 +1,6 @@
+import { differentXattrs } from '../files/apply-xattrs.js';
 import { applyMetadata, type MetadataFailure, type WantedMetadata } from '../files/apply.js';
+import { compareMetadata, type Setter, thisSetter } from '../files/compare-metadata.js';
 import type { InodeHandle } from '../files/handle.js';
 import type { OwnerIds } from '../files/owners.js';
 import { ownersIn, type RecordedMetadata, wantedOf } from '../files/recorded.js';
@@ -17,6 +19,7 @@ export interface NotSet {
 export class MetadataSetter {
   readonly #owners: OwnerIds;
   readonly #numeric: boolean;
+  readonly #setter: Setter = thisSetter();
 
   /** `numeric`: whether the ids recorded beside the owners' names count, and not the names. */
   constructor(owners: OwnerIds, numeric: boolean) {
@@ -41,6 +44,25 @@ export class MetadataSetter {
     return notSetOf(problems, applyMetadata(handle, wanted));
   }
 
+  /**
+   * Whether {@link set} would change anything, and what it could not; nothing is changed. The errno's name where the
+   * file cannot be looked at.
+   */
+  compare(handle: InodeHandle, entry: FileSystemEntry): { canBeSet: boolean; notSet: NotSet[] } | string {
+    const { wanted, problems } = this.wanted(entry);
+    const difference = compareMetadata(handle, wanted, this.#setter);
+    if (typeof difference === 'string') return difference;
+    return { canBeSet: difference.canBeSet, notSet: notSetOf(problems, difference.notSettable) };
+  }
+
+  /** {@link set}, and whether that has changed anything: a file system may not have what was to be set. */
+  update(handle: InodeHandle, entry: FileSystemEntry): { changed: boolean; notSet: NotSet[] } {
+    const { wanted, problems } = this.wanted(entry);
+    const before = stateOf(handle, wanted);
+    const notSet = notSetOf(problems, applyMetadata(handle, wanted));
+    return { changed: stateOf(handle, wanted) !== before, notSet };
+  }
+
   /** What {@link set} would set, and what of it cannot be had here. */
   wanted(entry: FileSystemEntry): { wanted: WantedMetadata; problems: string[] } {
     return wantedOf(this.#recorded(entry), this.#owners);
@@ -49,6 +71,13 @@ export class MetadataSetter {
   #recorded(entry: FileSystemEntry): RecordedMetadata {
     return this.#numeric ? { ...entry, o: entry.uid ?? entry.o, g: entry.gid ?? entry.g } : entry;
   }
+}
+
+/** The same text where nothing was changed of what `applyMetadata` may change. */
+function stateOf(handle: InodeHandle, wanted: WantedMetadata): string {
+  const stat = handle.stat();
+  const own = typeof stat === 'string' ? stat : `${stat.uid} ${stat.gid} ${stat.mode} ${stat.mtimeNs}`;
+  return `${own} ${JSON.stringify(differentXattrs(handle, wanted))}`;
 }
 
 /** `problems` are those of {@link MetadataSetter.wanted}. */

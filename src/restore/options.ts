@@ -10,7 +10,7 @@ import type { MetadataKind } from './metadata.js';
 export type Overwrite =
   /** It is replaced. */
   | 'always'
-  /** A regular file of the same size and modification time, or a symlink of the same target, only gets its metadata. */
+  /** A regular file of the same size and modification time, or a symlink of the same target, gets what differs of its metadata. */
   | 'if-changed'
   /** It stays as it is. */
   | 'never';
@@ -57,7 +57,10 @@ export interface RestoreOptions {
   /** Take the recorded ids instead of what the names mean on this machine. Default false. */
   numericOwners?: boolean | undefined;
   onEvent?: EventListener | undefined;
-  /** Called for each selected path with what is done with it, before it is. */
+  /**
+   * Called for each selected path with what is done with it: before it is, or where only metadata of what is there may
+   * have to be set, when that is done.
+   */
   onPath?: ((action: PathAction) => void) | undefined;
   signal?: AbortSignal | undefined;
 }

@@ -130,6 +130,7 @@ class Restoration {
   readonly #taken: TakenPlaces | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #dryRun: boolean;
+  readonly #tree: TargetFolders | undefined;
   readonly #unfinished: Unfinished | undefined;
 
   constructor(options: RestoreOptions, place: Place) {
@@ -142,7 +143,7 @@ class Restoration {
     const onFetched = (): void => stop.fetched();
     const pool = new TaskPool(concurrency);
     this.#folderSpool = new FolderSpool(spool);
-    this.#folders = new Folders(tree, this.#folderSpool, report, { overwrite, dryRun, unfinished });
+    this.#folders = new Folders(tree, this.#folderSpool, report, metadata, { overwrite, dryRun, unfinished });
     const { checksum = false } = options;
     const isLocal = options.store.localRoot !== undefined;
     this.#files = new Files({
@@ -172,6 +173,7 @@ class Restoration {
     this.#taken = tree && new TakenPlaces(tree);
     this.#signal = signal;
     this.#dryRun = dryRun;
+    this.#tree = tree;
   }
 
   get requests(): number {
@@ -186,7 +188,7 @@ class Restoration {
         await Promise.all([this.#pool.idle(), this.#quick.idle()]);
       }
       throwIfAborted(this.#signal);
-      if (!this.#dryRun) await this.#folders.finish(this.#metadata);
+      if (!this.#dryRun) await this.#folders.finish();
       if (this.#stop.error) throw this.#stop.error;
       this.#unfinished?.finished();
     } finally {
@@ -212,7 +214,7 @@ class Restoration {
       entries.push({ path, entry: line, selected: this.#patterns.select(path) });
     }
     const selected = entries.filter((one) => one.selected).map(({ entry }) => entry);
-    if (!this.#dryRun && selected.length > 0) await this.#metadata.prepare(selected);
+    if (this.#tree && selected.length > 0) await this.#metadata.prepare(selected);
     for (const { path, entry, selected } of entries) {
       if (this.#stop.error) return false;
       throwIfAborted(this.#signal);

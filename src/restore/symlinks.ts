@@ -8,6 +8,7 @@ import type { Overwrite, PathAction } from './options.js';
 import type { RestoreReport } from './report.js';
 import type { StopCause } from './stop-cause.js';
 import type { TargetFolders } from './target-folders.js';
+import { updateMetadata } from './update-metadata.js';
 
 /** What restoring symlinks takes. */
 export interface SymlinkWork {
@@ -34,21 +35,25 @@ export function restoreSymlink(
   const { report, dryRun } = work;
   if (dir && !dryRun && work.overwrite !== 'never' && linkToFirst(path, entry, dir, work)) return;
   const existing = dir ? dir.stat(baseOf(path)) : 'ENOENT';
-  const does = decide(path, entry, dir, existing, work.overwrite);
+  const decided = decide(path, entry, dir, existing, work.overwrite);
+  const does =
+    decided === 'set-metadata' && dir && typeof existing !== 'string'
+      ? updateMetadata(path, entry, { dir, links: existing.links }, work)
+      : decided;
+  if (does === 'failed') return;
   if (does === undefined) {
     const reason = typeof existing === 'string' ? existing : 'a folder stands in its place';
     report.failure(typeof existing === 'string' ? 'not-restored' : 'in-the-way', path, reason);
     return;
   }
   report.acts({ path, kind: 'l', does, bytes: 0, requests: 0 });
-  if (dryRun || !dir || does === 'keep') return;
-  const errno =
-    does === 'set-metadata'
-      ? setMetadata(path, entry, dir, baseOf(path), work)
-      : make(path, entry, dir, work);
+  if (dryRun || !dir) return;
+  const errno = does === 'create' || does === 'replace' ? make(path, entry, dir, work) : undefined;
   if (errno === undefined) {
     const made = entry.id === undefined ? undefined : dir.stat(baseOf(path));
-    if (typeof made === 'object') work.firsts.set(keyOf(entry), { path, inodeId: made.inodeId });
+    // What `never` kept may be anything: other names must not become links to that.
+    if (typeof made === 'object' && work.overwrite !== 'never')
+      work.firsts.set(keyOf(entry), { path, inodeId: made.inodeId });
     return;
   }
   report.undone(does);
@@ -66,7 +71,7 @@ function decide(
   if (typeof existing === 'string') return existing === 'ENOENT' ? 'create' : undefined;
   if (overwrite === 'never') return 'keep';
   if (existing.kind === 'directory') return undefined;
-  if (overwrite === 'always' || existing.kind !== 'symlink' || existing.links !== 1) return 'replace';
+  if (overwrite === 'always' || existing.kind !== 'symlink') return 'replace';
   const pointsTo = dir?.readLink(baseOf(path));
   const isSame = typeof pointsTo === 'object' && pointsTo.target === linkTarget(entry);
   return isSame ? 'set-metadata' : 'replace';
@@ -86,6 +91,11 @@ function linkToFirst(
     const name = baseOf(first.path);
     const stat = folder.dir.stat(name);
     if (typeof stat === 'string' || stat.inodeId !== first.inodeId) return false;
+    const existing = dir.stat(baseOf(path));
+    if (typeof existing !== 'string' && existing.inodeId === first.inodeId) {
+      report.acts({ path, kind: 'l', does: 'keep', bytes: 0, requests: 0 });
+      return true;
+    }
     if (folder.dir.replaceByHardLink(name, dir, baseOf(path)) !== undefined) return false;
     report.acts({ path, kind: 'l', does: 'link', bytes: 0, requests: 0 });
     return true;

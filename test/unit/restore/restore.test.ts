@@ -293,7 +293,7 @@ describe('failures', () => {
     expect(left.length).toBeLessThan(30);
     scene.store.replaced.clear();
     scene.actions.length = 0;
-    expect(await scene.restore(lines)).toMatchObject({ failed: 0, done: { 'set-metadata': left.length } });
+    expect(await scene.restore(lines)).toMatchObject({ failed: 0, done: { keep: left.length } });
   });
 
   it('of a file with several names leave its other names a copy of their own', async () => {
