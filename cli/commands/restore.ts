@@ -22,7 +22,7 @@ import {
   restoreSummary,
 } from '../presentation/restore-summary.js';
 import { tellRun } from '../presentation/which-run.js';
-import { mayRestoreInPlace } from '../restore/ask-in-place.js';
+import { mayRestore } from '../restore/ask-first.js';
 import { addRestoreOptions, checkFlags, filesTo, type RestoreFlags } from '../restore/flags.js';
 import { restoreThrough } from '../restore/through.js';
 import { withTarFile } from '../restore/tar-file.js';
@@ -106,8 +106,9 @@ async function restoreRun(work: Work): Promise<Restored> {
     const target = to === 'target' ? resolve(workingFolder, flags.target ?? '') : '/';
     const { include, exclude, overwrite, checksum, dryRun } = flags;
     const options = { ...common, target, include, exclude, overwrite, checksum, dryRun };
-    const mayAsk = to === 'in-place' && flags.yes !== true && dryRun !== true ? session.question : undefined;
-    if (mayAsk && !(await mayRestoreInPlace(options, session, mayAsk)))
+    // Who says --overwrite has said what is to happen to existing files.
+    const asks = flags.yes !== true && dryRun !== true && (to === 'in-place' || overwrite === undefined);
+    if (asks && session.question && !(await mayRestore(options, session, session.question)))
       throw new SysbackupError('ABORTED', 'nothing was restored: you did not say yes');
     const actions = new PathActionPresenter(session, dryRun === true);
     const done = await restore({ ...options, onPath: actions.show }).catch((error: unknown) => {

@@ -14,7 +14,8 @@ export interface RestoreFlags extends ReadFlags {
   runRestoreThrough?: true;
   include?: string[];
   exclude?: string[];
-  overwrite: Overwrite;
+  /** Undefined where it was not given: as `if-changed`, but at a terminal it is asked before existing files are replaced. */
+  overwrite?: Overwrite;
   checksum?: true;
   thaw?: ThawTier;
   thawDays?: number;
@@ -42,10 +43,8 @@ export function addRestoreOptions(command: Command): void {
     .addOption(
       new Option(
         '--overwrite <when>',
-        'what is there already; if-changed: unless its size and time are right',
-      )
-        .choices(['always', 'if-changed', 'never'])
-        .default('if-changed'),
+        'existing files; if-changed: replace those of other size or time (default: if-changed, after asking at a terminal)',
+      ).choices(['always', 'if-changed', 'never']),
     )
     .option(
       '--checksum',
@@ -93,7 +92,7 @@ export function checkFlags(flags: RestoreFlags, session: Session): void {
     throw new SysbackupError('USAGE', '--dry-run is for files, and --snapshots would write', {
       hint: 'Leave out one or the other.',
     });
-  if (to !== 'tar' && checksum === true && overwrite !== 'if-changed')
+  if (to !== 'tar' && checksum === true && overwrite !== undefined && overwrite !== 'if-changed')
     throw new SysbackupError('USAGE', `--checksum has no meaning beside --overwrite ${overwrite}`, {
       hint: 'Leave out one or the other.',
     });

@@ -112,6 +112,52 @@ describe('restore without --target', () => {
   });
 });
 
+describe('restore --target over existing files', () => {
+  async function restored() {
+    const { machine } = await damaged();
+    await machine.archive();
+    const target = join(machine.folder, 'back');
+    const args = ['restore', '--conf-dir', machine.confDir, '--target', target, '--progress', 'never'];
+    const path = join(target, machine.data, 'changed');
+    return { args, path, read: () => readFileSync(path, 'utf8') };
+  }
+
+  it.skipIf(!hasScript)('asks at a terminal, with their number and the first ten', async () => {
+    const { args, path, read } = await restored();
+    const empty = await atTerminal(args);
+    expect([empty.code, empty.screen.includes('[y/N]')]).toEqual([0, false]);
+    const unchanged = await atTerminal(args);
+    expect([unchanged.code, unchanged.screen.includes('[y/N]')]).toEqual([0, false]);
+    writeFileSync(path, 'mine');
+    const no = await atTerminal(args, { answers: [{ to: '[y/N]', type: 'n\n' }] });
+    expect(no.screen).toMatch(/overwrites +1 path:\n +\S+\/changed$/m);
+    expect([no.code, read()]).toEqual([1, 'mine']);
+    const yes = await atTerminal(args, { answers: [{ to: '[y/N]', type: 'y\n' }] });
+    expect([yes.code, read()]).toEqual([0, 'by mistake']);
+    expect(yes.screen).toContain('1 replaced');
+  });
+
+  it.skipIf(!hasScript).each([['--yes'], ['--overwrite', 'always'], ['--overwrite', 'if-changed']])(
+    'does not ask where %s %s says so',
+    async (...given) => {
+      const { args, path, read } = await restored();
+      await run(args);
+      writeFileSync(path, 'mine');
+      const { code, screen } = await atTerminal([...args, ...given.filter(Boolean)]);
+      expect([code, screen.includes('[y/N]'), read()]).toEqual([0, false, 'by mistake']);
+    },
+  );
+
+  it('does not ask without a terminal', async () => {
+    const { args, path, read } = await restored();
+    await run(args);
+    writeFileSync(path, 'mine');
+    const { code, stdout } = await run(args);
+    expect([code, read()]).toEqual([0, 'by mistake']);
+    expect(stdout).toContain('1 replaced');
+  });
+});
+
 describe('restore --checksum', () => {
   it('brings back what was changed under the same size and time, which is overlooked without', async () => {
     const { machine, args } = await damaged();

@@ -1,4 +1,6 @@
+import { readdirSync } from 'node:fs';
 import {
+  errnoOf,
   type PathAction,
   type RestoreOptions,
   type RestoreSummary,
@@ -13,14 +15,16 @@ import type { Session } from '../session.js';
 const SHOWN = 10;
 
 /**
- * Looks at what a restore in place would do, shows it, what would be overwritten above all, and asks whether to go on.
- * Where there is nothing to be done it does not ask.
+ * Looks at what a restore would do, shows it, what would be overwritten above all, and asks whether to go on. In place
+ * it asks where there is anything to be done, below another target only where existing paths would be replaced.
  */
-export async function mayRestoreInPlace(
+export async function mayRestore(
   options: RestoreOptions,
   session: Session,
   question: Question,
 ): Promise<boolean> {
+  const inPlace = options.target === '/';
+  if (!inPlace && isEmpty(options.target)) return true;
   const overwritten: string[] = [];
   const onPath = ({ does, path }: PathAction): void => {
     if (does === 'replace' && overwritten.length < SHOWN) overwritten.push(displayPath(path));
@@ -37,19 +41,31 @@ export async function mayRestoreInPlace(
   });
   if (session.terminal) session.screen.status('');
   const { done } = plan;
-  if (done.create + done.replace + done.link + done['set-metadata'] === 0) return true;
-  for (const line of planLines(plan, overwritten)) session.screen.line(printable(line));
+  const touched = inPlace ? done.create + done.replace + done.link + done['set-metadata'] : done.replace;
+  if (touched === 0) return true;
+  const where = inPlace ? 'where it came from' : options.target;
+  for (const line of planLines(plan, where, overwritten)) session.screen.line(printable(line));
   return isYes(await question('Go on? [y/N] '));
+}
+
+/** Whether there is nothing that could be replaced, for sure. */
+function isEmpty(folder: string): boolean {
+  try {
+    return readdirSync(folder).length === 0;
+  } catch (error) {
+    return errnoOf(error) === 'ENOENT';
+  }
 }
 
 function planLines(
   { backup, run, done, bytes, failed, problems }: RestoreSummary,
+  where: string,
   overwritten: readonly string[],
 ): string[] {
   const failures = problems.filter(({ severity }) => severity === 'failure');
   const more = done.replace - overwritten.length;
   return [
-    `Restoring run ${run} of ${backup} to where it came from`,
+    `Restoring run ${run} of ${backup} to ${where}`,
     `  overwrites       ${countOf(done.replace, 'path')}${done.replace > 0 ? ':' : ''}`,
     ...overwritten.map((path) => `                     ${path}`),
     ...(more > 0 ? [`                     and ${formatCount(more)} more (--dry-run lists all)`] : []),
