@@ -4,6 +4,7 @@ import { writeHead, writeObjectsFile } from '../catalog/objects-file.js';
 import { writePrintOrder } from '../catalog/print-order.js';
 import { StateFolder } from '../catalog/state-folder.js';
 import { abortedError, throwIfAborted } from '../errors.js';
+import { OwnMemory } from '../own-memory.js';
 import { headerLine, storeManifest } from './manifest-ends.js';
 import type { ArchiveOptions, RunSummary } from './options.js';
 import { Picking } from './pick.js';
@@ -105,7 +106,9 @@ async function work(workshop: Workshop, picking: Picking, watch: Stopwatch): Pro
   const { settings, signal } = options;
   const tally = new Tally(onEvent);
   const watched = await watchRenewal(start);
-  const { length: entriesAt } = await spool.append(headerLine(identity, options, locks, classes));
+  const { length: entriesAt } = await spool.append(
+    OwnMemory.of(headerLine(identity, options, locks, classes)),
+  );
 
   watch.begin('pick');
   const picked = await picking.picked(start.recalled.catalog?.head);
