@@ -59,6 +59,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
   try {
     const manifest = await fetchManifest(store, run, spool, { onLines: selection.count, signal });
     onEvent?.({ type: 'phase', phase: 'restore' });
+    selection.whiteouts.tell(onEvent);
     const target = pathFromText(resolve(options.target));
     const tree = TargetFolders.open(target, !dryRun);
     const root = dryRun ? undefined : tree?.hold(pathFromText('/'));

@@ -5,6 +5,7 @@ import { type BytePath, pathFromText, textOfPath } from '../files/byte-path.js';
 import { hasComponents } from '../files/safe-dir.js';
 import { entryPath } from '../manifest/paths.js';
 import type { FileEntry, FileSystemEntry, ManifestLine } from '../manifest/types.js';
+import { MissingWhiteouts } from './missing-whiteouts.js';
 
 /** A longer path than the kernel takes was never backed up. */
 const PATH_MAX = 4096;
@@ -67,6 +68,7 @@ export function isSafePath(path: BytePath): boolean {
 export class Selection {
   entries = 0;
   bytes = 0;
+  readonly whiteouts: MissingWhiteouts;
   readonly #select: (path: BytePath) => boolean;
   readonly #onEvent: EventListener | undefined;
   readonly #plan: { add(entry: FileEntry): void } | undefined;
@@ -80,6 +82,7 @@ export class Selection {
     plan?: { add(entry: FileEntry): void },
   ) {
     this.#select = select;
+    this.whiteouts = new MissingWhiteouts(select);
     this.#onEvent = onEvent;
     this.#plan = plan;
   }
@@ -87,6 +90,7 @@ export class Selection {
   /** For {@link FetchManifestOptions.onLines}. */
   readonly count = (lines: readonly ManifestLine[]): void => {
     for (const line of lines) {
+      if (!isPathEntry(line)) this.whiteouts.take(line);
       if (!isPathEntry(line) || !this.#select(entryPath(line))) continue;
       this.entries += 1;
       if (line.typ !== 'f') continue;

@@ -31,6 +31,7 @@ export async function restoreToTar(options: RestoreToTarOptions): Promise<Restor
   try {
     const manifest = await fetchManifest(store, run, spool, { onLines: selection.count, signal });
     onEvent?.({ type: 'phase', phase: 'restore' });
+    selection.whiteouts.tell(onEvent);
     const report = new RestoreReport(options, selection);
     const writer = new TarWriter(options, select, report);
     await writer.writeAll(manifest);
