@@ -21,6 +21,8 @@ export class ProblemLog {
   #spilled = false;
   #worst: RunOutcome = 'complete';
   count = 0;
+  /** How many of them are notes. */
+  notes = 0;
 
   constructor(spoolPath: string, onEvent: EventListener) {
     this.#spoolPath = spoolPath;
@@ -29,6 +31,7 @@ export class ProblemLog {
 
   add(problem: Problem): void {
     this.count++;
+    if (problem.severity === 'note') this.notes++;
     if (problem.severity === 'broken') this.#worst = 'broken';
     else if (problem.severity === 'failure' && this.#worst === 'complete') this.#worst = 'partial';
     this.#onEvent({ type: 'problem', problem });

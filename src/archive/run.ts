@@ -17,7 +17,7 @@ import { takeSnapshots } from './snapshots.js';
 import { Stopwatch } from './stopwatch.js';
 import { checkObjectLock, warnOfClock } from './store-check.js';
 import { Tally } from './tally.js';
-import { totalsOf } from './totals.js';
+import { shownCounts, totalsOf } from './totals.js';
 import { type RunStart, Workshop } from './workshop.js';
 import { writeEntries } from './write-entries.js';
 
@@ -73,9 +73,11 @@ async function look(start: RunStart, picking: Picking, watch: Stopwatch): Promis
   const foreseen = await estimate(start, picked, tally);
   const { stored, requests } = foreseen.estimate;
   const price = priceOfRun({ requests: requests.most, stored }, destination);
+  const totals = totalsOf(tally, problems, []);
   return {
-    ...totalsOf(tally, problems, []),
+    ...totals,
     ...foreseen,
+    counts: shownCounts(totals, problems),
     backup: backupName,
     run: '',
     outcome: problems.outcome,
@@ -156,6 +158,7 @@ async function work(workshop: Workshop, picking: Picking, watch: Stopwatch): Pro
       : undefined;
   return {
     ...stored,
+    counts: shownCounts(stored, problems),
     backup: settings.backupName,
     run: identity.run,
     outcome,
