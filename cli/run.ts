@@ -1,11 +1,13 @@
 import { CommanderError } from 'commander';
-import { closeSync, fstatSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { fstatSync, readFileSync } from 'node:fs';
 import { homedir, hostname, userInfo } from 'node:os';
 import { COMMANDS } from './commands/registry.js';
 import { keepFreedMemory, limitHeapGrowth } from './memory.js';
 import { Interrupts } from './interrupts.js';
+import { LogFile } from './log-file.js';
 import { SysbackupError, messageOf } from '../src/index.js';
 import { failureOf, jsonOfFailure, stackLines } from './presentation/failure.js';
+import { HeldBack } from './presentation/held-back.js';
 import { Log, type LogSink, journalSink, plainSink, timedSink } from './presentation/log.js';
 import { Screen } from './presentation/screen.js';
 import { buildProgram, type Invocation } from './program.js';
@@ -16,6 +18,9 @@ import { usageError } from './usage-error.js';
 
 /** Commands that are quick by memory that grows and is kept; archive limits its heap when there is much to do. */
 const GROWING: ReadonlySet<string> = new Set(['archive', 'restore']);
+
+/** Commands that are for what they write to standard output. Others say so where that is for one of their options. */
+const PRODUCING: ReadonlySet<string> = new Set(['cat', 'ls', 'list', 'diff', 'check-config']);
 
 /** Runs the command line of this process, and resolves with the exit code when all output has gone out. */
 export async function runCommandLine(): Promise<number> {
@@ -31,10 +36,15 @@ class CommandLine {
   #log = new Log('info', [plainSink((text) => this.#screen.line(text))]);
   #json = false;
   #exitCode = 0;
+  /** What --quiet keeps from being said. */
+  #held: HeldBack | undefined;
+  #logFile: LogFile | undefined;
 
   async run(args: readonly string[]): Promise<number> {
     // Whoever reads the messages may go away before the backup is done.
     process.stderr.on('error', () => undefined);
+    // A file that grows beyond `ulimit -f` is a write that fails, and not the end of the process.
+    process.on('SIGXFSZ', () => undefined);
     // Nobody knows in what state the work is then.
     process.on('uncaughtException', (error) => process.exit(this.#fail(error, [])));
     // As the command line itself may be wrong: where it is right, commander says the same.
@@ -54,10 +64,20 @@ class CommandLine {
       this.#exitCode = this.#fail(error, args);
     }
     await this.#output.flush();
-    const { failure } = this.#output;
-    if (failure === undefined) return this.#exitCode;
-    const error = new SysbackupError('SYSTEM', `cannot write to standard output: ${messageOf(failure)}`);
-    return this.#exitCode || this.#fail(error, []);
+    if (this.#output.failure !== undefined) this.#exitCode = this.#outputFailed(this.#output.failure);
+    if (this.#exitCode === 0) this.#held?.drop();
+    else this.#held?.show();
+    this.#logFile?.close();
+    return this.#exitCode;
+  }
+
+  /** Gives the exit code where standard output could not be written whole. */
+  #outputFailed(failure: Error): number {
+    const message = `cannot write to standard output: ${messageOf(failure)}`;
+    if (this.#output.isProduct)
+      return this.#exitCode || this.#fail(new SysbackupError('SYSTEM', message), []);
+    this.#log.write('warning', message);
+    return this.#exitCode;
   }
 
   async #runCommand(
@@ -65,11 +85,16 @@ class CommandLine {
     version: string,
   ): Promise<number> {
     const toPerson = isJournal(process.stderr.fd, process.env['JOURNAL_STREAM']) ? journalSink : plainSink;
-    const sinks: LogSink[] = [toPerson((text) => this.#screen.line(text))];
-    const file = globals.logTo === undefined ? undefined : openLogFile(globals.logTo);
-    const toFile = file === undefined ? [] : [timedSink((text) => writeSync(file, `${text}\n`), Date.now)];
-    this.#log = new Log(globals.logLevel, [...sinks, ...toFile]);
+    const person = toPerson((text) => this.#screen.line(text));
     this.#json = globals.json === true;
+    const quiet = !this.#json && (globals.quiet === true || globals.logLevel === 'error');
+    this.#held = quiet ? new HeldBack(person) : undefined;
+    const sinks: LogSink[] = [this.#held ?? person];
+    const toFile =
+      globals.logTo === undefined ? [] : [this.#logTo(globals.logTo, new Log(globals.logLevel, sinks))];
+    this.#log = new Log(globals.logLevel, [...sinks, ...toFile]);
+    const fileLog = new Log(globals.logLevel, toFile);
+    this.#output.isProduct = PRODUCING.has(command.name());
     this.#listenForSignals();
     const session: Session = {
       globals,
@@ -82,7 +107,8 @@ class CommandLine {
       tool: `s3-sysbackup ${version}`,
       output: this.#output,
       log: this.#log,
-      fileLog: new Log(globals.logLevel, toFile),
+      fileLog,
+      quiet,
       screen: this.#screen,
       terminal: this.#terminal,
       question:
@@ -98,8 +124,16 @@ class CommandLine {
     } catch (error) {
       return this.#fail(error, []);
     } finally {
-      if (file !== undefined) closeSync(file);
+      this.#log.writeRest();
+      fileLog.writeRest();
     }
+  }
+
+  /** The file of --log-to, as a sink. That it cannot be written is told once, and changes nothing else. */
+  #logTo(path: string, toPerson: Log): LogSink {
+    const file = new LogFile(path, (message) => toPerson.write('warning', message));
+    this.#logFile = file;
+    return timedSink((text) => file.line(text), Date.now);
   }
 
   #listenForSignals(): void {
@@ -107,8 +141,12 @@ class CommandLine {
       onFirst: (signal) => {
         if (this.#terminal) this.#screen.status('');
         this.#log.write('warning', `${signal}: stopping in order; once more to stop at once`);
+        this.#held?.show();
       },
-      onSecond: (exitCode) => process.exit(exitCode),
+      onSecond: (exitCode) => {
+        this.#held?.show();
+        process.exit(exitCode);
+      },
     });
   }
 
@@ -167,15 +205,4 @@ function isJournal(descriptor: number, stream: string | undefined): boolean {
   if (stream === undefined) return false;
   const { dev, ino } = fstatSync(descriptor);
   return stream === `${dev}:${ino}`;
-}
-
-function openLogFile(path: string): number {
-  try {
-    return openSync(path, 'a', 0o600);
-  } catch (cause) {
-    throw new SysbackupError('USAGE', `cannot write the log ${path}: ${messageOf(cause)}`, {
-      hint: '--log-to takes a file in a folder that exists, which it is appended to.',
-      cause,
-    });
-  }
 }

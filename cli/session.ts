@@ -10,6 +10,7 @@ export interface GlobalFlags {
   json?: true;
   logLevel: LogLevel;
   logTo?: string;
+  quiet?: true;
 }
 
 /** What a command has to work with: all that the library must not find out by itself. */
@@ -31,6 +32,8 @@ export interface Session {
   /** That file alone; a log without sinks where there is none. */
   fileLog: Log;
   screen: Screen;
+  /** Whether nothing is to be said where all went well, the summary included. JSON is not meant. */
+  quiet: boolean;
   /** Whether the screen is a terminal that can draw a line anew. */
   terminal: boolean;
   /** Asks the person at the terminal; undefined where nobody is there to ask. */

@@ -9,6 +9,8 @@ export class StandardOutput {
   readonly #stream: NodeJS.WriteStream;
   #closed = false;
   #failure: Error | undefined;
+  /** What is written here is what the command is for: one that cannot be written whole is no success. */
+  isProduct = false;
 
   constructor(stream: NodeJS.WriteStream) {
     this.#stream = stream;

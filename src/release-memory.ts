@@ -15,11 +15,22 @@ const nowhere = (() => {
  * is the garbage collector that frees it, in its time: then hundreds of megabytes of contents dealt with lie about, and
  * it runs the more often for them (a fifth of a first run's processor time).
  *
- * Only for a buffer of one's own, of which no view is in use any more. What zlib unpacks may lie in the pool of
- * `Buffer.allocUnsafe` where it is short; that is left.
+ * Only for what the caller has made itself and given to nobody. What goes from hand to hand is an {@link OwnMemory}
+ * (own-memory.ts). Part of a longer buffer is left as it is: somebody else may have the rest.
  */
 export function releaseMemory(bytes: ArrayBufferView): void {
-  const { buffer } = bytes;
+  if (bytes.byteLength === bytes.buffer.byteLength) releaseBuffer(bytes.buffer);
+}
+
+/**
+ * The same of what has just been made, of which there is no other view although its buffer may be longer: zlib gives
+ * such. Where it is short it may lie in the pool of `Buffer.allocUnsafe`; that is left.
+ */
+export function releaseOnlyView(bytes: ArrayBufferView): void {
+  releaseBuffer(bytes.buffer);
+}
+
+function releaseBuffer(buffer: ArrayBufferLike): void {
   if (!(buffer instanceof ArrayBuffer) || buffer.byteLength === 0 || isOfPool(buffer)) return;
   nowhere.postMessage(undefined, [buffer]);
 }

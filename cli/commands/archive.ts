@@ -4,6 +4,7 @@ import { limitHeapGrowth } from '../memory.js';
 import { type EventListener, SysbackupError, archive, exitCodeOfOutcome } from '../../src/index.js';
 import { archiveSummary } from '../presentation/archive-summary.js';
 import { EventPresenter, type ProgressChoice } from '../presentation/event-presenter.js';
+import { saysSummary } from '../presentation/says-summary.js';
 import type { Session } from '../session.js';
 import { withStore } from '../store.js';
 
@@ -23,6 +24,7 @@ Examples:
   s3-sysbackup archive
   s3-sysbackup archive --conf-dir examples/quickstart --dry-run
   s3-sysbackup archive --name web1 --log-to /var/log/s3-sysbackup.log
+  s3-sysbackup archive --quiet                     for cron: mails only what did not go well
 `;
 
 /** How an outcome that is not complete is logged. */
@@ -65,6 +67,7 @@ export async function run(command: Command, session: Session): Promise<number> {
         signal,
         dryRun: flags.dryRun === true,
       });
+      presenter.finish();
       // For the journal: under systemd a partial run succeeds, and this line is what a filter by priority finds.
       const level = OUTCOME_LEVEL[summary.outcome];
       if (level !== undefined && summary.estimate === undefined)
@@ -73,11 +76,11 @@ export async function run(command: Command, session: Session): Promise<number> {
           level,
           message: `${summary.backup}: run ${summary.run} is ${summary.outcome}`,
         });
-      presenter.finish();
       for (const line of archiveSummary(summary, store.description)) fileLog.write('info', line);
       const exitCode = exitCodeOfOutcome(summary.outcome);
       if (session.globals.json === true) output.json({ type: 'summary', ...summary, exitCode });
-      else for (const line of archiveSummary(summary, store.description, output.columns)) output.line(line);
+      else if (summary.estimate !== undefined || saysSummary(session, exitCode))
+        for (const line of archiveSummary(summary, store.description, output.columns)) output.line(line);
       return exitCode;
     });
   } catch (error) {

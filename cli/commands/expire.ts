@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { type ExpireResult, expire } from '../../src/index.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { formatBytes, formatCount } from '../presentation/quantities.js';
+import { saysSummary } from '../presentation/says-summary.js';
 import type { Session } from '../session.js';
 
 interface Flags {
@@ -38,7 +39,7 @@ export async function run(command: Command, session: Session): Promise<number> {
     signal: session.signal,
   });
   if (session.globals.json === true) session.output.json(result);
-  else session.output.line(lineOf(result, dryRun));
+  else if (dryRun || saysSummary(session, 0)) session.output.line(lineOf(result, dryRun));
   return 0;
 }
 

@@ -7,6 +7,7 @@ import { printable } from '../presentation/printable.js';
 import { countOf, formatCount } from '../presentation/quantities.js';
 import { isYes } from '../question.js';
 import { addRoleOptions, assumeRequest, readAs, type RoleFlags } from '../role.js';
+import { saysSummary } from '../presentation/says-summary.js';
 import type { Session } from '../session.js';
 import { withStore } from '../store.js';
 
@@ -64,9 +65,10 @@ export async function run(command: Command, session: Session): Promise<number> {
         signal: session.signal,
       });
       presenter.finish();
+      const exitCode = result.missing + result.refused > 0 ? 3 : 0;
       if (session.globals.json === true) session.output.json({ ...result, requests: requests() });
-      else for (const line of linesOf(result)) session.output.line(line);
-      return result.missing + result.refused > 0 ? 3 : 0;
+      else if (saysSummary(session, exitCode)) for (const line of linesOf(result)) session.output.line(line);
+      return exitCode;
     });
   } catch (error) {
     throw explained(error);

@@ -8,6 +8,7 @@ import { eventLogger } from '../presentation/event-lines.js';
 import { EventPresenter } from '../presentation/event-presenter.js';
 import { printable } from '../presentation/printable.js';
 import { formatCount, formatTime } from '../presentation/quantities.js';
+import { saysSummary } from '../presentation/says-summary.js';
 import type { Session } from '../session.js';
 import { destinationOf } from '../store-flags.js';
 import { addReadOptions, chooseStore, type ReadFlags, withStore } from '../store.js';
@@ -72,9 +73,10 @@ export async function run(command: Command, session: Session): Promise<number> {
         signal: session.signal,
       });
       presenter.finish();
+      const exitCode = (await failureOfRenewal(result))?.exitCode ?? 0;
       if (session.globals.json === true) session.output.json({ ...result, requests: requests() });
-      else for (const line of linesOf(result)) session.output.line(line);
-      return (await failureOfRenewal(result))?.exitCode ?? 0;
+      else if (saysSummary(session, exitCode)) for (const line of linesOf(result)) session.output.line(line);
+      return exitCode;
     });
   } finally {
     presenter.finish();

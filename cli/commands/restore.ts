@@ -27,6 +27,7 @@ import { addRestoreOptions, checkFlags, filesTo, type RestoreFlags } from '../re
 import { restoreThrough } from '../restore/through.js';
 import { withTarFile } from '../restore/tar-file.js';
 import { thawFrozen } from '../restore/thaw-frozen.js';
+import { saysSummary } from '../presentation/says-summary.js';
 import type { Session } from '../session.js';
 import { spoolFolder } from '../spool-folder.js';
 import { chooseStore, withStore } from '../store.js';
@@ -59,6 +60,7 @@ export function define(command: Command): void {
 export async function run(command: Command, session: Session): Promise<number> {
   const flags = command.opts<RestoreFlags>();
   checkFlags(flags, session);
+  session.output.isProduct = flags.toTar === '-';
   const presenter = new EventPresenter(session, flags.dryRun === true ? 'never' : flags.progress);
   const onEvent = presenter.listener;
   try {
@@ -71,12 +73,14 @@ export async function run(command: Command, session: Session): Promise<number> {
       presenter.finish();
       const lines = restoreSummary(restored);
       for (const line of lines) session.fileLog.write('info', line);
+      const exitCode = exitCodeOfRestore(restored);
       if (session.globals.json === true) session.output.json(jsonOfRestore(restored));
-      // Standard output has the tar.
-      else if (flags.toTar === '-' && flags.dryRun !== true)
-        for (const line of lines) session.screen.line(line);
-      else for (const line of lines) session.output.line(line);
-      return exitCodeOfRestore(restored);
+      else if (flags.dryRun === true || saysSummary(session, exitCode)) {
+        // Standard output has the tar.
+        const toScreen = flags.toTar === '-' && flags.dryRun !== true;
+        for (const line of lines) (toScreen ? session.screen : session.output).line(line);
+      }
+      return exitCode;
     });
   } finally {
     presenter.finish();

@@ -6,6 +6,7 @@ import { failureOfVerification, resolveRun, SysbackupError, verify } from '../..
 import { eventLogger } from '../presentation/event-lines.js';
 import { EventPresenter } from '../presentation/event-presenter.js';
 import { jsonOfVerification, verificationLines } from '../presentation/verification.js';
+import { saysSummary } from '../presentation/says-summary.js';
 import type { Session } from '../session.js';
 import { addReadOptions, chooseStore, type ReadFlags, withStore } from '../store.js';
 
@@ -64,9 +65,11 @@ export async function run(command: Command, session: Session): Promise<number> {
         signal: session.signal,
       });
       presenter.finish();
+      const exitCode = (await failureOfVerification(result))?.exitCode ?? 0;
       if (session.globals.json === true) session.output.json(jsonOfVerification(result));
-      else for (const line of verificationLines(result)) session.output.line(line);
-      return (await failureOfVerification(result))?.exitCode ?? 0;
+      else if (saysSummary(session, exitCode))
+        for (const line of verificationLines(result)) session.output.line(line);
+      return exitCode;
     });
   } finally {
     presenter.finish();

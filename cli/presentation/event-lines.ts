@@ -1,5 +1,6 @@
 import type { EventListener, LogLevel, Problem, SysbackupEvent } from '../../src/index.js';
 import { displayPath } from '../../src/index.js';
+import { kindOfLine } from './line-kinds.js';
 import type { Log } from './log.js';
 import { formatBytes, formatTime } from './quantities.js';
 
@@ -11,7 +12,8 @@ const LEVELS: Record<Problem['severity'], LogLevel> = { note: 'info', failure: '
 
 /**
  * Tells a log of events, as far as lines are to be told of them. When a server is out of reach, dozens of requests
- * are repeated at a time: one warning in ten seconds is enough to know.
+ * are repeated at a time: one warning in ten seconds is enough to know. Of what may come without end the log takes the
+ * first lines, see {@link Log.writeRest}.
  *
  * @param clock Milliseconds of a clock that never goes back.
  */
@@ -25,7 +27,10 @@ export function eventLogger(log: Log, clock: () => number = () => performance.no
       else nextRetryAt = now + RETRY_EVERY_MS;
     }
     // Asked first: there is an event for each object stored, and its text would mostly be made for nobody.
-    if (level !== undefined && log.takes(level)) log.write(level, textOfEvent(event));
+    if (level === undefined || !log.takes(level)) return;
+    const kind = kindOfLine(event);
+    if (kind === undefined) log.write(level, textOfEvent(event));
+    else log.writeOneOf(kind, level, () => textOfEvent(event));
   };
 }
 

@@ -25,7 +25,8 @@ export class EventPresenter {
     this.#clock = clock;
     this.#logged = eventLogger(session.globals.json ? session.fileLog : session.log, clock);
     const wanted =
-      progress === 'always' || (progress === 'auto' && session.terminal && !session.globals.json);
+      progress === 'always' ||
+      (progress === 'auto' && session.terminal && !session.globals.json && !session.quiet);
     this.#view = wanted ? new ProgressView(clock) : undefined;
     this.#lineAt = clock() + LINE_EVERY_MS;
   }
@@ -37,9 +38,12 @@ export class EventPresenter {
     this.#progress(event);
   };
 
-  /** Takes the progress off the terminal. */
+  /** Takes the progress off the terminal, and tells how many lines of each kind were left out. */
   finish(): void {
-    if (this.#session.terminal) this.#session.screen.status('');
+    const { terminal, screen, log, fileLog } = this.#session;
+    if (terminal) screen.status('');
+    log.writeRest();
+    fileLog.writeRest();
   }
 
   #progress(event: SysbackupEvent): void {

@@ -1,4 +1,5 @@
 import type { LogLevel } from '../../src/index.js';
+import { type LineKind, LineLimit } from './line-limit.js';
 import { printable } from './printable.js';
 
 /** From the gravest down. */
@@ -16,6 +17,7 @@ export interface LogSink {
 export class Log {
   readonly #least: number;
   readonly #sinks: LogSink[];
+  readonly #limit = new LineLimit();
 
   constructor(level: LogLevel, sinks: LogSink[]) {
     this.#least = LOG_LEVELS.indexOf(level);
@@ -29,6 +31,17 @@ export class Log {
 
   write(level: LogLevel, text: string): void {
     this.#write(level, text, false);
+  }
+
+  /** One of a kind of which there may be many: the first are written, at `debug` all. */
+  writeOneOf(kind: LineKind, level: LogLevel, text: () => string): void {
+    if (this.takes(level) && (this.takes('debug') || this.#limit.takes(kind, level)))
+      this.write(level, text());
+  }
+
+  /** Writes how many of each kind were left out. To be called at the end; more often does no harm. */
+  writeRest(): void {
+    for (const { level, text } of this.#limit.rest()) this.write(level, text);
   }
 
   /** Without the level in front of it where a person reads it. */

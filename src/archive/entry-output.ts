@@ -1,6 +1,7 @@
 import { BlockRecords, type EntryBlock, type EntryBlockWriter } from '../catalog/entry-blocks.js';
 import type { BytePath } from '../files/byte-path.js';
 import { Coming } from './coming.js';
+import { OwnMemory } from '../own-memory.js';
 import type { ManifestSink } from '../manifest/spool.js';
 import { EntryNumbers } from './entry-numbers.js';
 
@@ -175,7 +176,7 @@ export class EntryOutput implements EntrySink {
       records.add(path, lineEnd, flags, stat, statAt, sha, shaAt, tag);
     }
     const { length } = lines;
-    await this.#writeBlock(this.#spool.append(lines), (member) =>
+    await this.#writeBlock(this.#spool.append(OwnMemory.of(lines)), (member) =>
       this.#catalog.write(records.payload(length, member)),
     );
   }

@@ -1,5 +1,4 @@
 import { readlinkSync } from 'node:fs';
-import { errnoOf, messageOf } from '../errors.js';
 import type { Problem } from '../events.js';
 import {
   type BytePath,
@@ -9,12 +8,20 @@ import {
   pathForFs,
   pathFromBytes,
 } from '../files/byte-path.js';
-import { type FileKind, FileStat, kindOfWords, PACKED_STAT_WORDS, packedLstatWords } from '../files/stat.js';
+import { KernelFiles } from '../files/kernel-files.js';
+import { FileStat, kindOfWords, lstat, PACKED_STAT_WORDS, packedLstatWords } from '../files/stat.js';
 import type { StatBatch } from '../files/stat-batch.js';
 import type { PickedPaths } from './picked-paths.js';
+import { SpecialFiles } from './special-files.js';
+import {
+  loop,
+  MAX_LINKS,
+  NOT_FOLLOWED,
+  type PathProblem,
+  problemOfLink,
+  unreachable,
+} from './unreachable.js';
 
-/** As many links on the way as the kernel follows (path_resolution(7)). */
-const MAX_LINKS = 40;
 /** Bytes of a path that the kernel takes, with its NUL (limits.h). */
 const PATH_MAX = 4096;
 /** Folders and links remembered; beyond, they are looked at again, which costs time and nothing else. */
@@ -24,12 +31,15 @@ const MAX_FOLDERS = 100_000;
 const MOST_MISSING = 1000;
 
 /** A folder's real path, or why it has none. */
-type Folder = { real: BytePath } | { problem: Omit<Problem, 'path'> };
+type Folder = { real: BytePath } | { problem: PathProblem };
 
 /**
  * Turns what pickers print into the paths that get an entry: the picked path itself at its real place, every folder
  * above it, every symlink on the way and each link of a picked symlink's chain with the file at its end. Each is
  * lstat'ed once, here; that stat goes along and decides later whether the file is unchanged.
+ *
+ * A chain ends where it leads into the kernel's own files (`/etc/mtab` to `/proc/self/mounts`): what stands there is
+ * of one process and one moment. Where a picker prints such a path itself, it is taken.
  *
  * Called once per path of the machine: synchronous, and what the last path had in common is not done again.
  */
@@ -56,8 +66,12 @@ export class Gatherer {
    * all named in the path there: that path.
    */
   leadsTo: BytePath | undefined;
-  /** Special files met, each noted once. */
-  #noted = new Set<BytePath>();
+  readonly #special: SpecialFiles;
+  readonly #kernelFiles = new KernelFiles();
+  /** Folders on the way of links, with what lstat says of those that are the kernel's. */
+  #kernels = new Map<BytePath, FileStat | null>();
+  /** Which picker printed what is being picked. */
+  #picker = '';
 
   /**
    * @param startedNs when the first picker began, nanoseconds by the machine's clock
@@ -72,6 +86,7 @@ export class Gatherer {
     this.#lastMissing = new Set(lastMissing);
     this.#picked = picked;
     this.#report = report;
+    this.#special = new SpecialFiles(report);
     // File systems stamp with the time of the kernel's last tick.
     this.#startedNs = startedNs - 20_000_000n;
   }
@@ -88,10 +103,15 @@ export class Gatherer {
    */
   forget(): void {
     this.#folders.clear();
+    this.#kernels.clear();
     this.#followed.clear();
-    this.#noted.clear();
     this.#lastFolder = '';
     this.#lastReal = undefined;
+  }
+
+  /** To be reported when all has been picked. */
+  failures(): Problem[] {
+    return this.#special.failures();
   }
 
   /** This folder has its entry already, and no symlink is on the way to it. */
@@ -103,6 +123,7 @@ export class Gatherer {
   /** @param path absolute; lstat said of it, as it was printed, what stands at `index` of `stats` */
   pick(path: BytePath, picker: string, stats: StatBatch, index: number): void {
     this.leadsTo = undefined;
+    this.#picker = picker;
     if (path.length >= PATH_MAX) {
       this.#reportFolder(unreachable('ENAMETOOLONG'), path, parentOf(path), picker);
       return;
@@ -133,22 +154,18 @@ export class Gatherer {
     if (problem !== undefined) this.#reportFolder(problem, path, real, picker);
   }
 
-  #takeLookedAt(
-    folder: BytePath,
-    path: BytePath,
-    stats: StatBatch,
-    index: number,
-  ): Omit<Problem, 'path'> | undefined {
+  #takeLookedAt(folder: BytePath, path: BytePath, stats: StatBatch, index: number): PathProblem | undefined {
     const errno = stats.errors.size === 0 ? undefined : stats.errors.get(index);
     if (errno !== undefined) return unreachable(errno);
     return this.#takeAs(folder, path, stats.words, index * PACKED_STAT_WORDS, 0);
   }
 
   /** Takes one path whose folder is real. Returns what is wrong with it. */
-  #take(path: BytePath, links: number): Omit<Problem, 'path'> | undefined {
+  #take(path: BytePath, links: number): PathProblem | undefined {
     if (links > 0 && this.#chain.includes(path)) return loop(path);
     const errno = packedLstatWords(path, this.#words, 0);
     if (errno !== undefined) return unreachable(errno);
+    if (this.#isFollowing && this.#kernelFiles.has(path, this.#stat)) return NOT_FOLLOWED;
     return this.#takeAs(parentOf(path), path, this.#words, 0, links);
   }
 
@@ -159,7 +176,7 @@ export class Gatherer {
     words: Int32Array,
     at: number,
     links: number,
-  ): Omit<Problem, 'path'> | undefined {
+  ): PathProblem | undefined {
     const kind = kindOfWords(words, at);
     switch (kind) {
       case 'file':
@@ -171,30 +188,47 @@ export class Gatherer {
         this.#picked.add(folder, path, words, at);
         return this.#followOnce(path, links + 1);
       default:
-        this.#noteSpecial(path, kind);
+        this.#special.note(path, kind, this.#picker);
         return undefined;
     }
   }
 
   /** A link that was come by before, picked or in another's chain, has brought and told all it can. */
-  #followOnce(link: BytePath, links: number): Omit<Problem, 'path'> | undefined {
+  #followOnce(link: BytePath, links: number): PathProblem | undefined {
     if (this.#followed.has(link)) return undefined;
     if (this.#followed.size >= MAX_FOLDERS) this.#followed.clear();
     this.#followed.add(link);
     return this.#follow(link, links);
   }
 
+  get #isFollowing(): boolean {
+    return this.#chain.length > 0;
+  }
+
+  /** Whether a folder is the kernel's, and so is what stands at `rest` below it. */
+  #isKernels(folder: BytePath, rest: readonly string[]): boolean {
+    let known = this.#kernels.get(folder);
+    if (known === undefined) {
+      const stat = lstat(folder);
+      known = typeof stat !== 'string' && this.#kernelFiles.has(folder, stat) ? stat : null;
+      if (this.#kernels.size >= MAX_FOLDERS) this.#kernels.clear();
+      this.#kernels.set(folder, known);
+    }
+    return known !== null && this.#kernelFiles.hasAllBelow(folder, known, rest);
+  }
+
   /** Takes what a symlink points to, when it can be reached; a dangling link is complete by itself. */
-  #follow(link: BytePath, links: number): Omit<Problem, 'path'> | undefined {
+  #follow(link: BytePath, links: number): PathProblem | undefined {
     if (links > MAX_LINKS) return loop(link);
     const target = readTarget(link);
+    // Whoever makes the link's entry says so where it cannot be read.
     if (target === undefined) return undefined;
     this.#chain.push(link);
     this.#end = undefined;
     const problem = this.#walk(parentOf(link), target, links);
     this.#chain.pop();
     if (links === 1 && this.#end === lexicalTarget(link, target)) this.leadsTo = this.#end;
-    return problem?.code === 'missing' ? undefined : problem;
+    return problemOfLink(problem);
   }
 
   #walkPicked(path: BytePath, picker: string): void {
@@ -203,8 +237,8 @@ export class Gatherer {
   }
 
   /** Walks a path component by component as the kernel would, and takes its end. */
-  #walk(from: BytePath, path: BytePath, links: number): Omit<Problem, 'path'> | undefined {
-    const parts = path.split('/').filter((part) => part !== '' && part !== '.');
+  #walk(from: BytePath, path: BytePath, links: number): PathProblem | undefined {
+    const parts = partsOf(path);
     let at = path.startsWith('/') ? ('/' as BytePath) : from;
     for (const [index, part] of parts.entries()) {
       if (part === '..') {
@@ -212,7 +246,7 @@ export class Gatherer {
       } else if (index === parts.length - 1) {
         return this.#take(joinPath(at, part), links);
       } else {
-        const folder = this.#folder(joinPath(at, part), links);
+        const folder = this.#folderOnTheWay(joinPath(at, part), parts.slice(index + 1), links);
         if ('problem' in folder) return folder.problem;
         at = folder.real;
       }
@@ -221,9 +255,15 @@ export class Gatherer {
   }
 
   /** Takes a folder that is known to be real, such as the end of `/a/b/..`. */
-  #takeFolder(path: BytePath): Omit<Problem, 'path'> | undefined {
+  #takeFolder(path: BytePath): PathProblem | undefined {
     const folder = this.#folder(path, 0);
     return 'problem' in folder ? folder.problem : undefined;
+  }
+
+  /** {@link #folder}, but for the kernel's where a link is followed. `rest`: what comes behind it. */
+  #folderOnTheWay(path: BytePath, rest: readonly string[], links: number): Folder {
+    if (this.#isFollowing && this.#isKernels(path, rest)) return { problem: NOT_FOLLOWED };
+    return this.#folder(path, links);
   }
 
   /** The real path of a folder, given by a path without dots whose every part may be a symlink. Takes it and all above. */
@@ -232,8 +272,9 @@ export class Gatherer {
     if (known !== undefined) return known;
     const folder = this.#resolveFolder(path, links);
     if (this.#folders.size >= MAX_FOLDERS) this.#folders.clear();
-    // What depends on how many links came before it is not the folder's own answer.
-    if (!('problem' in folder) || links === 0) this.#folders.set(path, folder);
+    // What depends on how many links came before it, or on who asks, is not the folder's own answer.
+    const isOwn = !('problem' in folder) || (links === 0 && folder.problem !== NOT_FOLLOWED);
+    if (isOwn) this.#folders.set(path, folder);
     return folder;
   }
 
@@ -266,27 +307,20 @@ export class Gatherer {
     const target = readTarget(link);
     if (target === undefined) return { problem: unreachable('ENOENT') };
     let at = target.startsWith('/') ? ('/' as BytePath) : parentOf(link);
-    for (const part of target.split('/')) {
-      if (part === '' || part === '.') continue;
+    const parts = partsOf(target);
+    for (const [index, part] of parts.entries()) {
       if (part === '..') {
         at = parentOf(at);
         continue;
       }
-      const folder = this.#folder(joinPath(at, part), links);
+      const folder = this.#folderOnTheWay(joinPath(at, part), parts.slice(index + 1), links);
       if ('problem' in folder) return folder;
       at = folder.real;
     }
     return { real: at };
   }
 
-  #noteSpecial(path: BytePath, kind: FileKind): void {
-    if (this.#noted.has(path) || this.#noted.size > MAX_FOLDERS) return;
-    this.#noted.add(path);
-    const message = `${displayPath(path)} is a ${kind}: not backed up`;
-    this.#report({ severity: 'note', code: 'special-file', message, path });
-  }
-
-  #reportFolder(problem: Omit<Problem, 'path'>, path: BytePath, folder: BytePath, picker: string): void {
+  #reportFolder(problem: PathProblem, path: BytePath, folder: BytePath, picker: string): void {
     const vanished = problem.code === 'missing' && this.#mayHaveVanished(path, folder);
     const severity = vanished ? 'note' : problem.severity;
     const code = vanished ? 'vanished' : problem.code;
@@ -312,12 +346,16 @@ export class Gatherer {
 /** Repeated or trailing slashes, and `.` or `..` as a component. */
 const NEEDS_WALK = /\/\/|\/$|\/\.\.?(?:\/|$)/;
 
+function partsOf(path: BytePath): string[] {
+  return path.split('/').filter((part) => part !== '' && part !== '.');
+}
+
+/** Undefined where the link cannot be read, or is none any more. */
 function readTarget(link: BytePath): BytePath | undefined {
   try {
     return pathFromBytes(readlinkSync(pathForFs(link), 'buffer'));
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'EINVAL') return undefined;
-    throw new Error(`reading the link ${displayPath(link)}: ${messageOf(error)}`, { cause: error });
+  } catch {
+    return undefined;
   }
 }
 
@@ -328,31 +366,4 @@ function lexicalTarget(link: BytePath, target: BytePath): BytePath | undefined {
   for (; rest.startsWith('../'); rest = rest.slice(3)) from = parentOf(from);
   const path = joinPath(from, rest);
   return rest === '..' || NEEDS_WALK.test(path) ? undefined : path;
-}
-
-function unreachable(errno: string): Omit<Problem, 'path'> {
-  switch (errno) {
-    case 'ENOENT':
-      return { severity: 'failure', code: 'missing', message: 'does not exist' };
-    case 'ENOTDIR':
-      return {
-        severity: 'failure',
-        code: 'missing',
-        message: 'a part of it that should be a folder is none',
-      };
-    case 'EACCES':
-      return { severity: 'failure', code: 'unreadable', message: 'permission denied on the way to it' };
-    case 'ENAMETOOLONG':
-      return { severity: 'failure', code: 'too-long', message: 'is longer than the system takes' };
-    default:
-      return { severity: 'failure', code: 'unreadable', message: `cannot be looked at (${errno})` };
-  }
-}
-
-function loop(link: BytePath): Omit<Problem, 'path'> {
-  return {
-    severity: 'failure',
-    code: 'symlink-loop',
-    message: `a loop of symlinks, or more than ${MAX_LINKS}, at ${displayPath(link)}`,
-  };
 }

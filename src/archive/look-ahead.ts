@@ -2,9 +2,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { PackedPaths } from '../files/packed-paths.js';
 import type { StatBatch } from '../files/stat-batch.js';
 import type { StatPool } from '../files/stat-pool.js';
-import { releaseMemory } from '../release-memory.js';
 
-/** Takes paths with what lstat said of them. Both are gone when it returns. */
+/** Takes paths with what lstat said of them. Both are freed when it returns. */
 export interface StatTaker {
   pickAll(paths: PackedPaths, picker: string, stats: StatBatch): void;
 }
@@ -75,7 +74,8 @@ export class LookAhead {
         this.#batches.shift();
         const { paths, stats } = first;
         this.#taker.pickAll(paths, first.picker, stats);
-        for (const bytes of [paths.bytes, paths.ends, stats.words]) releaseMemory(bytes);
+        paths.release();
+        stats.release();
       }
     } catch (error) {
       this.#failure ??= { error };

@@ -6,6 +6,7 @@ import {
   type ManifestHeader,
   type SnapshotEntry,
 } from '../manifest/types.js';
+import { OwnMemory } from '../own-memory.js';
 import type { LockDates } from '../store/lock-dates.js';
 import type { RunClass } from './lock-keeper.js';
 import type { ArchiveOptions } from './options.js';
@@ -44,7 +45,7 @@ export async function storeManifest(
   snapshots: readonly SnapshotEntry[],
   until: number,
 ): Promise<{ key: string; version: string }> {
-  if (snapshots.length > 0) await spool.append(Buffer.from(snapshots.map(formatLine).join('')));
+  if (snapshots.length > 0) await spool.append(OwnMemory.of(Buffer.from(snapshots.map(formatLine).join(''))));
   for await (const piece of start.problems.pieces()) await spool.append(piece);
   const { path, size, md5 } = await spool.finish((sha256) =>
     Buffer.from(formatLine({ typ: 'end', ...footer, sha256 })),

@@ -64,7 +64,8 @@ export interface RunSummary {
   outcome: RunOutcome;
   /** The manifest; undefined after a dry run. */
   manifest: { key: string; version: string } | undefined;
-  counts: { d: number; l: number; f: number; s: number; problems: number };
+  /** Entries by kind. `notes` say nothing against the run; `problems` are all others. */
+  counts: { d: number; l: number; f: number; s: number; problems: number; notes: number };
   /** Bytes of all files and snapshots named. */
   bytes: number;
   /** Files whose content was read (in a dry run: would be), and their bytes. */

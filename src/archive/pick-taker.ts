@@ -2,7 +2,7 @@ import type { EntryBlock } from '../catalog/entry-blocks.js';
 import type { KnownEntries } from '../catalog/known-entries.js';
 import { LEADS_TO, NO_ENTRY } from '../catalog/print-order.js';
 import { type BytePath, parentOf } from '../files/byte-path.js';
-import { PackedPaths } from '../files/packed-paths.js';
+import { PackedPaths, startOf } from '../files/packed-paths.js';
 import { kindOfWords, PACKED_STAT_WORDS } from '../files/stat.js';
 import { lstatPacked, type StatBatch } from '../files/stat-batch.js';
 import { Bits } from './bits.js';
@@ -58,8 +58,9 @@ export class PickTaker implements StatTaker {
       return;
     }
     const { errors, words } = stats;
-    for (let index = 0; index < paths.count; index++) {
-      const number = known.find(paths.bytes, paths.start(index), paths.ends[index] ?? 0);
+    const { bytes, ends, count } = paths;
+    for (let index = 0; index < count; index++) {
+      const number = known.find(bytes, startOf(ends, index), ends[index] ?? 0);
       const { block, leadsTo } = known;
       if (number < 0 || block === undefined) {
         this.#gather(paths, index, picker, stats);

@@ -73,6 +73,7 @@ export class Picking {
     const { allowEmpty } = options.settings.programs;
     const printed: Record<string, number> = {};
     const results = await this.#results;
+    for (const problem of this.#gatherer.failures()) problems.add(problem);
     this.#gatherer.forget();
     for (const result of results) {
       for (const problem of result.problems) problems.add(problem);

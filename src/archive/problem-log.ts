@@ -1,6 +1,7 @@
 import { appendFileSync, createReadStream } from 'node:fs';
 import type { EventListener, Problem, RunOutcome } from '../events.js';
 import type { BytePath } from '../files/byte-path.js';
+import { OwnMemory } from '../own-memory.js';
 import { formatLine } from '../manifest/lines.js';
 import { pathFields } from '../manifest/paths.js';
 import type { ProblemLine } from '../manifest/types.js';
@@ -20,6 +21,8 @@ export class ProblemLog {
   #spilled = false;
   #worst: RunOutcome = 'complete';
   count = 0;
+  /** How many of them are notes. */
+  notes = 0;
 
   constructor(spoolPath: string, onEvent: EventListener) {
     this.#spoolPath = spoolPath;
@@ -28,6 +31,7 @@ export class ProblemLog {
 
   add(problem: Problem): void {
     this.count++;
+    if (problem.severity === 'note') this.notes++;
     if (problem.severity === 'broken') this.#worst = 'broken';
     else if (problem.severity === 'failure' && this.#worst === 'complete') this.#worst = 'partial';
     this.#onEvent({ type: 'problem', problem });
@@ -45,17 +49,17 @@ export class ProblemLog {
   }
 
   /** All lines, in pieces that end with a newline. */
-  async *pieces(): AsyncGenerator<Buffer> {
+  async *pieces(): AsyncGenerator<OwnMemory> {
     if (this.#spilled) {
       let rest = Buffer.alloc(0);
       for await (const chunk of createReadStream(this.#spoolPath, { highWaterMark: CHUNK })) {
         const bytes = Buffer.concat([rest, chunk as Buffer]);
         const end = bytes.lastIndexOf(0x0a) + 1;
         rest = bytes.subarray(end);
-        if (end > 0) yield bytes.subarray(0, end);
+        if (end > 0) yield OwnMemory.of(bytes.subarray(0, end));
       }
     }
-    if (this.#lines.length > 0) yield Buffer.from(this.#lines.join(''));
+    if (this.#lines.length > 0) yield OwnMemory.of(Buffer.from(this.#lines.join('')));
   }
 }
 

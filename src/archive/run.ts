@@ -4,6 +4,7 @@ import { writeHead, writeObjectsFile } from '../catalog/objects-file.js';
 import { writePrintOrder } from '../catalog/print-order.js';
 import { StateFolder } from '../catalog/state-folder.js';
 import { abortedError, throwIfAborted } from '../errors.js';
+import { OwnMemory } from '../own-memory.js';
 import { headerLine, storeManifest } from './manifest-ends.js';
 import type { ArchiveOptions, RunSummary } from './options.js';
 import { Picking } from './pick.js';
@@ -16,7 +17,7 @@ import { takeSnapshots } from './snapshots.js';
 import { Stopwatch } from './stopwatch.js';
 import { checkObjectLock, warnOfClock } from './store-check.js';
 import { Tally } from './tally.js';
-import { totalsOf } from './totals.js';
+import { shownCounts, totalsOf } from './totals.js';
 import { type RunStart, Workshop } from './workshop.js';
 import { writeEntries } from './write-entries.js';
 
@@ -72,9 +73,11 @@ async function look(start: RunStart, picking: Picking, watch: Stopwatch): Promis
   const foreseen = await estimate(start, picked, tally);
   const { stored, requests } = foreseen.estimate;
   const price = priceOfRun({ requests: requests.most, stored }, destination);
+  const totals = totalsOf(tally, problems, []);
   return {
-    ...totalsOf(tally, problems, []),
+    ...totals,
     ...foreseen,
+    counts: shownCounts(totals, problems),
     backup: backupName,
     run: '',
     outcome: problems.outcome,
@@ -105,7 +108,9 @@ async function work(workshop: Workshop, picking: Picking, watch: Stopwatch): Pro
   const { settings, signal } = options;
   const tally = new Tally(onEvent);
   const watched = await watchRenewal(start);
-  const { length: entriesAt } = await spool.append(headerLine(identity, options, locks, classes));
+  const { length: entriesAt } = await spool.append(
+    OwnMemory.of(headerLine(identity, options, locks, classes)),
+  );
 
   watch.begin('pick');
   const picked = await picking.picked(start.recalled.catalog?.head);
@@ -153,6 +158,7 @@ async function work(workshop: Workshop, picking: Picking, watch: Stopwatch): Pro
       : undefined;
   return {
     ...stored,
+    counts: shownCounts(stored, problems),
     backup: settings.backupName,
     run: identity.run,
     outcome,

@@ -19,7 +19,7 @@ const PUT_LIMIT = 5 * 2 ** 30;
 export async function takeSnapshots(workshop: Workshop): Promise<SnapshotEntry[]> {
   const { options, state, recalled, problems, onEvent } = workshop.start;
   const { settings, env, uid, signal, putLimit = PUT_LIMIT } = options;
-  const { timeout } = settings.programs;
+  const { timeout, allowEmpty } = settings.programs;
   const { executables } = await findExecutables(join(settings.confDir, 'snapshots.d'), { uid });
   const entries: SnapshotEntry[] = [];
   for (const snapshotter of executables) {
@@ -28,6 +28,7 @@ export async function takeSnapshots(workshop: Workshop): Promise<SnapshotEntry[]
       snapshotter,
       spoolFolder: state.spoolPath,
       env,
+      mayBeEmpty: allowEmpty.includes(snapshotter.name),
       expectedSize: recalled.catalog?.head.snapshots[snapshotter.name],
       onLog: (source, message, level) => onEvent({ type: 'log', level, message, source }),
       ...(timeout === undefined ? {} : { timeoutMs: timeout * 1000 }),

@@ -1,4 +1,5 @@
 import type { ManifestFooter, SnapshotEntry } from '../manifest/types.js';
+import type { RunSummary } from './options.js';
 import type { ContentObjects } from './content-objects.js';
 import type { ProblemLog } from './problem-log.js';
 import type { Tally } from './tally.js';
@@ -22,6 +23,11 @@ export function totalsOf(
       bytes: (objects?.stored.bytes ?? 0) + sizeOf(whole),
     },
   };
+}
+
+/** As a summary has them: notes apart from what is wrong. */
+export function shownCounts({ counts }: Totals, { count, notes }: ProblemLog): RunSummary['counts'] {
+  return { ...counts, problems: count - notes, notes };
 }
 
 function sizeOf(snapshots: readonly SnapshotEntry[]): number {

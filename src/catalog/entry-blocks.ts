@@ -2,6 +2,7 @@ import { gunzipSync } from 'node:zlib';
 import { type BytePath, parentOf } from '../files/byte-path.js';
 import { PACKED_STAT_SIZE, PACKED_STAT_WORDS } from '../files/stat.js';
 import { type Member, memberHash } from '../manifest/member.js';
+import { OwnMemory } from '../own-memory.js';
 import { type FramePlace, FramesDamaged, FrameWriter } from './frames.js';
 
 /**
@@ -109,34 +110,45 @@ export class EntryBlock {
   readonly frame: FramePlace;
   /** The number of its first entry among all of the catalog. */
   readonly first: number;
-  /** The records; offsets below are into it. */
-  readonly bytes: Buffer;
-  /** The same memory in words; an offset divided by four is the place in it. */
-  readonly words: Int32Array;
+  /** Of the records. Where it has been given away, whatever is asked of the block throws. */
+  readonly memory: OwnMemory;
+  readonly #words: Int32Array;
   readonly #pathsAt: number;
-  #member: Buffer | undefined;
+  #member: OwnMemory | undefined;
   #lines: Buffer | undefined;
 
   /** @param payload at an address that words can have */
-  constructor(payload: Buffer, frame: FramePlace, first: number) {
+  constructor(payload: OwnMemory, frame: FramePlace, first: number) {
+    const bytes = payload.view;
     this.frame = frame;
     this.first = first;
-    this.bytes = payload;
-    this.words = new Int32Array(payload.buffer, payload.byteOffset, payload.length >> 2);
-    this.count = payload.readUInt32LE(0);
-    this.linesLength = payload.readUInt32LE(4);
+    this.memory = payload;
+    this.#words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+    this.count = bytes.readUInt32LE(0);
+    this.linesLength = bytes.readUInt32LE(4);
     this.#pathsAt = pathsAt(this.count);
   }
 
+  /** The records; offsets below are into it. */
+  get bytes(): Buffer {
+    return this.memory.view;
+  }
+
+  /** The same memory in words; an offset divided by four is the place in it. */
+  get words(): Int32Array {
+    // Asked for first, since that throws where the memory is not here any more.
+    return this.memory.view && this.#words;
+  }
+
   /** The gzip member, once it is there. */
-  get member(): Buffer {
+  get member(): OwnMemory {
     if (this.#member === undefined) throw new Error('the block has not been opened');
     return this.#member;
   }
 
   /** @param member the gzip member of the last manifest that holds the lines. Throws {@link FramesDamaged}. */
-  open(member: Buffer): void {
-    if (!memberHash(member).equals(this.bytes.subarray(12, BLOCK_HEAD_SIZE))) {
+  open(member: OwnMemory): void {
+    if (!memberHash(member.view).equals(this.bytes.subarray(12, BLOCK_HEAD_SIZE))) {
       throw new FramesDamaged("this machine's copy of the last manifest does not match the catalog");
     }
     this.#member = member;
@@ -144,7 +156,7 @@ export class EntryBlock {
 
   line(index: number): Buffer {
     // Unpacked only when asked for: of a block that is carried over whole it never is, here.
-    this.#lines ??= unpacked(this.member, this.linesLength);
+    this.#lines ??= unpacked(this.member.view, this.linesLength);
     return this.#lines.subarray(this.lineStart(index), this.lineEnd(index));
   }
 
@@ -237,12 +249,12 @@ export class EntryBlockWriter {
   }
 
   /** A block of the last catalog that goes into this one as it is. It is not to be used any more, here and below. */
-  keep({ frame, bytes }: EntryBlock): void {
-    this.#frames.keep(frame, bytes);
+  keep({ frame, memory }: EntryBlock): void {
+    this.#frames.keep(frame, memory);
   }
 
   write(payload: Buffer): void {
-    this.#frames.give(ENTRY_FRAME, payload);
+    this.#frames.give(ENTRY_FRAME, OwnMemory.of(payload));
   }
 
   finish(): void {

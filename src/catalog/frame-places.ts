@@ -1,4 +1,5 @@
 import { fstatSync, readSync } from 'node:fs';
+import { OwnMemory } from '../own-memory.js';
 import {
   checksum,
   END,
@@ -30,15 +31,15 @@ export function* framePlaces(fd: number): Generator<FramePlace> {
       yield place;
       continue;
     }
-    const count = readFrame(fd, place);
+    const count = readFrame(fd, place).view;
     if (count.length !== 4 || count.readUInt32LE(0) !== index) throw new FramesDamaged('wrong frame count');
     if (readSync(fd, window, 0, 1, at) > 0) throw new FramesDamaged('bytes after the end');
     return;
   }
 }
 
-/** The payload of a frame, in memory of its own. Throws {@link FramesDamaged} where it is not what was written. */
-export function readFrame(fd: number, { index, type, start, length }: FramePlace): Buffer {
+/** The payload of a frame. Throws {@link FramesDamaged} where it is not what was written. */
+export function readFrame(fd: number, { index, type, start, length }: FramePlace): OwnMemory {
   const frame = Buffer.allocUnsafeSlow(FRAME_HEAD_SIZE + length);
   const from = start - FRAME_HEAD_SIZE;
   let done = 0;
@@ -51,5 +52,5 @@ export function readFrame(fd: number, { index, type, start, length }: FramePlace
   if (!checksum(index, type, payload).equals(frame.subarray(8, FRAME_HEAD_SIZE))) {
     throw new FramesDamaged(`frame ${index} does not match its checksum`);
   }
-  return payload;
+  return OwnMemory.ofOnlyView(payload);
 }

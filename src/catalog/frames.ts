@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, readSync, writeSync, writevSync } from 'node:fs';
-import { releaseMemory } from '../release-memory.js';
+import type { OwnMemory } from '../own-memory.js';
 import { linkFile } from './link-file.js';
 
 /**
@@ -70,7 +70,7 @@ export class FrameWriter {
   #index = 0;
   #pending: Buffer[] = [];
   #pendingBytes = 0;
-  #given: Buffer[] = [];
+  #given: OwnMemory[] = [];
 
   /** @param last the file that {@link keep} is about */
   constructor(path: string, last?: string) {
@@ -80,21 +80,21 @@ export class FrameWriter {
   }
 
   /** A frame of the last file. It has been read and found whole. As {@link give} for the rest. */
-  keep(place: FramePlace, payload: Buffer): void {
+  keep(place: FramePlace, payload: OwnMemory): void {
     if (this.#fd !== undefined || place.index !== this.#index) {
       this.give(place.type, payload);
       return;
     }
-    releaseMemory(payload);
+    payload.release();
     this.#index++;
     this.#keptEnd = place.start + place.length;
     this.#isWhole = place.isLast === true;
   }
 
-  /** A payload with memory of its own, which is freed when it has been written: nobody is to use it any more. */
-  give(type: number, payload: Buffer): void {
+  /** Takes a payload, which is freed when it has been written. */
+  give(type: number, payload: OwnMemory): void {
     this.#given.push(payload);
-    this.write(type, payload);
+    this.write(type, payload.view);
   }
 
   write(type: number, payload: Buffer): void {
@@ -154,7 +154,7 @@ export class FrameWriter {
     if (this.#fd === undefined) throw new Error('the file of frames is closed');
     let pending = this.#pending;
     while (pending.length > 0) pending = without(pending, writevSync(this.#fd, pending));
-    for (const payload of this.#given) releaseMemory(payload);
+    for (const payload of this.#given) payload.release();
     this.#given = [];
     this.#pending = [];
     this.#pendingBytes = 0;

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { BytePath } from '../files/byte-path.js';
-import { releaseMemory } from '../release-memory.js';
+import { OwnMemory } from '../own-memory.js';
 import { BLOCK_HEAD_SIZE, ENTRY_FRAME, EntryBlock, pathsAt } from './entry-blocks.js';
 import { framePlaces, readFrame } from './frame-places.js';
 import { type FramePlace, FramesDamaged } from './frames.js';
@@ -110,7 +110,7 @@ export class KnownEntries {
     const { memberStart = 0, memberLength = 0 } = this.#places[number] ?? {};
     const member = Buffer.allocUnsafeSlow(memberLength);
     const got = readSync(this.#manifest, member, 0, memberLength, memberStart);
-    block.open(member.subarray(0, got));
+    block.open(OwnMemory.ofOnlyView(member.subarray(0, got)));
   }
 
   /** The number of the entry with the path that lies in `bytes`, or -1. */
@@ -226,11 +226,11 @@ export class KnownEntries {
       this.#keptBytes += block.bytes.length;
     } else this.#blocks.delete(number);
     this.#blocks.set(number, block);
-    for (const [oldest, { bytes }] of this.#blocks) {
+    for (const [oldest, other] of this.#blocks) {
       if (this.#keptBytes <= this.#mostKeptBytes || oldest === number) break;
       this.#blocks.delete(oldest);
-      this.#keptBytes -= bytes.length;
-      releaseMemory(bytes);
+      this.#keptBytes -= other.bytes.length;
+      other.memory.release();
     }
     this.#last = { number, place, block };
     return this.#last;

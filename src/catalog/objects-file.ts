@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { OwnMemory } from '../own-memory.js';
 import { FrameReader, FramesDamaged, FrameWriter } from './frames.js';
 import { type CatalogHead, isCatalogHead } from './head.js';
 import { linkFile } from './link-file.js';
@@ -87,7 +88,7 @@ function writeRows(
     const bundle = table.isMember(row) ? (numbers.get(table.bundleOf(row)) ?? 0) : 0;
     versionAt = table.copyRow(row, rows, index, bundle, versionAt);
   }
-  frames.give(ROWS_FRAME, packRows(rows));
+  frames.give(ROWS_FRAME, OwnMemory.of(packRows(rows)));
   releaseRows(rows);
 }
 

@@ -14,7 +14,7 @@ export interface Settings {
   programs: {
     /** Seconds after which a picker or snapshotter is stopped; undefined: never. */
     timeout: number | undefined;
-    /** Pickers that may print nothing, or far less than last time. */
+    /** Pickers that may print nothing, or far less than last time, and snapshotters that may write nothing. */
     allowEmpty: readonly string[];
   };
   /** The state directory. */

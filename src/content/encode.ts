@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import type { Encoding, GzipLibrary } from '../config/compression.js';
 import { isAlreadyCompressed, isSurelyCompressible } from './already-compressed.js';
 import { requireLibdeflate } from './libdeflate.js';
-import { releaseMemory } from '../release-memory.js';
+import { releaseOnlyView } from '../release-memory.js';
 import { Scratch } from './scratch.js';
 import { requireZstd, ZSTD_LEVEL_PARAMETER } from './zstd.js';
 
@@ -104,6 +104,6 @@ function compress(bytes: Uint8Array, how: Compressing, level: number, most: numb
   if (compressed.length < LARGE) return compressed;
   const kept = output.bytes(compressed.length);
   kept.set(compressed);
-  releaseMemory(compressed);
+  releaseOnlyView(compressed);
   return kept;
 }

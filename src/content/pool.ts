@@ -9,6 +9,7 @@ import { PoolJob } from './pool-job.js';
 import { PoolReader, type StartWorker, startWorker } from './pool-reader.js';
 import { ReadFailure } from './read-failure.js';
 import { blockOf, readingOf } from './record-batch.js';
+import { OwnMemory } from '../own-memory.js';
 import { releaseMemory } from '../release-memory.js';
 import type { FileReading, ReadHandlers } from './types.js';
 import { requireZstd } from './zstd.js';
@@ -193,7 +194,7 @@ export class ContentPool {
         this.longFiles.restart(job);
         if (job.wanted) job.restart();
       } else {
-        if (record.kind === 'end') job.end(readingOf(message.bytes, record));
+        if (record.kind === 'end') job.end(readingOf(parcel.bytes, record));
         else job.reject(new ReadFailure(job.path, record.code, record.reason));
         this.finished(reader, job);
       }
@@ -253,11 +254,15 @@ export class ContentPool {
 
 /** The bytes of one message, freed once all blocks in it have been dealt with; left alone where one was not. */
 class Parcel {
-  readonly bytes: Uint8Array;
+  private readonly memory: OwnMemory<Uint8Array>;
   private holders = 1;
 
   constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
+    this.memory = OwnMemory.of(bytes);
+  }
+
+  get bytes(): Uint8Array {
+    return this.memory.view;
   }
 
   hold(): void {
@@ -266,7 +271,7 @@ class Parcel {
 
   letGo(): void {
     this.holders--;
-    if (this.holders === 0) releaseMemory(this.bytes);
+    if (this.holders === 0) this.memory.release();
   }
 }
 

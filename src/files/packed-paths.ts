@@ -1,3 +1,4 @@
+import { OwnMemory } from '../own-memory.js';
 import type { BytePath } from './byte-path.js';
 
 /**
@@ -5,16 +6,26 @@ import type { BytePath } from './byte-path.js';
  * one only where it is asked for, since of most paths of a machine in which little has changed none is needed.
  */
 export class PackedPaths {
-  /** Memory of its own, so that it can be handed to another thread whole. */
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Where the NUL of each path stands. */
-  readonly ends: Uint32Array<ArrayBuffer>;
-  readonly #text: Buffer;
+  /** How many there are. */
+  readonly count: number;
+  readonly #bytes: OwnMemory;
+  readonly #ends: OwnMemory<Uint32Array>;
 
+  /** Takes the memory over. */
   constructor(bytes: Uint8Array<ArrayBuffer>, ends: Uint32Array<ArrayBuffer>) {
-    this.bytes = bytes;
-    this.ends = ends;
-    this.#text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.count = ends.length;
+    this.#bytes = OwnMemory.of(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
+    this.#ends = OwnMemory.of(ends);
+  }
+
+  /** All bytes. Throws after {@link release}, as all else does. */
+  get bytes(): Buffer {
+    return this.#bytes.view;
+  }
+
+  /** Where the NUL of each path stands. */
+  get ends(): Uint32Array {
+    return this.#ends.view;
   }
 
   /** Of paths without a NUL. */
@@ -27,16 +38,18 @@ export class PackedPaths {
     return new PackedPaths(bytes, ends);
   }
 
-  get count(): number {
-    return this.ends.length;
-  }
-
   start(index: number): number {
     return startOf(this.ends, index);
   }
 
   path(index: number): BytePath {
-    return this.#text.toString('latin1', this.start(index), this.ends[index]) as BytePath;
+    return this.bytes.toString('latin1', this.start(index), this.ends[index]) as BytePath;
+  }
+
+  /** Frees the memory. */
+  release(): void {
+    this.#bytes.release();
+    this.#ends.release();
   }
 
   /** All of them as strings. */

@@ -1,13 +1,34 @@
+import { OwnMemory } from '../own-memory.js';
 import { addressOf } from './native.js';
 import { startOf } from './packed-paths.js';
 import { PACKED_STAT_WORDS, packedLstatAt } from './stat.js';
 
 /** What lstat said of some paths, in their order. */
-export interface StatBatch {
-  /** A packed stat for each path (stat.ts), where there is no error. */
-  words: Int32Array;
+export class StatBatch {
   /** The errno's name by the path's number, of those that failed. */
-  errors: ReadonlyMap<number, string>;
+  readonly errors: ReadonlyMap<number, string>;
+  readonly #words: OwnMemory<Int32Array>;
+
+  /** Takes the words over. */
+  constructor(words: Int32Array, errors: ReadonlyMap<number, string>) {
+    this.#words = OwnMemory.of(words);
+    this.errors = errors;
+  }
+
+  /** A packed stat for each path (stat.ts), where there is no error. Throws after {@link release}. */
+  get words(): Int32Array {
+    return this.#words.view;
+  }
+
+  /** Frees the words. */
+  release(): void {
+    this.#words.release();
+  }
+
+  /** Gives the words to another thread. */
+  transfer(): { view: Int32Array; buffer: ArrayBuffer } {
+    return this.#words.transfer();
+  }
 }
 
 /** lstat of each path, one after another, in the calling thread. For paths whose bytes have memory of their own. */
@@ -19,5 +40,5 @@ export function lstatPacked(bytes: Uint8Array, ends: Uint32Array): StatBatch {
     const error = packedLstatAt(address + startOf(ends, index), words, index * PACKED_STAT_WORDS);
     if (error !== undefined) errors.set(index, error);
   }
-  return { words, errors };
+  return new StatBatch(words, errors);
 }

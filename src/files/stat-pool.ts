@@ -2,12 +2,18 @@ import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import { endThread, startThread } from '../threads.js';
 import type { PackedPaths } from './packed-paths.js';
-import { lstatPacked, type StatBatch } from './stat-batch.js';
+import { lstatPacked, StatBatch } from './stat-batch.js';
 
-/** What a thread is asked: packed paths. It answers with a {@link StatBatch}, in order. */
+/** What a thread is asked: packed paths. It answers in order. */
 export interface StatRequest {
   bytes: Uint8Array<ArrayBuffer>;
   ends: Uint32Array<ArrayBuffer>;
+}
+
+/** What a {@link StatBatch} is made of. */
+export interface StatAnswer {
+  words: Int32Array;
+  errors: ReadonlyMap<number, string>;
 }
 
 /** Threads beside the calling one; more only get into each other's way in the kernel. */
@@ -77,8 +83,8 @@ class StatThread {
 
   constructor(worker: Worker) {
     this.#worker = worker;
-    worker.on('message', (batch: StatBatch) => {
-      this.#waiting.shift()?.resolve(batch);
+    worker.on('message', ({ words, errors }: StatAnswer) => {
+      this.#waiting.shift()?.resolve(new StatBatch(words, errors));
       if (this.#waiting.length === 0) worker.unref();
     });
     worker.on('messageerror', () => void this.end());

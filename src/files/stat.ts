@@ -143,11 +143,13 @@ export class FileStat {
   get mtimeNs(): bigint {
     return this.time(48);
   }
+  /** `major:minor` of the device it is on. */
+  get device(): string {
+    return `${this.bytes.readUInt32LE(this.offset + 64)}:${this.bytes.readUInt32LE(this.offset + 68)}`;
+  }
   /** `major:minor:inode`: the same for all paths of one inode. */
   get inodeId(): string {
-    const major = this.bytes.readUInt32LE(this.offset + 64);
-    const minor = this.bytes.readUInt32LE(this.offset + 68);
-    return `${major}:${minor}:${this.inode}`;
+    return `${this.device}:${this.inode}`;
   }
 
   private time(at: number): bigint {

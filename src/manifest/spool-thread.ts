@@ -1,13 +1,14 @@
 import { rm } from 'node:fs/promises';
 import type { Worker } from 'node:worker_threads';
 import { SysbackupError } from '../errors.js';
+import { OwnMemory } from '../own-memory.js';
 import { endThread, startThread } from '../threads.js';
 import type { Member } from './member.js';
 import type { ManifestSink, SpooledManifest } from './spool.js';
 
 type Asked =
-  | { kind: 'append'; lines: Uint8Array<ArrayBuffer> }
-  | { kind: 'carry'; member: Uint8Array<ArrayBuffer>; linesLength: number }
+  | { kind: 'append'; lines: Uint8Array }
+  | { kind: 'carry'; member: Uint8Array; linesLength: number }
   | { kind: 'hash' }
   | { kind: 'close' };
 
@@ -57,17 +58,19 @@ export class SpoolThread implements ManifestSink {
     this.#worker.on('exit', (code) => this.#fail(`it ended with code ${code}`));
   }
 
-  async append(lines: Buffer): Promise<Member> {
-    return memberOf(await this.#ask({ kind: 'append', lines: own(lines) }));
+  async append(lines: OwnMemory): Promise<Member> {
+    const { view, buffer } = lines.transfer();
+    return memberOf(await this.#ask({ kind: 'append', lines: view }, [buffer]));
   }
 
-  async carry(member: Buffer, linesLength: number): Promise<void> {
-    await this.#ask({ kind: 'carry', member: own(member), linesLength });
+  async carry(member: OwnMemory, linesLength: number): Promise<void> {
+    const { view, buffer } = member.transfer();
+    await this.#ask({ kind: 'carry', member: view, linesLength }, [buffer]);
   }
 
   async finish(footer: (linesSha256: string) => Buffer): Promise<SpooledManifest> {
     const { sha256 = '' } = await this.#ask({ kind: 'hash' });
-    await this.append(footer(sha256));
+    await this.append(OwnMemory.of(footer(sha256)));
     const { spooled } = await this.#ask({ kind: 'close' });
     this.#failure ??= new SysbackupError('SYSTEM', 'the manifest is ended already');
     await endThread(this.#worker);
@@ -80,14 +83,13 @@ export class SpoolThread implements ManifestSink {
     await rm(this.path, { force: true });
   }
 
-  #ask(asked: Asked): Promise<SpoolAnswer> {
+  #ask(asked: Asked, transfer: ArrayBuffer[] = []): Promise<SpoolAnswer> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       const id = this.#nextId++;
       this.#waiting.set(id, { resolve, reject });
       const request: SpoolRequest = { ...asked, id };
-      const bytes = asked.kind === 'append' ? asked.lines : asked.kind === 'carry' ? asked.member : undefined;
-      this.#worker.postMessage(request, bytes === undefined ? [] : [bytes.buffer]);
+      this.#worker.postMessage(request, transfer);
     });
   }
 
@@ -102,12 +104,4 @@ function memberOf({ member }: SpoolAnswer): Member {
   if (member === undefined)
     throw new SysbackupError('SYSTEM', 'the thread that writes the manifest lost count');
   return member;
-}
-
-/** To be handed to another thread whole: small buffers share memory with others, which has to stay here. */
-function own(bytes: Buffer): Uint8Array<ArrayBuffer> {
-  if (bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength) {
-    return new Uint8Array(bytes.buffer);
-  }
-  return Uint8Array.from(bytes);
 }

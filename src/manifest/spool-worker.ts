@@ -1,6 +1,7 @@
 /** The entry point of a thread that spools a manifest. Started by spool-thread.ts with its path as data. */
 import { parentPort } from 'node:worker_threads';
 import { messageOf, SysbackupError } from '../errors.js';
+import { OwnMemory } from '../own-memory.js';
 import { beginThread } from '../threads.js';
 import { ManifestSpool } from './spool.js';
 import type { SpoolAnswer, SpoolFailure, SpoolRequest } from './spool-thread.js';
@@ -19,15 +20,19 @@ async function answer(request: SpoolRequest): Promise<SpoolAnswer> {
   const to = await spool;
   switch (request.kind) {
     case 'append':
-      return { member: await to.append(Buffer.from(request.lines.buffer)) };
+      return { member: await to.append(received(request.lines)) };
     case 'carry':
-      await to.carry(Buffer.from(request.member.buffer), request.linesLength);
+      await to.carry(received(request.member), request.linesLength);
       return {};
     case 'hash':
       return { sha256: await to.linesSha256() };
     case 'close':
       return { spooled: await to.close() };
   }
+}
+
+function received(bytes: Uint8Array): OwnMemory {
+  return OwnMemory.of(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
 }
 
 function failureOf(error: unknown): SpoolFailure {

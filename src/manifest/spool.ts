@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gunzip as gunzipCallback, gunzipSync, gzip as gzipCallback, type ZlibOptions } from 'node:zlib';
 import { messageOf, SysbackupError } from '../errors.js';
-import { releaseMemory } from '../release-memory.js';
+import { OwnMemory } from '../own-memory.js';
 import { type Member, memberHash } from './member.js';
 
 const gzip = promisify(gzipCallback);
@@ -24,13 +24,18 @@ async function gunzipHere(member: Buffer, options: ZlibOptions): Promise<Buffer>
   return gunzipSync(member, options);
 }
 
+/** What zlib makes, which may be shorter than its buffer. */
+async function made(bytes: Promise<Buffer>): Promise<OwnMemory> {
+  return OwnMemory.ofOnlyView(await bytes);
+}
+
 /** What takes a manifest's lines: a {@link ManifestSpool} in this thread or in another. */
 export interface ManifestSink {
   readonly path: string;
-  /** Takes lines, each with its newline. The caller's bytes are not to be used any more. */
-  append(lines: Buffer): Promise<Member>;
+  /** Takes lines, each with its newline, and frees them. */
+  append(lines: OwnMemory): Promise<Member>;
   /** Takes lines that are compressed already: a gzip member of another manifest. As {@link append} for the rest. */
-  carry(member: Buffer, linesLength: number): Promise<void>;
+  carry(member: OwnMemory, linesLength: number): Promise<void>;
   /** Ends the manifest with its footer. `footer` gets the hash of all lines so far. */
   finish(footer: (linesSha256: string) => Buffer): Promise<SpooledManifest>;
   /** Closes and removes the file; for a run that ends early. */
@@ -71,24 +76,26 @@ export class ManifestSpool implements ManifestSink {
     this.#fd = this.#orFail(() => openSync(path, 'w', 0o600));
   }
 
-  async append(lines: Buffer): Promise<Member> {
-    const bytes = await this.#add(gzip(lines, { level: LEVEL }), lines);
-    const made = { length: bytes.length, hash: memberHash(bytes) };
-    releaseMemory(bytes);
-    return made;
+  async append(lines: OwnMemory): Promise<Member> {
+    const member = await this.#add(made(gzip(lines.view, { level: LEVEL })), lines);
+    const { view } = member;
+    const known = { length: view.length, hash: memberHash(view) };
+    member.release();
+    return known;
   }
 
-  async carry(member: Buffer, linesLength: number): Promise<void> {
+  async carry(member: OwnMemory, linesLength: number): Promise<void> {
     // In one piece: in those of 16 KiB that are usual, most of the time goes into handing them over.
     const chunkSize = Math.max(LEAST_PIECE, linesLength + 1);
     const options = { chunkSize, maxOutputLength: Math.max(1, linesLength) };
-    await this.#add(member, this.#waits ? gunzipHere(member, options) : gunzip(member, options));
-    releaseMemory(member);
+    const unpacked = this.#waits ? gunzipHere(member.view, options) : gunzip(member.view, options);
+    await this.#add(member, made(unpacked));
+    member.release();
   }
 
   async finish(footer: (linesSha256: string) => Buffer): Promise<SpooledManifest> {
     const sha256 = await this.linesSha256();
-    await this.append(footer(sha256));
+    await this.append(OwnMemory.of(footer(sha256)));
     return await this.close();
   }
 
@@ -113,19 +120,20 @@ export class ManifestSpool implements ManifestSink {
     await rm(this.path, { force: true });
   }
 
-  #add(member: Buffer | Promise<Buffer>, lines: Buffer | Promise<Buffer>): Promise<Buffer> {
+  #add(member: OwnMemory | Promise<OwnMemory>, lines: OwnMemory | Promise<OwnMemory>): Promise<OwnMemory> {
     const before = this.#last;
     const written = (async () => {
-      const [bytes, unpacked] = await Promise.all([member, lines, before]);
+      const [packed, unpacked] = await Promise.all([member, lines, before]);
       if (this.#failure !== undefined) throw this.#failure;
-      this.#lines.update(unpacked);
-      releaseMemory(unpacked);
+      this.#lines.update(unpacked.view);
+      unpacked.release();
+      const bytes = packed.view;
       this.#bytes.update(bytes);
       this.#size += bytes.length;
       this.#orFail(() => {
         for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done);
       });
-      return bytes;
+      return packed;
     })();
     // A failure is reported by the promise returned and by finish(); here it only must not go unhandled.
     this.#last = written.catch((error: unknown) => {

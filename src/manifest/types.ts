@@ -115,6 +115,9 @@ export interface SnapshotEntry {
 export type FileSystemEntry = DirectoryEntry | SymlinkEntry | FileEntry;
 export type ManifestEntry = FileSystemEntry | SnapshotEntry;
 
+/** The code of the note for each overlay whiteout, by which a restore knows what its selection lacks. */
+export const WHITEOUT_CODE = 'overlay-whiteout';
+
 export interface ProblemLine extends PathFields {
   typ: 'problem';
   severity: 'note' | 'failure' | 'broken';

@@ -32,8 +32,8 @@ export function collectInto(into: Uint8Array, stored: Readable, what: string): P
       }
       memcpy(into.subarray(length), chunk, chunk.length);
       length += chunk.length;
-      // Part of a longer buffer: not all of it has been dealt with.
-      if (chunk.length === chunk.buffer.byteLength) releaseMemory(chunk);
+      // Not where it is part of a longer buffer: not all of that has been dealt with.
+      releaseMemory(chunk);
     });
     finished(stored, { writable: false }, (error) => (error ? reject(error) : resolve(length)));
   });

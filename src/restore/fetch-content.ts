@@ -11,7 +11,7 @@ import { BundleReader } from './bundle-reader.js';
 import { collect, collectInto } from './collect.js';
 import { MemoryBudget } from './memory-budget.js';
 import { KEPT_BYTES, PlannedBundles } from './planned-bundles.js';
-import { kept, type LentBytes, SectionMemory } from './section-memory.js';
+import { kept, Lent, type LentBytes, SectionMemory } from './section-memory.js';
 
 /** Bytes that come `times` in a row. Good until the next is asked for. */
 export interface Piece {
@@ -30,7 +30,8 @@ export interface ContentFetcherOptions {
 }
 
 /** What a content is stored as, in memory until it is released. */
-export interface StoredContent extends LentBytes {
+export interface StoredContent {
+  lent: LentBytes;
   enc: Encoding | undefined;
   what: string;
 }
@@ -88,10 +89,10 @@ export class ContentFetcher {
    * it is here already. Not checked: it may be anything, and be longer than it should by what encoding can add.
    */
   stored(dat: DataRef, size: number): StoredContent | Promise<StoredContent> {
-    if (dat === null || Array.isArray(dat)) return { ...NOTHING, enc: undefined, what: 'no content' };
+    if (dat === null || Array.isArray(dat)) return { lent: NOTHING, enc: undefined, what: 'no content' };
     const { enc } = dat;
     const what = nameOf(dat);
-    const content = ({ bytes, release }: LentBytes): StoredContent => ({ bytes, enc, what, release });
+    const content = (lent: LentBytes): StoredContent => ({ lent, enc, what });
     const planned = this.#plannedBytes(dat);
     if (planned) return planned instanceof Promise ? planned.then(content) : content(planned);
     return this.#inMemory(size, async () => kept(await this.#singleBytes({ ...dat, size }))).then(content);
@@ -145,8 +146,11 @@ export class ContentFetcher {
   async #inMemory(size: number, fetch: () => Promise<LentBytes>): Promise<LentBytes> {
     const free = await this.#memory.take(size);
     try {
-      const { bytes, release } = await fetch();
-      return { bytes, release: () => (release(), free()) };
+      const lent = await fetch();
+      return new Lent(lent.bytes, () => {
+        lent.release();
+        free();
+      });
     } catch (error) {
       free();
       throw error;
@@ -157,13 +161,14 @@ export class ContentFetcher {
     const expected = { size: block.size, what: nameOf(block) };
     if (block.off !== undefined || block.size <= AT_ONCE) {
       const stored = (await this.#plannedBytes(block)) ?? kept(await this.#singleBytes(block));
+      const encoded = stored.bytes;
       let bytes: Uint8Array | undefined;
       try {
-        bytes = decode(stored.bytes, block.enc, expected);
+        bytes = decode(encoded, block.enc, expected);
       } finally {
-        if (bytes !== stored.bytes) stored.release();
+        if (bytes !== encoded) stored.release();
       }
-      return bytes === stored.bytes ? stored : kept(bytes);
+      return bytes === encoded ? stored : kept(bytes);
     }
     return this.#inSlot(async () => {
       const bytes = Buffer.allocUnsafe(block.size);
@@ -192,14 +197,15 @@ export class ContentFetcher {
 
   async #section(key: string, ver: string, range: ByteRange): Promise<LentBytes> {
     // Before the slot: who has memory may be waiting for one.
-    const { bytes, release } = await this.#sections.lend(lengthOf(range));
+    const lent = await this.#sections.lend(lengthOf(range));
+    const { bytes } = lent;
     try {
       const length = await this.#inSlot(async () =>
         collectInto(bytes, await this.#range(key, ver, range), nameOf({ key, ver })),
       );
-      return { bytes: bytes.subarray(0, length), release };
+      return new Lent(bytes.subarray(0, length), () => lent.release());
     } catch (error) {
-      release();
+      lent.release();
       throw error;
     }
   }

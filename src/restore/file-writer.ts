@@ -79,12 +79,12 @@ export class FileWriter {
     const write = (stored: StoredContent): Promise<WrittenFile | 'undone'> => {
       if (dat !== null) onFetched();
       if (signal?.aborted) {
-        stored.release();
+        stored.lent.release();
         return Promise.reject(abortedError(signal.reason));
       }
       file.enc = stored.enc;
       file.what = stored.what;
-      return threads.write(file, stored);
+      return threads.write(file, stored.lent);
     };
     const stored = fetcher.stored(dat, file.size);
     // Most are here already, and a promise for each costs more than the rest of it.

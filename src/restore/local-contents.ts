@@ -21,10 +21,10 @@ export class LocalContents {
   }
 
   /**
-   * The stored bytes of files of one part each, in memory of their own, one behind the other. Undefined for each that
-   * cannot be read, or has more bytes than its content can take.
+   * The stored bytes of files of one part each, one behind the other in `all`, which is the caller's to free. Undefined
+   * for each that cannot be read, or has more bytes than its content can take.
    */
-  gather(files: readonly SmallFile[]): (Uint8Array | undefined)[] {
+  gather(files: readonly SmallFile[]): { all: Uint8Array; stored: (Uint8Array | undefined)[] } {
     const parts = files.map(({ parts }) => parts?.[0]);
     // One without parts is empty.
     const lengths = parts.map((part) => (part ? this.#lengthOf(part) : 0));
@@ -48,7 +48,7 @@ export class LocalContents {
         run !== undefined || this.#read(part.key, part.ver, { start, end: start + length }, into);
       stored.push(isRead ? into : undefined);
     }
-    return stored;
+    return { all, stored };
   }
 
   /** The stored bytes of one part of any length, in memory of their own. */

@@ -1,7 +1,7 @@
 import type { ByteRange } from '../store/port.js';
 import { type BundlePlan, sectionOf, type WantedSection } from './bundle-plan.js';
 import { endsTooSoon, type MemberPlace } from './bundle-reader.js';
-import type { LentBytes } from './section-memory.js';
+import { Lent, type LentBytes } from './section-memory.js';
 
 /** One request. May give fewer bytes than asked for, where the object ends. */
 export type FetchSection = (key: string, ver: string, range: ByteRange) => Promise<LentBytes>;
@@ -129,12 +129,7 @@ function reaches({ lent, start }: Fetched, { off, len }: MemberPlace): boolean {
 function cut(section: Fetched, { off, len }: MemberPlace): LentBytes {
   const from = off - section.start;
   const bytes = section.lent?.bytes.subarray(from, from + len) ?? new Uint8Array(0);
-  let isHeld = true;
-  const release = (): void => {
-    if (isHeld) letGo(section);
-    isHeld = false;
-  };
-  return { bytes, release };
+  return new Lent(bytes, () => letGo(section));
 }
 
 function letGo(section: Fetched): void {

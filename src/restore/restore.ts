@@ -64,6 +64,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
     const { manifest, selection } = await fetchSelected(options, spool, patterns, plan, folded);
     folded.close();
     onEvent?.({ type: 'phase', phase: 'restore' });
+    selection.whiteouts.tell(onEvent);
     const target = pathFromText(resolve(options.target));
     const tree = TargetFolders.open(target, !dryRun);
     const root = dryRun ? undefined : tree?.hold(pathFromText('/'));

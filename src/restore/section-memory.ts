@@ -2,9 +2,33 @@ import { MemoryBudget } from './memory-budget.js';
 
 /** Bytes in memory that is used again once they are released. */
 export interface LentBytes {
-  bytes: Uint8Array;
+  readonly bytes: Uint8Array;
   /** To be called once nobody uses the bytes any more; more often does no harm. */
   release(): void;
+}
+
+/** Bytes that are another's once they are released: to ask for them then throws. */
+export class Lent implements LentBytes {
+  readonly #bytes: Uint8Array;
+  readonly #takeBack: () => void;
+  #isReleased = false;
+
+  /** @param takeBack called once, when they are released */
+  constructor(bytes: Uint8Array, takeBack: () => void) {
+    this.#bytes = bytes;
+    this.#takeBack = takeBack;
+  }
+
+  get bytes(): Uint8Array {
+    if (this.#isReleased) throw new Error('lent memory is used that has been given back');
+    return this.#bytes;
+  }
+
+  release(): void {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.#takeBack();
+  }
 }
 
 /** Bytes that nobody takes back. */
@@ -36,15 +60,9 @@ export class SectionMemory {
     const at = this.#free.findIndex((buffer) => buffer.byteLength >= length);
     const [found] = at < 0 ? [] : this.#free.splice(at, 1);
     const buffer = found ?? new SharedArrayBuffer(Math.ceil(length / STEP) * STEP);
-    let isLent = true;
-    return {
-      bytes: new Uint8Array(buffer, 0, length),
-      release: () => {
-        if (!isLent) return;
-        isLent = false;
-        if (this.#free.length < MOST_FREE) this.#free.push(buffer);
-        release();
-      },
-    };
+    return new Lent(new Uint8Array(buffer, 0, length), () => {
+      if (this.#free.length < MOST_FREE) this.#free.push(buffer);
+      release();
+    });
   }
 }

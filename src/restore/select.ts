@@ -5,6 +5,7 @@ import { entryPath } from '../manifest/paths.js';
 import type { FileEntry, FileSystemEntry, ManifestLine } from '../manifest/types.js';
 import type { FoldedPaths } from './folded-paths.js';
 import type { PathPatterns } from './path-patterns.js';
+import { MissingWhiteouts } from './missing-whiteouts.js';
 
 /** A longer path than the kernel takes was never backed up. */
 const PATH_MAX = 4096;
@@ -29,6 +30,7 @@ export interface SelectionPlan {
 export class Selection {
   entries = 0;
   bytes = 0;
+  readonly whiteouts: MissingWhiteouts;
   readonly #patterns: PathPatterns;
   readonly #onEvent: EventListener | undefined;
   readonly #plan: SelectionPlan | undefined;
@@ -43,6 +45,7 @@ export class Selection {
     folded?: FoldedPaths,
   ) {
     this.#patterns = patterns;
+    this.whiteouts = new MissingWhiteouts((path) => patterns.select(path));
     this.#onEvent = onEvent;
     this.#plan = plan;
     this.#folded = folded;
@@ -51,7 +54,10 @@ export class Selection {
   /** For {@link FetchManifestOptions.onLines}. */
   readonly count = (lines: readonly ManifestLine[]): void => {
     for (const line of lines) {
-      if (!isPathEntry(line)) continue;
+      if (!isPathEntry(line)) {
+        this.whiteouts.take(line);
+        continue;
+      }
       this.#patterns.note(line);
       const path = entryPath(line);
       const isSelected = this.#patterns.select(path);

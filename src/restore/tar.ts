@@ -30,6 +30,7 @@ export async function restoreToTar(options: RestoreToTarOptions): Promise<Restor
   try {
     const { manifest, selection } = await fetchSelected(options, spool, patterns);
     onEvent?.({ type: 'phase', phase: 'restore' });
+    selection.whiteouts.tell(onEvent);
     const report = new RestoreReport(options, selection);
     const writer = new TarWriter(options, (path) => patterns.select(path), report);
     await writer.writeAll(manifest);

@@ -3,7 +3,7 @@ import { ftruncateSync, writeSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { decode } from '../content/decode.js';
 import type { Libdeflate } from '../content/libdeflate.js';
-import { releaseMemory } from '../release-memory.js';
+import { releaseMemory, releaseOnlyView } from '../release-memory.js';
 import { errnoOf, messageOf, SysbackupError } from '../errors.js';
 import { applyMetadata, type WantedMetadata } from '../files/apply.js';
 import { NewFileHandle } from '../files/handle.js';
@@ -48,11 +48,9 @@ function writeAll(files: readonly SmallFile[], message: SmallFilesMessage, tools
   }
   const isOne = parts.length > 1 || (parts[0]?.times ?? 1) > 1;
   if (isOne) return files.map((file) => tried(() => writeInParts(file, parts, tools.local)));
-  const stored = tools.local?.gather(files) ?? [];
-  const results = writeBatch(files, stored, tools);
-  const [first] = stored;
-  // All of them lie in it.
-  if (first) releaseMemory(first);
+  const gathered = tools.local?.gather(files);
+  const results = writeBatch(files, gathered?.stored ?? [], tools);
+  if (gathered) releaseMemory(gathered.all);
   return results;
 }
 
@@ -69,7 +67,7 @@ function writeBatch(
     const content = file.enc === 'gzip' ? contents?.subarray(at, (at += file.size)) : undefined;
     return bytes ? tried(() => writeSmallFile(file, bytes, content)) : UNREAD;
   });
-  if (contents) releaseMemory(contents);
+  if (contents) releaseOnlyView(contents);
   return results;
 }
 
@@ -175,7 +173,7 @@ function writeInParts(
         writeExtents(fd, content, at);
         at += content.length;
       }
-      releaseMemory(content);
+      if (content !== stored) releaseOnlyView(content);
       releaseMemory(stored);
     }
     const sha = digest.digest('hex');

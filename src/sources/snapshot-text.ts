@@ -1,38 +1,55 @@
-import type { Line } from './lines.js';
 import { decodeText } from './lines.js';
 
 const RESTORE_THROUGH = '::restore-through::';
 
-/** Of a description its last so many bytes are kept. */
-export const MAX_DESCRIPTION_BYTES = 64 * 1024;
+/** Of a description its last so many bytes are kept: it is for people, and more is a dump that went the wrong way. */
+export const MAX_DESCRIPTION_BYTES = 4 * 1024;
+/** A longer line that begins as a command does is left out. */
+export const MAX_COMMAND_BYTES = 64 * 1024;
 
 /**
  * What a snapshotter says on its standard output: the command in the last line that starts with
- * `::restore-through::`, and all other lines, the description. Bytes that are no UTF-8 become U+FFFD: the
- * manifest is JSON, and these are texts for people and for a shell.
+ * `::restore-through::`, and all else, the description. Bytes that are no UTF-8 become U+FFFD: the manifest is JSON,
+ * and these are texts for people and for a shell. Holds little, whatever is printed.
  */
 export class SnapshotText {
-  #lines: string[] = [];
-  #bytes = 0;
+  /** The line under way; of one that is part of the description no more than what might begin a command. */
+  #line = '';
+  #lineIs: 'open' | 'command' | 'description' = 'open';
+  #lineCut = false;
+  #description = '';
+  #described = 0;
   #restoreThrough = '';
   #restoreThroughCut = false;
 
-  push(line: Line): void {
-    if (line.text.startsWith(RESTORE_THROUGH)) {
-      this.#restoreThrough = decodeText(line.text.slice(RESTORE_THROUGH.length)).trim();
-      this.#restoreThroughCut = line.cut;
-      return;
+  push(chunk: Buffer): void {
+    const pieces = chunk.toString('latin1').split('\n');
+    const last = pieces.pop() ?? '';
+    for (const piece of pieces) {
+      this.#add(piece);
+      this.#endLine();
+      if (this.#lineIs !== 'command') this.#describe('\n');
+      this.#lineIs = 'open';
     }
-    this.#lines.push(line.text);
-    this.#bytes += line.text.length + 1;
-    // Dropped in bulk, so that a chatty program does not shift the array at every line.
-    if (this.#bytes > 2 * MAX_DESCRIPTION_BYTES) this.#dropBeginning();
+    this.#add(last);
   }
 
-  /** Blank lines at beginning and end taken off; undefined where nothing is left. */
+  /** No more comes. */
+  end(): void {
+    this.#endLine();
+  }
+
+  /** Bytes printed beside commands. */
+  get described(): number {
+    return this.#described;
+  }
+
+  /** The end of it where it was long, blank lines at beginning and end taken off; undefined where nothing is left. */
   get description(): string | undefined {
-    this.#dropBeginning();
-    const text = decodeText(this.#lines.join('\n'))
+    let kept = this.#description.slice(-MAX_DESCRIPTION_BYTES);
+    // It may begin within a character.
+    if (this.#described > kept.length) kept = kept.replace(/^[\x80-\xbf]{1,3}/, '');
+    const text = decodeText(kept)
       .replace(/^\s*\n/, '')
       .trimEnd();
     return text === '' ? undefined : text;
@@ -47,12 +64,42 @@ export class SnapshotText {
     return this.#restoreThroughCut;
   }
 
-  #dropBeginning(): void {
-    let from = 0;
-    while (this.#bytes > MAX_DESCRIPTION_BYTES && from < this.#lines.length - 1) {
-      this.#bytes -= (this.#lines[from]?.length ?? 0) + 1;
-      from++;
+  #add(piece: string): void {
+    if (this.#lineIs === 'description') {
+      this.#describe(piece);
+      return;
     }
-    if (from > 0) this.#lines = this.#lines.slice(from);
+    const room = MAX_COMMAND_BYTES - this.#line.length;
+    this.#lineCut ||= piece.length > room;
+    this.#line += piece.length > room ? piece.slice(0, room) : piece;
+    if (this.#lineIs === 'command' || RESTORE_THROUGH.startsWith(this.#line)) return;
+    if (this.#line.startsWith(RESTORE_THROUGH)) {
+      this.#lineIs = 'command';
+      return;
+    }
+    // Not by way of the line, which may have been cut.
+    const before = this.#line.slice(0, this.#line.length - Math.min(piece.length, room));
+    this.#lineIs = 'description';
+    this.#describe(before);
+    this.#describe(piece);
+    this.#line = '';
+    this.#lineCut = false;
+  }
+
+  #endLine(): void {
+    if (this.#lineIs === 'command' || this.#line === RESTORE_THROUGH) {
+      this.#lineIs = 'command';
+      this.#restoreThrough = decodeText(this.#line.slice(RESTORE_THROUGH.length)).trim();
+      this.#restoreThroughCut = this.#lineCut;
+    } else this.#describe(this.#line);
+    this.#line = '';
+    this.#lineCut = false;
+  }
+
+  #describe(text: string): void {
+    this.#described += text.length;
+    this.#description += text;
+    if (this.#description.length > 16 * MAX_DESCRIPTION_BYTES)
+      this.#description = this.#description.slice(-MAX_DESCRIPTION_BYTES);
   }
 }

@@ -1,12 +1,11 @@
 import type { LogLevel, Problem } from '../events.js';
 import { messageOf, throwIfAborted } from '../errors.js';
 import type { Executable } from './executables.js';
-import type { Line } from './lines.js';
-import { LastLines, LineSplitter, logLine } from './lines.js';
+import { LastLines, type Line, LineSplitter, logLine } from './lines.js';
 import type { ProgramLimits } from './program.js';
 import { runProgram } from './program.js';
 import { describeEnd, succeeded } from './program-end.js';
-import { MAX_DESCRIPTION_BYTES, SnapshotText } from './snapshot-text.js';
+import { MAX_COMMAND_BYTES, MAX_DESCRIPTION_BYTES, SnapshotText } from './snapshot-text.js';
 import { Spool, freeBytes } from './spool.js';
 
 export interface SnapshotterOptions extends ProgramLimits {
@@ -18,11 +17,13 @@ export interface SnapshotterOptions extends ProgramLimits {
   env: Readonly<Record<string, string>>;
   /** Bytes of the last run's snapshot: so much room must be free before it is started. */
   expectedSize?: number | undefined;
+  /** Whether it may write nothing. Default false: then it has failed, and nothing of what it printed is kept. */
+  mayBeEmpty?: boolean;
   /** Bytes that must be free in any case. Default 64 MiB. */
   minFreeBytes?: number;
   /** `drainMs`, by default 30 s: for what still writes after the snapshotter's end (`> >(gzip >&3)` in bash). */
   drainMs?: number;
-  /** A line of its standard error (`info`) or of its description (`debug`). */
+  /** A line of its standard error (`info`), or in the end of its description (`debug`). */
   onLog(snapshotter: string, line: string, level: LogLevel): void;
 }
 
@@ -33,7 +34,7 @@ export interface SnapshotTaken {
   path: string;
   /** Bytes. */
   size: number;
-  /** What it printed; at most its last 64 KiB. */
+  /** What it printed; at most its last 4 KiB. */
   description?: string;
   /** Shell command that restores the snapshot from its standard input. */
   restoreThrough?: string;
@@ -59,7 +60,8 @@ const MAX_LOG_LINE_BYTES = 4096;
 
 /**
  * Runs a snapshotter: descriptor 3 is a regular file open for reading and writing, `3` its only argument. What
- * it prints describes the snapshot. Throws SYSTEM (the spool folder cannot be used), ABORTED, and what the
+ * it prints describes the snapshot, and may be a dump that went the wrong way: of a snapshot that failed nothing of it
+ * is kept, nor logged. Throws SYSTEM (the spool folder cannot be used), ABORTED, and what the
  * callback throws; everything else is a problem in the result, and then nothing is left on the disk.
  */
 export async function runSnapshotter(options: SnapshotterOptions): Promise<SnapshotResult> {
@@ -81,16 +83,14 @@ async function take(options: SnapshotterOptions, spool: Spool): Promise<Snapshot
   const { name } = options.snapshotter;
   const drainMs = options.drainMs ?? DEFAULT_DRAIN_MS;
   const text = new SnapshotText();
-  const output = new LineSplitter(/\n/, MAX_DESCRIPTION_BYTES);
   const errors = new LineSplitter(/[\r\n]/, MAX_LOG_LINE_BYTES);
   const lastLines = new LastLines();
-  const log = (lines: Line[], level: LogLevel): void => {
+  const log = (lines: Line[]): void => {
     for (const line of lines) {
-      if (level === 'debug') text.push(line);
       if (line.text === '') continue;
       const shown = logLine(line);
       lastLines.push(shown);
-      options.onLog(name, shown, level);
+      options.onLog(name, shown, 'info');
     }
   };
   const { end, outputHeld } = await runProgram({
@@ -99,11 +99,11 @@ async function take(options: SnapshotterOptions, spool: Spool): Promise<Snapshot
     args: ['3'],
     drainMs,
     descriptor3: spool.descriptor,
-    onStdout: (chunk) => log(output.push(chunk), 'debug'),
-    onStderr: (chunk) => log(errors.push(chunk), 'info'),
+    onStdout: (chunk) => text.push(chunk),
+    onStderr: (chunk) => log(errors.push(chunk)),
   });
-  log(output.end(), 'debug');
-  log(errors.end(), 'info');
+  text.end();
+  log(errors.end());
   if (!succeeded(end)) {
     return failed(name, 'snapshotter-failed', `snapshotter ${name} ${describeEnd(end, lastLines.text)}`);
   }
@@ -119,7 +119,13 @@ async function take(options: SnapshotterOptions, spool: Spool): Promise<Snapshot
     );
   }
   throwIfAborted(options.signal);
+  const problems = remarks(name, settled, text);
+  if (settled.size === 0 && options.mayBeEmpty !== true)
+    return failed(name, 'snapshot-empty', whyEmpty(name, text), problems);
   const { description, restoreThrough } = text;
+  for (const line of description?.split('\n') ?? [])
+    if (line !== '')
+      options.onLog(name, logLine({ text: Buffer.from(line).toString('latin1'), cut: false }), 'debug');
   return {
     ok: true,
     name,
@@ -127,7 +133,7 @@ async function take(options: SnapshotterOptions, spool: Spool): Promise<Snapshot
     size: settled.size,
     ...(description === undefined ? {} : { description }),
     ...(restoreThrough === undefined ? {} : { restoreThrough }),
-    problems: remarks(name, settled, text),
+    problems,
     dispose: () => spool.dispose(),
   };
 }
@@ -145,17 +151,32 @@ function remarks(name: string, settled: { size: number; held: boolean }, text: S
         `the ${settled.size} bytes written until then are kept and may not be all`,
     );
   }
-  if (settled.size === 0) {
-    add('note', 'snapshot-empty', `snapshotter ${name} wrote nothing to the descriptor it was given`);
+  if (text.described > MAX_DESCRIPTION_BYTES) {
+    add(
+      'note',
+      'description-too-long',
+      `snapshotter ${name} printed ${text.described} bytes to standard output, which is for a description: ` +
+        `the last ${MAX_DESCRIPTION_BYTES} are kept. Data goes to the descriptor that is its argument (>&$1)`,
+    );
   }
   if (text.restoreThroughCut) {
     add(
       'note',
       'restore-through-too-long',
-      `the ::restore-through:: line of ${name} is longer than ${MAX_DESCRIPTION_BYTES} bytes and is left out`,
+      `the ::restore-through:: line of ${name} is longer than ${MAX_COMMAND_BYTES} bytes and is left out`,
     );
   }
   return problems;
+}
+
+/** The mistake that this interface invites is a dump that goes to standard output. */
+function whyEmpty(name: string, text: SnapshotText): string {
+  const wrote = `snapshotter ${name} wrote nothing to the descriptor that is its argument`;
+  if (text.description === undefined) return `${wrote}. If it may, name it in [programs] allow_empty`;
+  return (
+    `${wrote}, but ${text.described} bytes to standard output, of which nothing is kept. ` +
+    'Has its dump gone there? Then it lacks >&$1. If it may write nothing, name it in [programs] allow_empty'
+  );
 }
 
 async function tooLittleRoom(options: SnapshotterOptions): Promise<string | undefined> {
@@ -172,7 +193,14 @@ async function tooLittleRoom(options: SnapshotterOptions): Promise<string | unde
   );
 }
 
-function failed(name: string, code: string, message: string): SnapshotFailed {
-  const problems: Problem[] = [{ severity: 'failure', code, message, source: name }];
+/** @param others what is to be said besides */
+function failed(
+  name: string,
+  code: string,
+  message: string,
+  others: readonly Problem[] = [],
+): SnapshotFailed {
+  const failures = others.filter(({ severity }) => severity === 'failure');
+  const problems: Problem[] = [...failures, { severity: 'failure', code, message, source: name }];
   return { ok: false, name, problems, dispose: async () => {} };
 }

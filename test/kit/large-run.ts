@@ -5,6 +5,7 @@ import { contentKey, manifestKey } from '#src/manifest/keys.js';
 import { formatLine } from '#src/manifest/lines.js';
 import { ManifestSpool } from '#src/manifest/spool.js';
 import type { FileSystemEntry, ManifestHeader } from '#src/manifest/types.js';
+import { OwnMemory } from '#src/own-memory.js';
 import { openDirectoryStore } from '#src/store/directory.js';
 
 const FILES_IN_A_FOLDER = 100;
@@ -55,7 +56,7 @@ export async function storeLargeRun(options: LargeRun): Promise<{ last: string; 
     counts[entry.typ] += 1;
     lines.push(formatLine(entry));
     if (lines.length < LINES_IN_A_MEMBER) return;
-    await spool.append(Buffer.from(lines.join('')));
+    await spool.append(OwnMemory.of(Buffer.from(lines.join(''))));
     lines = [];
   };
   const owner = { o: 'root', g: 'root', uid: 0, gid: 0 };
@@ -76,7 +77,7 @@ export async function storeLargeRun(options: LargeRun): Promise<{ last: string; 
     const dat = { key: contentKey(sha), ver: index === files - 1 ? version : sha.slice(0, 32) };
     await add({ typ: 'f', path: last, ...owner, mode, mt, dat, sha, size: content.length });
   }
-  await spool.append(Buffer.from(lines.join('')));
+  await spool.append(OwnMemory.of(Buffer.from(lines.join(''))));
   const { path, size, md5 } = await spool.finish((sha256) =>
     Buffer.from(
       formatLine({

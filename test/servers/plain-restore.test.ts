@@ -79,7 +79,8 @@ describeWithCeph('examples/plain-restore.sh (needs aws or PyPI, jq, setfacl, set
       const machine = new BackupMachine();
       machine.store = store;
       const content = { ...machine.settings.content, bundleBelow, compression };
-      machine.settings = { ...machine.settings, content };
+      const programs = { timeout: undefined, allowEmpty: ['nothing'] };
+      machine.settings = { ...machine.settings, content, programs };
       makeMore(machine.tree);
       machine.write('a/small', 'at the end of a long file too');
       const whole = randomBytes(content.blockSize);

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { releaseMemory } from '#src/release-memory.js';
+import { releaseMemory, releaseOnlyView } from '#src/release-memory.js';
 
 const MiB = 1 << 20;
 
@@ -36,6 +36,15 @@ describe('releaseMemory', () => {
     releaseMemory(shared);
     expect(pooled.toString()).toBe('short');
     expect(shared[7]).toBe(7);
+  });
+
+  it('leaves a buffer of which it is given a part: somebody may have the rest', () => {
+    const bytes = new Uint8Array(MiB).fill(7);
+    releaseMemory(bytes.subarray(1));
+    releaseMemory(bytes.subarray(0, MiB - 1));
+    expect([bytes.length, bytes[0], bytes[MiB - 1]]).toEqual([MiB, 7, 7]);
+    releaseOnlyView(bytes.subarray(1));
+    expect(bytes.length).toBe(0);
   });
 
   it('does nothing where there is nothing left', () => {

@@ -7,6 +7,7 @@ import type { BytePath } from '#src/files/byte-path.js';
 import { PACKED_STAT_SIZE } from '#src/files/stat.js';
 import { type Member, memberHash } from '#src/manifest/member.js';
 import type { ManifestSink } from '#src/manifest/spool.js';
+import { OwnMemory } from '#src/own-memory.js';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../kit/temporary.js';
 
@@ -29,8 +30,8 @@ function carried(): CarriedBlock {
   const records = new BlockRecords();
   records.add('/path' as BytePath, 5, 0, Buffer.alloc(PACKED_STAT_SIZE), 0, undefined, 0, 0);
   const payload = Buffer.from(Uint8Array.from(records.payload(5, MEMBER)).buffer);
-  const block = new EntryBlock(payload, FRAME, 0);
-  block.open(MEMBER_BYTES);
+  const block = new EntryBlock(OwnMemory.of(payload), FRAME, 0);
+  block.open(OwnMemory.of(MEMBER_BYTES));
   return { block, conditions: [], entryAt: () => entry() };
 }
 

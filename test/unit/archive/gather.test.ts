@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Gatherer } from '#src/archive/gather.js';
 import { PickedPaths } from '#src/archive/picked-paths.js';
@@ -7,7 +7,7 @@ import type { Problem } from '#src/events.js';
 import { type BytePath, pathFromText } from '#src/files/byte-path.js';
 import { PackedPaths } from '#src/files/packed-paths.js';
 import { lstatPacked } from '#src/files/stat-batch.js';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { temporaryFolder } from '../../kit/temporary.js';
 
 /** As a picker's paths are taken: all of them looked at first. */
@@ -91,6 +91,70 @@ describe('Gatherer', () => {
     const { taken, problems } = gather(root, [join(root, 'a'), join(root, 'self/below')]);
     expect(taken).toEqual(['a', 'b', 'self']);
     expect(problems.map(({ code }) => code)).toEqual(['symlink-loop', 'symlink-loop']);
+    // Of the first there is no more to store than the links; what is behind the second was asked for and is not there.
+    expect(problems.map(({ severity }) => severity)).toEqual(['note', 'failure']);
+  });
+
+  it('only notes a link whose target cannot exist, by whichever link it is come by', () => {
+    const root = temporaryFolder();
+    symlinkSync('x'.repeat(256), join(root, 'name'));
+    symlinkSync(`${'x/'.repeat(2040)}x`, join(root, 'path'));
+    symlinkSync('name', join(root, 'to-name'));
+    symlinkSync('self/below', join(root, 'through'));
+    symlinkSync('self', join(root, 'self'));
+    const picks = ['to-name', 'name', 'path', 'through', 'self'];
+    const { taken, problems } = gather(
+      root,
+      picks.map((name) => join(root, name)),
+    );
+    expect(taken).toEqual(picks.toSorted());
+    expect(new Set(problems.map(({ severity }) => severity))).toEqual(new Set(['note']));
+    expect(problems.map(({ path }) => path)).toContain(join(root, 'to-name'));
+  });
+
+  it('follows no link into what is the kernel’s, and takes there what is picked itself', () => {
+    const root = temporaryFolder();
+    const targets = {
+      mtab: '/proc/self/mounts',
+      dots: `${'../'.repeat(20)}proc/self/mounts`,
+      chain: 'mtab',
+      folder: '/proc',
+      through: 'folder/cpuinfo',
+      'out-again': `/proc/self/root${root}/file`,
+      class: '/sys/class',
+      null: '/dev/null',
+      none: '/proc/no/such/thing',
+    };
+    writeFileSync(join(root, 'file'), '');
+    for (const [name, target] of Object.entries(targets)) symlinkSync(target, join(root, name));
+    const links = Object.keys(targets).toSorted();
+    const { taken, paths, problems } = gather(
+      root,
+      links.map((name) => join(root, name)),
+    );
+    expect(taken).toEqual(links);
+    expect(paths.filter((path) => /^\/(?:proc|sys|dev)\b/.test(path))).toEqual([]);
+    expect(problems).toEqual([]);
+
+    const picked = ['/proc/cpuinfo', join(root, 'folder/meminfo'), join(root, 'through')];
+    for (const order of [picked, picked.toReversed()]) {
+      const all = gather(root, order);
+      expect(all.taken).toEqual(['folder', 'through']);
+      expect(all.paths.filter((path) => path.startsWith('/proc'))).toEqual([
+        '/proc',
+        '/proc/cpuinfo',
+        '/proc/meminfo',
+      ]);
+    }
+  });
+
+  it('follows a link to a file system with files that is mounted among devices', () => {
+    const root = temporaryFolder();
+    const shared = mkdtempSync('/dev/shm/sysbackup-');
+    onTestFinished(() => rmSync(shared, { recursive: true }));
+    writeFileSync(join(shared, 'file'), '');
+    symlinkSync(join(shared, 'file'), join(root, 'link'));
+    expect(gather(root, [join(root, 'link')]).paths).toContain(join(shared, 'file'));
   });
 
   it('reports a loop once, whichever of its links are picked, and however often', () => {

@@ -13,6 +13,7 @@ import type { FramePlace } from '#src/catalog/frames.js';
 import type { BytePath } from '#src/files/byte-path.js';
 import { PACKED_STAT_SIZE } from '#src/files/stat.js';
 import { memberHash } from '#src/manifest/member.js';
+import { OwnMemory } from '#src/own-memory.js';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
@@ -67,7 +68,7 @@ class LastCatalog {
       const member = gzipSync(Buffer.from(lines, 'latin1'));
       const place = { length: member.length, hash: memberHash(member) };
       const payload = records.payload(Buffer.byteLength(lines, 'latin1'), place);
-      const block = new EntryBlock(Buffer.from(Uint8Array.from(payload).buffer), FRAME, start);
+      const block = new EntryBlock(OwnMemory.of(Buffer.from(Uint8Array.from(payload).buffer)), FRAME, start);
       this.#blocks.push(block);
       this.#members.set(block, member);
     }
@@ -89,9 +90,8 @@ class LastCatalog {
 
   open(number: number, block: EntryBlock): void {
     expect(this.#blocks[number]).toBe(block);
-    block.open(
-      this.#lost.members.includes(number) ? Buffer.of(1) : (this.#members.get(block) ?? Buffer.of(2)),
-    );
+    const member = this.#lost.members.includes(number) ? Buffer.of(1) : this.#members.get(block);
+    block.open(OwnMemory.of(member ?? Buffer.of(2)));
   }
 
   /** What of a path is in a block that is there, or in one that can be carried over. */

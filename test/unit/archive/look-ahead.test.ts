@@ -1,11 +1,11 @@
 import { LookAhead } from '#src/archive/look-ahead.js';
 import type { BytePath } from '#src/files/byte-path.js';
 import { PackedPaths } from '#src/files/packed-paths.js';
-import type { StatBatch } from '#src/files/stat-batch.js';
+import { StatBatch } from '#src/files/stat-batch.js';
 import type { StatPool } from '#src/files/stat-pool.js';
 import { describe, expect, it } from 'vitest';
 
-const NOTHING: StatBatch = { words: new Int32Array(0), errors: new Map() };
+const NOTHING: StatBatch = new StatBatch(new Int32Array(0), new Map());
 /** As many as a picker's chunk brings. */
 const MANY = 1000;
 
@@ -98,9 +98,7 @@ describe('LookAhead', () => {
 
   it('hands on what was looked at with the paths that it is of', async () => {
     const handed: { paths: string[]; stats: StatBatch }[] = [];
-    const answers = [1, 2, 3].map(
-      (words): StatBatch => ({ words: new Int32Array(words), errors: new Map() }),
-    );
+    const answers = [1, 2, 3].map((words): StatBatch => new StatBatch(new Int32Array(words), new Map()));
     let asked = 0;
     const lstat = (): StatBatch => answers[asked++] ?? NOTHING;
     const ahead = new LookAhead({ lstat } as unknown as StatPool, {

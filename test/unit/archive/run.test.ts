@@ -77,6 +77,34 @@ describe('a first run', () => {
     expect(entry.size).toBe(64 * 1024 * 5 + 10);
   });
 
+  it('stores nothing of a dump that went to standard output, and is partial, unless that may write nothing', async () => {
+    const machine = new BackupMachine();
+    machine.snapshotter('dump', `seq -f 'secret-%.0f' 100000`);
+    const { summary, problems } = await machine.archive();
+    expect(summary).toMatchObject({ outcome: 'partial', counts: { s: 0 } });
+    expect(problems).toMatchObject([{ severity: 'failure', code: 'snapshot-empty', source: 'dump' }]);
+    expect(JSON.stringify(await machine.lines(summary))).not.toContain('secret');
+    expect(await keys(machine.store, 'snapshots/')).toEqual([]);
+
+    machine.settings = { ...machine.settings, programs: { timeout: undefined, allowEmpty: ['dump'] } };
+    const allowed = await machine.archive();
+    expect(allowed.summary).toMatchObject({ outcome: 'complete', counts: { s: 1 } });
+  });
+
+  it('has all of its problems in the manifest, however many they are', async () => {
+    const machine = new BackupMachine();
+    machine.picker('typos', `seq -f '/usr/no-such-folder/%.0f' 9000`);
+    const { summary } = await machine.archive();
+    expect(summary.outcome).toBe('partial');
+    const paths = (await machine.lines(summary)).flatMap((line) =>
+      line.typ === 'problem' ? [line.path] : [],
+    );
+    expect(paths).toHaveLength(9000);
+    expect(new Set(paths)).toEqual(
+      new Set(Array.from({ length: 9000 }, (_, index) => `/usr/no-such-folder/${index + 1}`)),
+    );
+  });
+
   it('is partial where a file cannot be read, and goes on', async () => {
     const machine = new BackupMachine();
     machine.write('good', 'x');

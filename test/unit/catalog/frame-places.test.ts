@@ -33,7 +33,7 @@ function readAll(path: string): Outcome {
     });
     for (const place of places.toReversed()) {
       damagedAt(() => {
-        const payload = readFrame(fd, place).toString('latin1');
+        const payload = readFrame(fd, place).view.toString('latin1');
         outcome.frames.set(place.index, { type: place.type, payload });
       });
     }
@@ -67,7 +67,7 @@ describe('frames found by their places', () => {
     const path = join(temporaryFolder(), 'frames');
     writeFrames(path, ['x', 'xyz', 'a longer one']);
     const fd = openSync(path, 'r');
-    const offsets = [...framePlaces(fd)].map((place) => readFrame(fd, place).byteOffset % 4);
+    const offsets = [...framePlaces(fd)].map((place) => readFrame(fd, place).view.byteOffset % 4);
     closeSync(fd);
     expect(offsets).toEqual([0, 0, 0]);
   });
@@ -122,7 +122,7 @@ describe('frames found by their places', () => {
       try {
         for (const place of framePlaces(fd)) {
           const payload = readFrame(fd, place);
-          kept.push({ type: place.type, payload: payload.toString('latin1') });
+          kept.push({ type: place.type, payload: payload.view.toString('latin1') });
           writer.keep(place, payload);
         }
       } catch (error) {

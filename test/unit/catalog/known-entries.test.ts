@@ -168,7 +168,7 @@ describe('KnownEntries', () => {
               first += block.length;
               expect(pathsOf(taken)).toEqual(block);
               known.open(number, taken);
-              expect(taken.member.equals(files.members[number] ?? Buffer.alloc(0))).toBe(true);
+              expect(taken.member.view.equals(files.members[number] ?? Buffer.alloc(0))).toBe(true);
               expect(findAll(known, block)).toEqual(block.map((each) => paths.indexOf(each)));
             }
             expect(known.take(blocks.length)).toBeUndefined();
@@ -198,7 +198,7 @@ describe('KnownEntries', () => {
           const block = known.take(number) ?? expect.fail('no block');
           try {
             known.open(number, block);
-            return block.member.length > 0;
+            return block.member.view.length > 0;
           } catch (error) {
             expect(error).toBeInstanceOf(FramesDamaged);
             return false;

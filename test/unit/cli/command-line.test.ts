@@ -52,7 +52,6 @@ describe('a wrong command line', () => {
     { args: ['list', '--conf-dir', '/c', '--directory', '/d'], says: 'several stores', hint: 'one' },
     { args: ['list', '--region', 'r'], says: '--region alone', hint: '--bucket' },
     { args: ['restore', '--directory', '/d'], says: 'no terminal to ask', hint: '--target' },
-    { args: ['list', '--log-to', '/nonexistent/log'], says: '/nonexistent/log', hint: '--log-to' },
   ])('$args: one sentence, a hint, exit code 2', async ({ args, says, hint }) => {
     const { code, stdout, stderr } = await run(args);
     expect(code).toBe(2);

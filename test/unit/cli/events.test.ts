@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { jsonOfEvent, printsAsJson } from '#cli/presentation/event-json.js';
 import { eventLogger, levelOfEvent } from '#cli/presentation/event-lines.js';
+import { HeldBack } from '#cli/presentation/held-back.js';
 import { failureOf, stackLines } from '#cli/presentation/failure.js';
 import { journalSink, Log, plainSink, timedSink } from '#cli/presentation/log.js';
 import { SysbackupError } from '#src/errors.js';
@@ -51,6 +52,91 @@ describe('lines of events', () => {
     now = 10_000;
     tell({ ...retry, key: 'content/0' });
     expect(lines).toHaveLength(2);
+  });
+
+  describe('that are many of a kind', () => {
+    /** What is written of so many problems, and at the end. */
+    function linesOfMany(level: 'info' | 'debug', problems: readonly [count: number, problem: Problem][]) {
+      const lines: string[] = [];
+      const log = new Log(level, [plainSink((text) => lines.push(text))]);
+      const tell = eventLogger(log);
+      for (const [count, problem] of problems)
+        for (let number = 0; number < count; number++)
+          tell({ type: 'problem', problem: { ...problem, path: `/${number}` } });
+      const before = lines.length;
+      log.writeRest();
+      log.writeRest();
+      return { before, rest: lines.slice(before) };
+    }
+
+    it.each(['note', 'failure', 'broken'] as const)(
+      'are 100 for each code and picker, and one: %s',
+      (severity) => {
+        const of = (code: string, source?: string): Problem => ({
+          severity,
+          code,
+          message: 'x',
+          ...(source === undefined ? {} : { source }),
+        });
+        const { before, rest } = linesOfMany('info', [
+          [12_445, of('missing', 'one')],
+          [101, of('missing', 'two')],
+          [101, of('unreadable')],
+          [100, of('too-long', 'one')],
+        ]);
+        expect(before).toBe(400);
+        expect(rest).toHaveLength(3);
+        expect(rest[0]).toContain('12,345 more');
+        expect(rest[0]).toMatch(/missing.*one/);
+        expect(rest[2]).toContain('1 more');
+      },
+    );
+
+    it('are all there for who looks closely', () => {
+      const { before, rest } = linesOfMany('debug', [[1000, { ...problem, source: 'one' }]]);
+      expect([before, rest.length]).toEqual([1000, 0]);
+      const special: Problem = { severity: 'note', code: 'special-file', message: 'x' };
+      expect(linesOfMany('debug', [[2, special]])).toEqual({ before: 2, rest: [] });
+    });
+
+    it('are one line for sockets, FIFOs and devices, and none for what a failure counts', () => {
+      const special: Problem = { severity: 'note', code: 'special-file', message: 'x' };
+      const { before, rest } = linesOfMany('info', [
+        [3, special],
+        [3, { ...special, code: 'overlay-whiteout' }],
+      ]);
+      expect(before).toBe(0);
+      expect(rest).toHaveLength(1);
+      expect(rest[0]).toContain('3 FIFOs, sockets and devices');
+    });
+
+    it('are limited where a program prints them too', () => {
+      const lines: string[] = [];
+      const log = new Log('info', [plainSink((text) => lines.push(text))]);
+      const tell = eventLogger(log);
+      for (let line = 0; line < 300; line++)
+        tell({ type: 'log', level: 'info', message: 'denied', source: 'find' });
+      expect(lines).toHaveLength(100);
+      log.writeRest();
+      expect(lines.slice(100)).toEqual([expect.stringMatching(/^find: 200 more/)]);
+    });
+  });
+
+  it('what is held back is shown by an error, or when it is asked for, and in its order', () => {
+    const lines: string[] = [];
+    const held = new HeldBack(plainSink((text) => lines.push(text)));
+    const log = new Log('info', [held]);
+    log.write('info', 'one');
+    log.write('warning', 'two');
+    expect(lines).toEqual([]);
+    log.write('error', 'three');
+    expect(lines).toEqual(['one', 'warning: two', 'error: three']);
+    log.write('info', 'four');
+    held.drop();
+    for (let line = 0; line < 30_000; line++) log.write('info', `${line}`);
+    held.show();
+    expect(lines[3]).toMatch(/20000 lines/);
+    expect(lines.slice(4)).toEqual(Array.from({ length: 10_000 }, (_, line) => `${20_000 + line}`));
   });
 
   it('the journal gets priorities, a file the time, and both what a person would see', () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { type ManifestSink, ManifestSpool } from '#src/manifest/spool.js';
 import { SpoolThread } from '#src/manifest/spool-thread.js';
+import { OwnMemory } from '#src/own-memory.js';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../kit/temporary.js';
 
@@ -33,8 +34,8 @@ describe.each(SINKS)('a manifest spooled %s', (_, create) => {
     const members = await Promise.all(
       all.map((text, block) =>
         block % 2 === 0
-          ? sink.append(Buffer.from(text))
-          : sink.carry(carried(block), Buffer.byteLength(text)),
+          ? sink.append(OwnMemory.of(Buffer.from(text)))
+          : sink.carry(OwnMemory.of(carried(block)), Buffer.byteLength(text)),
       ),
     );
     let hash = '';
@@ -62,17 +63,28 @@ describe.each(SINKS)('a manifest spooled %s', (_, create) => {
   it('takes a few bytes that share their memory with others, and leaves those alone', async () => {
     const shared = Buffer.from('first\nsecond\n');
     const sink = await create(join(temporaryFolder(), 'manifest'));
-    await sink.append(shared.subarray(0, 6));
+    await sink.append(OwnMemory.of(shared.subarray(0, 6)));
     expect(shared.toString()).toBe('first\nsecond\n');
-    await sink.append(shared.subarray(6));
+    await sink.append(OwnMemory.of(shared.subarray(6)));
     const { path } = await sink.finish(() => Buffer.from('end\n'));
     expect(gunzipSync(readFileSync(path)).toString()).toBe('first\nsecond\nend\n');
   });
 
+  it('takes a long buffer in parts, of which each leaves the others alone', async () => {
+    const text = lines(40);
+    const all = Buffer.from(text);
+    const middle = text.indexOf('\n', text.length / 2) + 1;
+    const sink = await create(join(temporaryFolder(), 'manifest'));
+    await sink.append(OwnMemory.of(all.subarray(0, middle)));
+    await sink.append(OwnMemory.of(all.subarray(middle)));
+    const { path } = await sink.finish(() => Buffer.from('end\n'));
+    expect(gunzipSync(readFileSync(path)).toString()).toBe(`${text}end\n`);
+  });
+
   it('refuses a member that is not what it should be, and does not go on after it', async () => {
     const sink = await create(join(temporaryFolder(), 'manifest'));
-    await expect(sink.carry(Buffer.from('no gzip at all'), 10)).rejects.toThrow();
-    await expect(sink.append(Buffer.from('line\n'))).rejects.toThrow();
+    await expect(sink.carry(OwnMemory.of(Buffer.from('no gzip at all')), 10)).rejects.toThrow();
+    await expect(sink.append(OwnMemory.of(Buffer.from('line\n')))).rejects.toThrow();
     await expect(sink.finish(() => Buffer.from('end\n'))).rejects.toThrow();
     await sink.discard();
   });
@@ -80,7 +92,7 @@ describe.each(SINKS)('a manifest spooled %s', (_, create) => {
   it('leaves nothing behind when it is given up', async () => {
     const path = join(temporaryFolder(), 'manifest');
     const sink = await create(path);
-    await sink.append(Buffer.from('line\n'));
+    await sink.append(OwnMemory.of(Buffer.from('line\n')));
     await sink.discard();
     expect(existsSync(path)).toBe(false);
   });
@@ -89,7 +101,7 @@ describe.each(SINKS)('a manifest spooled %s', (_, create) => {
 it('a thread that cannot write says where', async () => {
   const path = join(temporaryFolder(), 'no-such-folder', 'manifest');
   const sink = new SpoolThread(path);
-  await expect(sink.append(Buffer.from('line\n'))).rejects.toMatchObject({
+  await expect(sink.append(OwnMemory.of(Buffer.from('line\n')))).rejects.toMatchObject({
     code: 'SYSTEM',
     message: expect.stringContaining(path),
   });

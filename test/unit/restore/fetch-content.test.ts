@@ -46,8 +46,8 @@ describe('a content fetcher with a plan', () => {
     const one = await fetcher.stored(first.dat, MIB - 512);
     const other = fetcher.stored(second.dat, MIB - 512);
     expect(other).not.toBeInstanceOf(Promise);
-    expect(Buffer.from(one.bytes).equals(first.content)).toBe(true);
-    expect(Buffer.from((await other).bytes).equals(second.content)).toBe(true);
+    expect(Buffer.from(one.lent.bytes).equals(first.content)).toBe(true);
+    expect(Buffer.from((await other).lent.bytes).equals(second.content)).toBe(true);
     expect(store.gets).toHaveLength(1);
   });
 
@@ -56,8 +56,9 @@ describe('a content fetcher with a plan', () => {
     for (const [index, { dat, content }] of bundles(40).entries()) {
       if (index % 4 === 3) {
         const stored = await fetcher.stored(dat, content.length);
-        expect(Buffer.from(stored.bytes).equals(content)).toBe(true);
-        stored.release();
+        expect(Buffer.from(stored.lent.bytes).equals(content)).toBe(true);
+        stored.lent.release();
+        stored.lent.release();
       } else {
         const pieces: Uint8Array[] = [];
         for await (const { bytes } of fetcher.pieces(dat, content.length))
@@ -83,7 +84,7 @@ describe('a content fetcher with a plan', () => {
     }
     const other = members[7] as Member;
     const stored = await fetcher.stored(other.dat, MIB - 512);
-    expect(Buffer.from(stored.bytes).equals(other.content)).toBe(true);
+    expect(Buffer.from(stored.lent.bytes).equals(other.content)).toBe(true);
   });
 
   it('refuses more bytes than it asked for', async () => {
@@ -103,8 +104,8 @@ describe('a content fetcher with a plan', () => {
     const ver = store.add('bundles/other.tar', Buffer.concat([Buffer.alloc(512), bytes, Buffer.alloc(MIB)]));
     const dat = { key: 'bundles/other.tar', ver, off: 512, len: bytes.length, enc: 'gzip' as const };
     const stored = await fetcher.stored(dat, content.length);
-    expect(Buffer.from(stored.bytes).equals(bytes)).toBe(true);
-    stored.release();
+    expect(Buffer.from(stored.lent.bytes).equals(bytes)).toBe(true);
+    stored.lent.release();
     const { value } = await fetcher.pieces(dat, content.length).next();
     expect(Buffer.from(value?.bytes ?? []).equals(content)).toBe(true);
   });
@@ -114,6 +115,7 @@ describe('memory for sections', () => {
   it('is lent to no more than it has room for, in order, and used again', async () => {
     const memory = new SectionMemory(8 * MIB);
     const first = await memory.lend(5 * MIB);
+    const { buffer } = first.bytes;
     const order: number[] = [];
     const second = memory.lend(4 * MIB).then((lent) => (order.push(2), lent));
     const third = memory.lend(1 * MIB).then((lent) => (order.push(3), lent));
@@ -122,7 +124,8 @@ describe('memory for sections', () => {
     const [two, three] = await Promise.all([second, third]);
     expect(order).toEqual([2, 3]);
     expect(two.bytes).toHaveLength(4 * MIB);
-    expect(two.bytes.buffer).toBe(first.bytes.buffer);
+    expect(two.bytes.buffer).toBe(buffer);
+    expect(() => first.bytes).toThrow('given back');
     expect(three.bytes.buffer).not.toBe(two.bytes.buffer);
   });
 });

@@ -128,10 +128,37 @@ f.write(b"....body"); f.seek(4); body = f.read(); f.seek(0); f.write(b"%04d" % l
     expect(statSync(join(taken.path, '..')).mode & 0o777).toBe(0o700);
   });
 
-  it('is a regular file, and a note where nothing was written to it', async () => {
-    const { taken } = await take('test -f /dev/fd/$1 && test "$1" = 3');
+  it('is a regular file, to which only one that may can write nothing', async () => {
+    const script = 'test -f /dev/fd/$1 && test "$1" = 3';
+    const { result, spoolFolder } = await run(script);
+    expect(result.ok).toBe(false);
+    expect(result.problems).toMatchObject([{ severity: 'failure', code: 'snapshot-empty', source: 'db' }]);
+    expect(result.problems[0]?.message).toContain('allow_empty');
+    expect(readdirSync(spoolFolder)).toEqual([]);
+    const { taken } = await take(script, { mayBeEmpty: true });
     expect(taken.size).toBe(0);
-    expect(taken.problems).toMatchObject([{ severity: 'note', code: 'snapshot-empty', source: 'db' }]);
+    expect(taken.problems).toEqual([]);
+  });
+
+  it.each([
+    ['where it ends well', ''],
+    ['where it fails', 'exit 4'],
+  ])(
+    'is what a dump has to go to: nothing is kept of one that went to standard output, %s',
+    async (_, end) => {
+      const { result, log } = await run(`seq -f 'secret-%.0f' 100000; ${end}`);
+      expect(result.ok).toBe(false);
+      expect(result.problems).toHaveLength(1);
+      expect(JSON.stringify([result, log])).not.toContain('secret');
+      if (end === '') expect(result.problems[0]?.message).toContain('>&$1');
+    },
+  );
+
+  it('may stay empty where that is allowed, and the end of what was printed then is kept', async () => {
+    const { taken } = await take('seq 100000', { mayBeEmpty: true });
+    expect(taken.size).toBe(0);
+    expect(taken.description?.endsWith('99999\n100000')).toBe(true);
+    expect(taken.problems).toMatchObject([{ severity: 'note', code: 'description-too-long' }]);
   });
 });
 
@@ -158,15 +185,34 @@ echo '::restore-through::   pg_restore -d "my db"  '; echo; echo warn >&2; echo 
     expect(taken.description).toBe('a\0b \uFFFD ä\r\nend');
   });
 
-  it('keeps its last 64 KiB, and a command said before them', async () => {
-    const { taken } = await take(
-      `echo '::restore-through:: cat'; yes 0123456789 | head -n 30000; echo last; echo x >&$1`,
-    );
+  it.each([
+    ['before them', `echo '::restore-through:: cat'; yes 0123456789 | head -n 30000; echo last`],
+    ['among them', `seq 30000; echo '::restore-through:: cat'; yes 0123456789 | head -n 300; echo last`],
+    ['behind them', `seq 30000; printf '0123456789\\nlast\\n::restore-through:: cat'`],
+    [
+      'behind one line',
+      `head -c 300000 /dev/zero | tr '\\0' 0; printf '0123456789\\nlast\\n'; echo '::restore-through:: cat'`,
+    ],
+  ])('keeps its last 4 KiB with a note, and a command said %s', async (_, script) => {
+    const { taken } = await take(`${script}; echo x >&$1`);
     const length = taken.description?.length ?? 0;
-    expect(length).toBeLessThanOrEqual(65_536);
-    expect(length).toBeGreaterThan(65_500);
+    expect(length).toBeLessThanOrEqual(4096);
+    expect(length).toBeGreaterThan(4000);
     expect(taken.description?.endsWith('0123456789\nlast')).toBe(true);
     expect(taken.restoreThrough).toBe('cat');
+    expect(taken.problems).toMatchObject([{ severity: 'note', code: 'description-too-long' }]);
+  });
+
+  it('is kept whole, without a note, up to 4 KiB', async () => {
+    const { taken } = await take(`head -c 4095 /dev/zero | tr '\\0' 0; echo; echo x >&$1`);
+    expect(taken.description).toBe('0'.repeat(4095));
+    expect(taken.problems).toEqual([]);
+  });
+
+  it('does not begin within a character', async () => {
+    const { taken } = await take(`yes äöü | tr -d '\\n' | head -c 30000; echo; echo x >&$1`);
+    expect(taken.description).not.toContain('\uFFFD');
+    expect(taken.description?.length).toBeGreaterThan(2000);
   });
 
   it('loses a command that is too long to be known whole', async () => {
