@@ -57,7 +57,7 @@ export type {
   SysbackupEvent,
 } from './events.js';
 export { type BytePath, displayPath, textOfPath } from './files/byte-path.js';
-export type { ArchiveOptions, RunEstimate, RunPrice, RunSummary } from './archive/options.js';
+export type { ArchiveOptions, PathToStore, RunEstimate, RunPrice, RunSummary } from './archive/options.js';
 export type { OpenContentOptions, OpenedContent } from './audit/cat.js';
 export type { ChangedPart } from './audit/changed-parts.js';
 export type { Change, DiffRunsOptions } from './audit/diff.js';

@@ -4,6 +4,7 @@ import { limitHeapGrowth } from '../memory.js';
 import { type EventListener, SysbackupError, archive, exitCodeOfOutcome } from '../../src/index.js';
 import { archiveSummary } from '../presentation/archive-summary.js';
 import { EventPresenter, type ProgressChoice } from '../presentation/event-presenter.js';
+import { printPathsToStore } from '../presentation/paths-to-store.js';
 import { saysSummary } from '../presentation/says-summary.js';
 import type { Session } from '../session.js';
 import { withStore } from '../store.js';
@@ -11,6 +12,7 @@ import { withStore } from '../store.js';
 interface Flags {
   name?: string;
   dryRun?: true;
+  list?: true;
   progress: ProgressChoice;
   maxRequests?: number;
 }
@@ -18,11 +20,16 @@ interface Flags {
 const AFTER_HELP = `
 Runs the executables in pickers.d, whose output says which paths to back up, and those in snapshots.d, and stores
 what is new. With --json, each line is an event, and the last one the summary; --log-level debug adds one for each
-object stored.
+object stored. The exit code of a dry run is the one that the run would have, as far as it looks.
+
+With --list, a path is "new", "changed" since the last run (a file written at the very moment in which that read it
+counts as changed), or stored "again", as the store has lost something of it or did not keep it locked. The summary has
+the number of locks that are due. With --json: {"type": "path", "path", "kind", "change", "bytes"}.
 
 Examples:
   s3-sysbackup archive
   s3-sysbackup archive --conf-dir examples/quickstart --dry-run
+  s3-sysbackup archive --dry-run --list            what has changed since the last run
   s3-sysbackup archive --name web1 --log-to /var/log/s3-sysbackup.log
   s3-sysbackup archive --quiet                     for cron: mails only what did not go well
 `;
@@ -34,6 +41,7 @@ export function define(command: Command): void {
   command
     .option('--name <name>', 'whose backup this is (default: <hostname>-backup)')
     .option('--dry-run', 'only look: nothing is read, stored or remembered')
+    .option('--list', 'with --dry-run: a line for each path that would be stored, new or changed')
     .addOption(
       new Option('--progress <when>', 'show how far it is; auto: on a terminal')
         .choices(['auto', 'always', 'never'])
@@ -45,6 +53,12 @@ export function define(command: Command): void {
 
 export async function run(command: Command, session: Session): Promise<number> {
   const flags = command.opts<Flags>();
+  if (flags.list === true && flags.dryRun !== true)
+    throw new SysbackupError('USAGE', '--list is for --dry-run', {
+      hint: '`s3-sysbackup archive --dry-run --list` shows what would be stored; `s3-sysbackup ls` what is in a run.',
+    });
+  // A list that was cut short must not seem whole.
+  session.output.isProduct = flags.list === true;
   const presenter = new EventPresenter(session, flags.progress);
   const onEvent: EventListener = (event) => {
     if (event.type === 'phase' && event.phase === 'content') limitHeapGrowth();
@@ -66,6 +80,7 @@ export async function run(command: Command, session: Session): Promise<number> {
         onEvent,
         signal,
         dryRun: flags.dryRun === true,
+        ...(flags.list === true ? { onPaths: (paths) => printPathsToStore(session, paths) } : {}),
       });
       presenter.finish();
       // For the journal: under systemd a partial run succeeds, and this line is what a filter by priority finds.

@@ -70,7 +70,10 @@ function rowsOfDryRun(summary: RunSummary, { stored, bundles, snapshots, request
         : `at most ${countOf(stored.objects, 'new object')}, ${formatBytes(stored.bytes)} before compression${inBundles}`,
     ],
     ['re-uses', countOf(reused, 'content that is stored already', 'contents that are stored already')],
-    ['renews', countOf(renewed, 'lock')],
+    [
+      'renews',
+      renewed === 0 ? 'no lock: none is due' : countOf(renewed, 'lock that is due', 'locks that are due'),
+    ],
     ...(snapshots.programs === 0 ? [] : [['snapshots', snapshotsText(snapshots)] satisfies Row]),
     ...problems(summary),
     ['requests', ranges(requests.least, requests.most)],

@@ -14,6 +14,7 @@ import { Keeper } from './keep.js';
 import { classesOf } from './lock-keeper.js';
 import { NamesUsed } from './names-used.js';
 import type { RunEstimate, RunSummary } from './options.js';
+import { PathsToStore } from './paths-to-store.js';
 import type { Picked } from './pick.js';
 import { RenewalForecast } from './renewal-forecast.js';
 import type { Tally } from './tally.js';
@@ -36,17 +37,24 @@ export async function estimate(start: RunStart, picked: Picked, tally: Tally): P
   const keeper = new Keeper(renewals, recalled.objects, renamed);
   const output = new CountingSink(tally, (entries) => reading.bundles.pass(entries));
   const isBelieved = recalled.catalog !== undefined;
+  const paths = new PathsToStore(options.onPaths);
   const handlers: JoinHandlers = {
     keep: (block, index) => isBelieved && keeper.keep(block, index),
-    make: (path, stats, at) => {
-      reading.add(new FileStat(stats, at));
+    make: (path, stats, at, why) => {
+      const stat = new FileStat(stats, at);
+      reading.add(stat);
+      paths.add(path, stat, why);
       return { path, line: EMPTY, flags: 0, stat: stats, statAt: at, sha: undefined, shaAt: 0, tag: 0 };
     },
     damaged: () =>
       problems.add({ severity: 'note', code: 'catalog-damaged', message: 'the catalog is damaged' }),
   };
   tally.total = picked.count;
-  await new Join(output, handlers, async () => throwIfAborted(options.signal)).run(picked);
+  await new Join(output, handlers, async () => {
+    throwIfAborted(options.signal);
+    await paths.tell();
+  }).run(picked);
+  await paths.tell();
   const { executables } = await findExecutables(join(confDir, 'snapshots.d'), { uid: options.uid });
   const standsFor = problems.outcome === 'broken' ? [] : classDates(start, kept, locks);
   return {

@@ -7,6 +7,12 @@ import { type EntrySink, type OutputEntry, type PendingEntry, readyEntry } from 
 import type { PathBatch } from './path-page.js';
 import { PickCursor } from './pick-cursor.js';
 
+/**
+ * Why an entry is made: the last catalog has no such path; it has, but the file was changed; or all is as it was, but
+ * something that the entry names is gone or not locked long enough.
+ */
+export type WhyMade = 'new' | 'changed' | 'again';
+
 /** What the join asks of the run. */
 export interface JoinHandlers {
   /**
@@ -14,8 +20,8 @@ export interface JoinHandlers {
    * a promise: they will be, or not (false).
    */
   keep(block: EntryBlock, index: number): boolean | Promise<boolean>;
-  /** A path that is new or changed, with its packed stat. */
-  make(path: BytePath, stats: Buffer, statAt: number): PendingEntry;
+  /** A path of which an entry has to be made, with its packed stat. */
+  make(path: BytePath, stats: Buffer, statAt: number, why: WhyMade): PendingEntry;
   /** The last catalog turned out damaged: what stood there is new. */
   damaged(error: unknown): void;
 }
@@ -156,7 +162,8 @@ export class Join {
   }
 
   #make({ path, stats, statAt }: PickCursor, number: number | undefined): void {
-    if (path !== undefined) this.#push(this.#handlers.make(path, stats, statAt), number);
+    const why = number === undefined ? 'new' : 'changed';
+    if (path !== undefined) this.#push(this.#handlers.make(path, stats, statAt, why), number);
   }
 
   #push(entry: PendingEntry, number: number | undefined): void {
@@ -170,7 +177,7 @@ export class Join {
     const kept = this.#isOpen && this.#handlers.keep(block, index);
     if (kept === false) {
       this.#dirty();
-      const anew = this.#handlers.make(block.path(index), block.bytes, block.statOffset(index));
+      const anew = this.#handlers.make(block.path(index), block.bytes, block.statOffset(index), 'again');
       this.#push(anew, block.first + index);
     } else {
       if (kept !== true) this.#conditions.push({ index, kept });
@@ -203,7 +210,7 @@ export class Join {
     return kept.then((isKept) =>
       isKept
         ? entryOf(block, index)
-        : readyEntry(this.#handlers.make(block.path(index), block.bytes, block.statOffset(index))),
+        : readyEntry(this.#handlers.make(block.path(index), block.bytes, block.statOffset(index), 'again')),
     );
   }
 

@@ -1,6 +1,8 @@
 import type { Settings } from '../config/settings.js';
 import type { EventListener, RequestCounts, RunOutcome } from '../events.js';
+import type { BytePath } from '../files/byte-path.js';
 import type { ObjectStore } from '../store/port.js';
+import type { WhyMade } from './join.js';
 
 /** What `archive` needs beside the settings. */
 export interface ArchiveOptions {
@@ -22,12 +24,27 @@ export interface ArchiveOptions {
   signal?: AbortSignal;
   /** Only look: nothing is read, stored or remembered. */
   dryRun?: boolean;
+  /** Gets the paths that a dry run would store, batch by batch, in their order. It goes on when this resolves. */
+  onPaths?: (paths: readonly PathToStore[]) => void | Promise<void>;
   /** Bytes that one PUT takes: longer snapshots are stored as blocks. Default 5 GiB, the limit of S3. */
   putLimit?: number;
   /** Bytes of a bundle: it is stored when it has so many. Default a little under 32 MiB. */
   bundleBytes?: number;
   /** Worker threads that read and compress. Default: one per processor. 0: none. */
   workers?: number;
+}
+
+/** A path that a run would store anew. */
+export interface PathToStore {
+  path: BytePath;
+  kind: 'd' | 'l' | 'f';
+  /**
+   * `new`: the last run did not have it; `changed`: it is not as it was then, or that cannot be told yet; `again`: it is
+   * as it was, but the store has lost something of it, or did not keep it locked.
+   */
+  change: WhyMade;
+  /** Of a file. */
+  bytes: number;
 }
 
 /**

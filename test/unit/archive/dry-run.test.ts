@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto';
-import { rmSync } from 'node:fs';
+import { rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { RunSummary } from '#src/archive/options.js';
+import type { PathToStore, RunSummary } from '#src/archive/options.js';
 import type { Settings } from '#src/config/settings.js';
 import type { RequestCounts, RequestKind } from '#src/events.js';
 import { CountingStore } from '#src/store/counting.js';
+import { MemoryStore } from '#src/store/memory.js';
+import type { ObjectStore } from '#src/store/port.js';
 import { BackupMachine, pastTheTick } from '../../kit/backup-machine.js';
 import { GeneratedTree, generatedEdit, generatedNode } from '../../kit/generated-tree.js';
 
@@ -51,6 +54,63 @@ function expectWithin(actual: RequestCounts, least: RequestCounts, most: Request
     expect(actual[kind] ?? 0, `${kind}, at most`).toBeLessThanOrEqual(most[kind] ?? 0);
   }
 }
+
+/** The paths below the tree that a dry run would store, with why. */
+async function listed(machine: BackupMachine, store: ObjectStore = machine.memory): Promise<string[]> {
+  const paths: PathToStore[] = [];
+  await machine.archive({ store, dryRun: true, onPaths: (batch) => void paths.push(...batch) });
+  expect(paths.map(({ path }) => path)).toEqual(paths.map(({ path }) => path).toSorted());
+  return paths
+    .filter(({ path }) => path.startsWith(`${machine.tree}/`))
+    .map(({ path, kind, change, bytes }) =>
+      [change, kind, path.slice(machine.tree.length + 1), ...(kind === 'f' ? [bytes] : [])].join(' '),
+    );
+}
+
+describe('a dry run lists what the run would store', () => {
+  it('new, changed, and again where the store has lost it; nothing of what stays', async () => {
+    const machine = machineWith();
+    for (const name of ['a/changed', 'a/same', 'b/same']) machine.write(name, name);
+    symlinkSync('same', join(machine.tree, 'b/link'));
+    await pastTheTick();
+    expect(await listed(machine)).toEqual([
+      'new d a',
+      'new f a/changed 9',
+      'new f a/same 6',
+      'new d b',
+      'new l b/link',
+      'new f b/same 6',
+    ]);
+    await machine.archive();
+    expect(await listed(machine)).toEqual([]);
+
+    machine.write('a/changed', 'something else');
+    machine.write('b/new', '');
+    await pastTheTick();
+    expect(await listed(machine)).toEqual(['changed f a/changed 14', 'changed d b', 'new f b/new 0']);
+    await machine.archive();
+    expect(await listed(machine)).toEqual([]);
+
+    const emptied = new MemoryStore({ now: () => machine.now });
+    const again = await listed(machine, emptied);
+    expect(again).toHaveLength(7);
+    for (const line of again) expect(line).toMatch(/^again /);
+  });
+
+  it('with the number of locks that are due by then', async () => {
+    const machine = machineWith();
+    for (let file = 0; file < 30; file++) machine.write(`${file}`, noise(file, 100));
+    await counted(machine);
+    let due = 0;
+    for (let night = 1; night < 14; night++) {
+      machine.now += DAY;
+      const { dry, run } = await both(machine);
+      expect(dry.renewed).toBe(run.renewed);
+      due += dry.renewed;
+    }
+    expect(due).toBeGreaterThanOrEqual(30);
+  });
+});
 
 describe('a dry run foretells the run', () => {
   it('of any generated tree, after any changes, days later, with or without its memory', async () => {

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { pastTheTick } from '../../kit/backup-machine.js';
 import { Command, jsonLines, Machine, MAIN, run } from './command.js';
 import { describeTree } from './tree.js';
 
@@ -169,6 +170,42 @@ describe('archive', () => {
     expect(run.stdout).not.toContain('price');
     const again = await machine.archive('--dry-run', '--json');
     expect(jsonLines(again.stdout).at(-1)).toMatchObject({ estimate: { snapshots: { lastBytes: 5 } } });
+  });
+
+  it('a dry run lists what would be stored, and ends with the code that the run would have', async () => {
+    const machine = new Machine();
+    machine.pickData();
+    writeFileSync(join(machine.data, 'old'), 'old');
+    writeFileSync(Buffer.concat([Buffer.from(`${machine.data}/odd`), Buffer.from([0xff])]), 'x');
+    await pastTheTick();
+    await machine.archive();
+    writeFileSync(join(machine.data, 'old'), 'changed');
+    writeFileSync(join(machine.data, 'fresh'), 'new');
+    const text = await machine.archive('--dry-run', '--list');
+    expect(text.code).toBe(0);
+    const lines = text.stdout.split('\n');
+    expect(lines).toContain(`changed  ${machine.data}/old (7 B)`);
+    expect(lines).toContain(`new      ${machine.data}/fresh (3 B)`);
+    expect(text.stdout).not.toContain('odd');
+    expect(text.stdout).toMatch(/^ {2}renews {6}no lock: none is due$/m);
+    const json = jsonLines((await machine.archive('--dry-run', '--list', '--json')).stdout);
+    const paths = json.filter(({ type }) => type === 'path');
+    expect(paths).toContainEqual({
+      type: 'path',
+      path: `${machine.data}/old`,
+      kind: 'f',
+      change: 'changed',
+      bytes: 7,
+    });
+    expect(json.at(-1)).toMatchObject({ type: 'summary', renewed: 0, exitCode: 0 });
+
+    machine.picker('20-missing', 'echo /usr/no/such/file');
+    expect((await machine.archive('--dry-run')).code).toBe(3);
+    machine.picker('30-empty', ':');
+    expect((await machine.archive('--dry-run', '--list')).code).toBe(4);
+    const wrong = await machine.archive('--list');
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toMatch(/^hint: .*archive --dry-run --list/m);
   });
 
   it('a second one exits with 11 while the first runs, which is not disturbed', async () => {
