@@ -59,13 +59,15 @@ export class DirectoryPuts {
     }
   }
 
-  /** Throws `ACCESS_DENIED` where this would make the lock shorter or weaker. */
-  async extend(key: string, slot: Slot, retention: Retention): Promise<void> {
+  /**
+   * False where this version's sidecar is gone, as `expire` may have removed it a moment ago. Throws `ACCESS_DENIED` where
+   * this would make the lock shorter or weaker.
+   */
+  async extend(key: string, version: string, slot: Slot, retention: Retention): Promise<boolean> {
     const { writer } = await this.#start();
-    await whileLocked(slot.sidecar, async () => {
+    const extended = await whileLocked(slot.sidecar, async () => {
       const sidecar = await readSidecar(slot.sidecar);
-      if (sidecar === 'absent' || sidecar === 'unreadable')
-        throw new StoreError('NOT_FOUND', `the recorded lock of ${key} has gone`);
+      if (sidecar === 'absent' || sidecar === 'unreadable' || sidecar.version !== version) return false;
       const refusal = refusalOfExtension(sidecar.retention, retention);
       if (refusal !== undefined)
         throw new StoreError(
@@ -74,7 +76,9 @@ export class DirectoryPuts {
         );
       if (!sameLock(sidecar.retention, retention))
         await replaceSidecar(writer, slot, { ...sidecar, retention });
+      return true;
     });
+    return extended === true;
   }
 
   async close(): Promise<void> {
@@ -184,7 +188,7 @@ async function complete(
   wanted: Sidecar,
   writeData: () => Promise<TemporaryFile>,
 ): Promise<boolean> {
-  return whileLocked(slot.sidecar, async () => {
+  const completed = await whileLocked(slot.sidecar, async () => {
     const found = await readSidecar(slot.sidecar);
     if (found === 'absent') return false;
     const known = found === 'unreadable' || found.version !== wanted.version ? undefined : found;
@@ -203,6 +207,7 @@ async function complete(
     }
     return true;
   });
+  return completed === true;
 }
 
 /** Only while its lock is held. */

@@ -95,8 +95,14 @@ class DirectoryStore implements ObjectStore {
 
   async get(key: string, version: string, range?: ByteRange): Promise<Readable> {
     return this.#try(`reading ${key}`, async () => {
-      const { path, size } = await this.#dataOf(key, version);
-      return readBytes(path, size, range, await this.#isLocal());
+      try {
+        const { path, size } = await this.#dataOf(key, version);
+        return await readBytes(path, size, range, await this.#isLocal());
+      } catch (error) {
+        // Found a moment ago, and removed by `expire` since.
+        if (errnoOf(error) === 'ENOENT') throw noSuchVersion(this.description, key, version, error);
+        throw error;
+      }
     });
   }
 
@@ -131,7 +137,9 @@ class DirectoryStore implements ObjectStore {
   async extendRetention(key: string, version: string, retention: Retention): Promise<void> {
     await this.#try(`extending the lock of ${key}`, async () => {
       const { slot } = await this.#find(key, version);
-      await (await this.#writing()).extend(key, slot, retention);
+      const puts = await this.#writing();
+      if (!(await puts.extend(key, version, slot, retention)))
+        throw noSuchVersion(this.description, key, version);
     });
   }
 

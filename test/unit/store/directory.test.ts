@@ -16,7 +16,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { primarySlot } from '#src/store/directory-layout.js';
 import { listVersions } from '#src/store/directory-listing.js';
+import { whileLocked } from '#src/store/directory-lock.js';
+import { DirectoryPuts } from '#src/store/directory-puts.js';
 import { openDirectoryStore } from '#src/store/directory.js';
 import { listAll, type ListedVersion, type ObjectStore, type Retention } from '#src/store/port.js';
 import { bodyOf, md5Of, readAll } from '../../kit/bodies.js';
@@ -218,6 +221,52 @@ describe('two machines on one directory', () => {
     const children = [2, 3, 4].map((start) => runScript(script, [root, version, String(start)]));
     await Promise.all(children.map(({ done }) => done));
     expect(await store.getRetention('k', version)).toEqual(lock(399));
+  });
+});
+
+describe('a version that is removed at the same moment', () => {
+  /** Does something to a version while its sidecar is locked and then removed, as `expire` does. */
+  async function whileRemoved<T>(store: ObjectStore, work: (version: string) => Promise<T>): Promise<T> {
+    const { version } = await store.put({ key: 'k', body: bodyOf('bytes'), retention: lock(1) });
+    const slot = primarySlot(root, 'k');
+    let done: Promise<T> | undefined;
+    await whileLocked(slot.sidecar, async () => {
+      done = work(version);
+      done.catch(() => {});
+      // It has seen the version, and waits for the lock, at the latest when as many turns have passed.
+      for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+      await rm(slot.data);
+      await rm(slot.sidecar);
+    });
+    if (done === undefined) throw new Error('not begun');
+    return done;
+  }
+
+  it('is NOT_FOUND for who extends its lock', async () => {
+    const store = await openStore();
+    const extended = whileRemoved(store, (version) => store.extendRetention('k', version, lock()));
+    await expect(extended).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('is stored by who stores the same bytes', async () => {
+    const store = await openStore();
+    const { version } = await whileRemoved(store, () =>
+      store.put({ key: 'k', body: bodyOf('bytes'), retention: lock() }),
+    );
+    expect((await readAll(await store.get('k', version))).toString()).toBe('bytes');
+    expect(await store.getRetention('k', version)).toEqual(lock());
+  });
+
+  it('leaves the lock of other bytes alone that took its place', async () => {
+    const store = await openStore();
+    const { version } = await store.put({ key: 'k', body: bodyOf('first'), retention: lock(1) });
+    const puts = new DirectoryPuts(root, async () => Date.now());
+    const slot = primarySlot(root, 'k');
+    for (const path of [slot.data, slot.sidecar]) await rm(path);
+    const other = await store.put({ key: 'k', body: bodyOf('second'), retention: lock(2) });
+    expect(await puts.extend('k', version, slot, lock())).toBe(false);
+    expect(await store.getRetention('k', other.version)).toEqual(lock(2));
+    await puts.close();
   });
 });
 
