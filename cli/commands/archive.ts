@@ -1,7 +1,14 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { configured } from '../configured.js';
+import { createStoreCommand } from '../create-store-command.js';
 import { limitHeapGrowth } from '../memory.js';
-import { type EventListener, SysbackupError, archive, exitCodeOfOutcome } from '../../src/index.js';
+import {
+  type EventListener,
+  SysbackupError,
+  archive,
+  exitCodeOfOutcome,
+  requireSources,
+} from '../../src/index.js';
 import { archiveSummary } from '../presentation/archive-summary.js';
 import { EventPresenter, type ProgressChoice } from '../presentation/event-presenter.js';
 import type { Session } from '../session.js';
@@ -12,6 +19,7 @@ interface Flags {
   dryRun?: true;
   progress: ProgressChoice;
   maxRequests?: number;
+  createStore?: true;
 }
 
 const AFTER_HELP = `
@@ -19,10 +27,14 @@ Runs the executables in pickers.d, whose output says which paths to back up, and
 what is new. With --json, each line is an event, and the last one the summary; --log-level debug adds one for each
 object stored.
 
+A directory is stored in where it is the store that this machine has stored to at that path, or where it knows of none
+there. A disk that is not mounted, or another one, is refused with exit code 10; --create-store takes it, once.
+
 Examples:
   s3-sysbackup archive
   s3-sysbackup archive --conf-dir examples/quickstart --dry-run
   s3-sysbackup archive --name web1 --log-to /var/log/s3-sysbackup.log
+  s3-sysbackup archive --create-store          on a new backup disk, once
 `;
 
 /** How an outcome that is not complete is logged. */
@@ -37,6 +49,10 @@ export function define(command: Command): void {
         .choices(['auto', 'always', 'never'])
         .default('auto'),
     )
+    .option(
+      '--create-store',
+      'take a directory that is refused: make a new store there, or store to another disk too',
+    )
     .option('--max-requests <n>', 'stop before sending the store more requests than this', positive)
     .addHelpText('after', AFTER_HELP);
 }
@@ -50,8 +66,20 @@ export async function run(command: Command, session: Session): Promise<number> {
   };
   try {
     const { settings } = await configured(session, onEvent, flags.name);
-    const opening = { create: true, maxRequests: flags.maxRequests, onEvent };
-    return await withStore(session, settings.destination, opening, async ({ store, requests }) => {
+    const { destination, statePath } = settings;
+    if (flags.createStore === true && destination.kind !== 'directory')
+      throw new SysbackupError('USAGE', '--create-store is for a directory, and the conf names a bucket', {
+        hint: 'create-resources makes a bucket.',
+      });
+    await requireSources(settings.confDir, session.user.uid);
+    const archiving = {
+      statePath,
+      createStore: flags.createStore,
+      dryRun: flags.dryRun,
+      createStoreCommand: createStoreCommand(session, destination, flags.name),
+    };
+    const opening = { archiving, maxRequests: flags.maxRequests, onEvent };
+    return await withStore(session, destination, opening, async ({ store, requests }) => {
       const { env, user, host, tool, signal, output, fileLog } = session;
       const summary = await archive({
         settings,

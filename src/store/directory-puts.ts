@@ -4,6 +4,7 @@ import { isLocalFileSystem } from './file-system-kind.js';
 import { whileLocked } from './directory-lock.js';
 import { StoreFolders } from './directory-folders.js';
 import { furtherSlot, primarySlot, type Slot } from './directory-layout.js';
+import { MarkerWatch } from './marker-watch.js';
 import { sizeOf, sizeOfSync } from './directory-size.js';
 import { readSidecar, readSidecarSync, type Sidecar, type SidecarReading } from './directory-sidecar.js';
 import { DirectoryWriter, holdsData, md5OfFile, type TemporaryFile } from './directory-write.js';
@@ -39,22 +40,27 @@ export class DirectoryPuts {
   readonly #root: string;
   readonly #now: () => Promise<number>;
   readonly #folders: StoreFolders;
+  readonly #marker: MarkerWatch;
   #ready: Promise<Ready> | undefined;
 
-  constructor(root: string, now: () => Promise<number>) {
+  /** @param id what the marker said when the store was opened; without one nothing can be put */
+  constructor(root: string, id: string | undefined, now: () => Promise<number>) {
     this.#root = root;
     this.#now = now;
     this.#folders = new StoreFolders(root);
+    this.#marker = new MarkerWatch(root, id);
   }
 
   async put(request: PutRequest): Promise<StoredVersion> {
+    await this.#marker.check();
     try {
       return await this.#putOnce(request);
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw error;
-      // Somebody removed a folder that was there before.
+      // Somebody removed a folder that was there before, or its disk is no longer mounted.
+      await this.#marker.check();
       this.#folders.forget();
-      await this.#folders.createRoot();
+      await this.#folders.createTemporary();
       return this.#putOnce(request);
     }
   }
@@ -148,7 +154,7 @@ export class DirectoryPuts {
   }
 
   async #open(): Promise<Ready> {
-    await this.#folders.createRoot();
+    await this.#folders.createTemporary();
     await this.#folders.removeLeftovers(await this.#now());
     const rounds = await SyncRounds.open(this.#root);
     const isLocal = await isLocalFileSystem(this.#root);

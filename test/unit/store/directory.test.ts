@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { primarySlot } from '#src/store/directory-layout.js';
+import { MARKER_FILE, primarySlot } from '#src/store/directory-layout.js';
 import { listVersions } from '#src/store/directory-listing.js';
 import { whileLocked } from '#src/store/directory-lock.js';
 import { DirectoryPuts } from '#src/store/directory-puts.js';
@@ -75,10 +75,14 @@ describe('files of a directory store', () => {
       expect((await lstat(join(root, path))).mode & 0o777, path).toBe(0o770);
   });
 
-  it('are not made before the first put', async () => {
-    const store = await openStore();
+  it('are not made by who only looks at where a store may be', async () => {
+    const store = await openDirectoryStore({ path: root, mayBeAbsent: true });
+    stores.push(store);
+    expect(store.identity).toBe(`directory:${root}`);
     expect(await store.list({ prefix: '' })).toEqual({ versions: [], next: undefined });
     expect(Math.abs((await store.now()) - Date.now())).toBeLessThan(5000);
+    const put = store.put({ key: 'a', body: bodyOf(''), retention: lock() });
+    await expect(put).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining('marker') });
     expect(await readdir(folder)).toEqual([]);
   });
 
@@ -106,7 +110,9 @@ describe('opening a directory store', () => {
     await mkdir(root);
     await symlink(root, join(folder, 'link'));
     expect((await openStore(join(folder, 'link'))).identity).toBe((await openStore()).identity);
-    expect((await openStore(join(folder, 'link', 'new'))).identity).toBe(`directory:${root}/new`);
+    expect((await openStore(join(folder, 'link', 'new'))).identity).toMatch(
+      new RegExp(`^directory:${root}/new#[0-9a-f]{32}$`),
+    );
   });
 });
 
@@ -115,7 +121,7 @@ describe('keys of a directory store', () => {
     ['empty parts', ['', '/a', 'a/', 'a//b']],
     ['ways out', ['.', '..', 'a/../b', '../a', 'a/..', './a']],
     ['no text', ['a\0b', '\ud800']],
-    ['what is its own', ['tmp/x', 'tmp', 'retention/a.json', `a@${'0'.repeat(32)}`]],
+    ['what is its own', ['tmp/x', 'tmp', 'retention/a.json', `a@${'0'.repeat(32)}`, MARKER_FILE]],
     ['what has no room', ['x'.repeat(218), 'ü'.repeat(110)]],
   ])('refuses %s', async (_, keys) => {
     const store = await openStore();
@@ -126,7 +132,7 @@ describe('keys of a directory store', () => {
       );
       await expect(store.get(key, '0'.repeat(32)), key).rejects.toMatchObject(refused);
     }
-    expect(await readdir(folder)).toEqual([]);
+    expect(await readdir(root)).toEqual([MARKER_FILE]);
   });
 
   it('takes what only looks odd', async () => {
@@ -260,7 +266,7 @@ describe('a version that is removed at the same moment', () => {
   it('leaves the lock of other bytes alone that took its place', async () => {
     const store = await openStore();
     const { version } = await store.put({ key: 'k', body: bodyOf('first'), retention: lock(1) });
-    const puts = new DirectoryPuts(root, async () => Date.now());
+    const puts = new DirectoryPuts(root, undefined, async () => Date.now());
     const slot = primarySlot(root, 'k');
     for (const path of [slot.data, slot.sidecar]) await rm(path);
     const other = await store.put({ key: 'k', body: bodyOf('second'), retention: lock(2) });
@@ -367,7 +373,7 @@ describe('what a crash leaves', () => {
   it('folders removed behind its back are made again', async () => {
     const store = await openStore();
     await store.put({ key: 'a/b', body: bodyOf('x'), retention: lock() });
-    await rm(root, { recursive: true });
+    for (const name of ['a', 'tmp', 'retention']) await rm(join(root, name), { recursive: true });
     await store.put({ key: 'a/c', body: bodyOf('y'), retention: lock() });
     expect(await rowsOf(store)).toHaveLength(1);
   });
@@ -380,7 +386,7 @@ describe('a directory store that cannot write', () => {
       await mkdir(root);
       await run('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', root]);
       try {
-        const store = await openDirectoryStore({ path: root });
+        const store = await openDirectoryStore({ path: root, create: true });
         const put = store.put({ key: 'big', body: bodyOf(Buffer.alloc(600_000)), retention: lock() });
         await expect(put).rejects.toMatchObject({
           code: 'SYSTEM',
