@@ -64,7 +64,7 @@ export async function chooseStore(
 export async function withStore<T>(
   session: Session,
   destination: Settings['destination'],
-  options: Pick<OpenDestinationOptions, 'create' | 'maxRequests' | 'assume'> & { onEvent: EventListener },
+  options: Pick<OpenDestinationOptions, 'archiving' | 'maxRequests' | 'assume'> & { onEvent: EventListener },
   use: (opened: OpenedDestination) => Promise<T>,
 ): Promise<T> {
   const { env, userAtHost, signal } = session;

@@ -58,6 +58,7 @@ export type {
 } from './events.js';
 export { type BytePath, displayPath, textOfPath } from './files/byte-path.js';
 export type { ArchiveOptions, PathToStore, RunEstimate, RunPrice, RunSummary } from './archive/options.js';
+export type { AdmittedDirectory, Archiving } from './archive/admit-directory.js';
 export type { OpenContentOptions, OpenedContent } from './audit/cat.js';
 export type { ChangedPart } from './audit/changed-parts.js';
 export type { Change, DiffRunsOptions } from './audit/diff.js';
@@ -158,7 +159,15 @@ export async function gzipLibraryFor(setting: ContentSettings['gzipLibrary']): P
   return (await import('./content/gzip-library.js')).gzipLibraryFor(setting);
 }
 
-/** Opens the store that settings name, with retrying and counting around it. */
+/**
+ * Throws CONFIG where no executable says what to back up. {@link archive} does that too; who opens a directory with
+ * `archiving` asks before, so that no store is made for nothing.
+ */
+export async function requireSources(confDir: string, uid: number): Promise<void> {
+  return (await import('./archive/require-sources.js')).requireSources(confDir, uid);
+}
+
+/** Opens the store that settings name, with retrying and counting around it: to read, or, with `archiving`, to store. */
 export async function openDestination(
   destination: Settings['destination'],
   options: OpenDestinationOptions,

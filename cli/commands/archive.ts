@@ -1,7 +1,14 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { configured } from '../configured.js';
+import { createStoreCommand } from '../create-store-command.js';
 import { limitHeapGrowth } from '../memory.js';
-import { type EventListener, SysbackupError, archive, exitCodeOfOutcome } from '../../src/index.js';
+import {
+  type EventListener,
+  SysbackupError,
+  archive,
+  exitCodeOfOutcome,
+  requireSources,
+} from '../../src/index.js';
 import { archiveSummary } from '../presentation/archive-summary.js';
 import { EventPresenter, type ProgressChoice } from '../presentation/event-presenter.js';
 import { printPathsToStore } from '../presentation/paths-to-store.js';
@@ -15,6 +22,7 @@ interface Flags {
   list?: true;
   progress: ProgressChoice;
   maxRequests?: number;
+  createStore?: true;
 }
 
 const AFTER_HELP = `
@@ -26,12 +34,16 @@ With --list, a path is "new", "changed" since the last run (a file written at th
 counts as changed), or stored "again", as the store has lost something of it or did not keep it locked. The summary has
 the number of locks that are due. With --json: {"type": "path", "path", "kind", "change", "bytes"}.
 
+A directory is stored in where it is the store that this machine has stored to at that path, or where it knows of none
+there. A disk that is not mounted, or another one, is refused with exit code 10; --create-store takes it, once.
+
 Examples:
   s3-sysbackup archive
   s3-sysbackup archive --conf-dir examples/quickstart --dry-run
   s3-sysbackup archive --dry-run --list            what has changed since the last run
   s3-sysbackup archive --name web1 --log-to /var/log/s3-sysbackup.log
   s3-sysbackup archive --quiet                     for cron: mails only what did not go well
+  s3-sysbackup archive --create-store          on a new backup disk, once
 `;
 
 /** How an outcome that is not complete is logged. */
@@ -46,6 +58,10 @@ export function define(command: Command): void {
       new Option('--progress <when>', 'show how far it is; auto: on a terminal')
         .choices(['auto', 'always', 'never'])
         .default('auto'),
+    )
+    .option(
+      '--create-store',
+      'take a directory that is refused: make a new store there, or store to another disk too',
     )
     .option('--max-requests <n>', 'stop before sending the store more requests than this', positive)
     .addHelpText('after', AFTER_HELP);
@@ -66,8 +82,20 @@ export async function run(command: Command, session: Session): Promise<number> {
   };
   try {
     const { settings } = await configured(session, onEvent, flags.name);
-    const opening = { create: true, maxRequests: flags.maxRequests, onEvent };
-    return await withStore(session, settings.destination, opening, async ({ store, requests }) => {
+    const { destination, statePath } = settings;
+    if (flags.createStore === true && destination.kind !== 'directory')
+      throw new SysbackupError('USAGE', '--create-store is for a directory, and the conf names a bucket', {
+        hint: 'create-resources makes a bucket.',
+      });
+    await requireSources(settings.confDir, session.user.uid);
+    const archiving = {
+      statePath,
+      createStore: flags.createStore,
+      dryRun: flags.dryRun,
+      createStoreCommand: createStoreCommand(session, destination, flags.name),
+    };
+    const opening = { archiving, maxRequests: flags.maxRequests, onEvent };
+    return await withStore(session, destination, opening, async ({ store, requests }) => {
       const { env, user, host, tool, signal, output, fileLog } = session;
       const summary = await archive({
         settings,

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { configured } from '../configured.js';
+import { createStoreCommand } from '../create-store-command.js';
 import {
+  type AdmittedDirectory,
   type EventListener,
   type Settings,
   type SettingsInForce,
@@ -21,7 +23,8 @@ interface Flags {
 
 const AFTER_HELP = `
 With --json, all of it as {"<section>": {"<setting>": {"value": …, "source": "conf:12"}}}: the folders pickers.d and
-snapshots.d as sections with an executable for each setting, and with --connect the section "store".
+snapshots.d as sections with an executable for each setting, and with --connect the section "store". Of a directory that
+says which store it is, and whether archive would take it; where it would not, check-config ends with the same error.
 
 Examples:
   s3-sysbackup check-config
@@ -92,9 +95,11 @@ async function tryStore(
   settings: Settings,
   onEvent: EventListener,
 ): Promise<SettingsInForce[string]> {
-  const { destination } = settings;
+  const { destination, statePath } = settings;
+  const command = createStoreCommand(session, destination, undefined);
   // As an archive would open it.
-  return await withStore(session, destination, { create: true, onEvent }, async ({ store }) => {
+  const archiving = { statePath, dryRun: true, createStoreCommand: command };
+  return await withStore(session, destination, { archiving, onEvent }, async ({ store, directory }) => {
     const { objectLock, versioning } = await store.capabilities();
     // A listing needs rights of its own, and every run begins with this one. They may be for no other prefix.
     await store.list({ prefix: `manifests/${settings.backupName}/`, limit: 1 });
@@ -109,11 +114,20 @@ async function tryStore(
       );
     const source = store.description;
     return {
-      reachable: { value: true, source },
+      ...(directory === undefined ? {} : { store: { value: standingOf(directory), source } }),
+      // A directory that would be made is not there yet.
+      reachable: { value: directory?.found !== 'nothing', source },
       object_lock: { value: objectLock, source },
       versioning: { value: versioning, source },
     };
   });
+}
+
+/** Which of three a directory is, and what an archive does with it. What it would refuse is an error. */
+function standingOf({ found, known, id }: AdmittedDirectory): string {
+  if (found === 'nothing') return 'none yet: archive makes one';
+  if (found === 'manifests') return 'of before, without a marker: archive gives it one';
+  return known ? `${id}, known` : `${id}, not stored to from here yet`;
 }
 
 function linesOf(shown: SettingsInForce): string[] {

@@ -27,7 +27,7 @@ const PROGRAM = [process.execPath, fileURLToPath(new URL('../main.js', import.me
 
 const AFTER_HELP = `
 Writes the conf, the credentials, examples of a picker and a snapshotter, and a service with a daily timer; makes the
-user that they run as. A conf that is there keeps its comments and all settings that no option names, and is kept
+user that they run as; with --directory also the store, a directory with its marker file. A conf that is there keeps its comments and all settings that no option names, and is kept
 beside the new one. All or nothing: where a step fails, what was done before is taken back, an IAM user too.
 AWS is asked as AWS_PROFILE or the environment says; --user takes an administrator's rights.
 

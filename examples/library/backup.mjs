@@ -47,7 +47,8 @@ async function backUpAndRestore() {
   const { store, requests } = await openDestination(settings.destination, {
     env,
     userAtHost: `${userInfo().username}@${hostname()}`,
-    create: true,
+    // Which directory stores it has stored to, this machine remembers there.
+    archiving: { statePath: settings.statePath },
     onEvent: tell,
     signal: stop.signal,
   });

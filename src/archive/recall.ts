@@ -3,6 +3,7 @@ import { type ObjectRecord, ObjectTable } from '../catalog/object-table.js';
 import type { Catalog, StateFolder } from '../catalog/state-folder.js';
 import type { EventListener } from '../events.js';
 import { bundleKey, contentKey } from '../manifest/keys.js';
+import { identityBeforeMarker } from '../store/directory-marker.js';
 import type { ObjectStore } from '../store/port.js';
 import { askShare, checkFence, isListed } from './fence.js';
 
@@ -34,7 +35,8 @@ export async function recall(
     if (gone > 0)
       warn(`${gone} objects that this machine stored are no longer in ${store.description}: stored anew`);
   }
-  const journal = readJournal(state.journalPath, { store: store.identity, backupName });
+  const heads = identitiesOf(store).map((identity) => ({ store: identity, backupName }));
+  const journal = readJournal(state.journalPath, heads);
   const keepJournal =
     journal !== undefined && journal.length > 0 && (await journalHolds(store, journal, warn));
   if (keepJournal) for (const entry of journal) remember(objects, entry);
@@ -56,7 +58,7 @@ function readOwnCatalog(
     return undefined;
   }
   const { head } = catalog;
-  if (head.store === store.identity && head.backupName === backupName) return catalog;
+  if (identitiesOf(store).includes(head.store) && head.backupName === backupName) return catalog;
   warn(`the catalog in ${state.path} is of another store or backup name: not used`);
   return undefined;
 }
@@ -90,7 +92,13 @@ async function fenceHolds(
   return holds;
 }
 
-function keyOf(entry: JournalEntry): string {
+/** That of a store before it got its marker too: such memory has been handed over (open-state.ts). */
+function identitiesOf({ identity }: ObjectStore): string[] {
+  const before = identityBeforeMarker(identity);
+  return before === undefined ? [identity] : [identity, before];
+}
+
+export function keyOfEntry(entry: JournalEntry): string {
   return 'bundle' in entry ? bundleKey(entry.bundle) : contentKey(entry.sha);
 }
 
@@ -100,7 +108,7 @@ async function journalHolds(
   warn: (message: string) => void,
 ): Promise<boolean> {
   const last = journal.at(-1);
-  if (last !== undefined && (await isListed(store, keyOf(last), last.version))) return true;
+  if (last !== undefined && (await isListed(store, keyOfEntry(last), last.version))) return true;
   warn(`the journal of an interrupted run names what ${store.description} does not have: not used`);
   return false;
 }

@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import type { CatalogHead } from '../catalog/head.js';
+import { rememberIdentity } from '../catalog/known-stores.js';
 import { writeHead, writeObjectsFile } from '../catalog/objects-file.js';
 import { writePrintOrder } from '../catalog/print-order.js';
-import { StateFolder } from '../catalog/state-folder.js';
+import type { StateFolder } from '../catalog/state-folder.js';
 import { abortedError, throwIfAborted } from '../errors.js';
 import { OwnMemory } from '../own-memory.js';
 import { headerLine, storeManifest } from './manifest-ends.js';
+import { openState } from './open-state.js';
 import type { ArchiveOptions, RunSummary } from './options.js';
 import { Picking } from './pick.js';
 import { priceOfRun } from './price.js';
@@ -33,7 +35,8 @@ import { writeEntries } from './write-entries.js';
 export async function archive(options: ArchiveOptions): Promise<RunSummary> {
   const { settings, store, onEvent = () => undefined } = options;
   await requireSources(settings.confDir, options.uid);
-  const state = StateFolder.open(settings.statePath, store.identity, settings.backupName);
+  const state = await openState({ settings, store, dryRun: options.dryRun });
+  if (options.dryRun !== true) rememberIdentity(settings.statePath, store.identity);
   const watch = new Stopwatch(onEvent);
   try {
     watch.begin('prepare');
@@ -46,7 +49,7 @@ export async function archive(options: ArchiveOptions): Promise<RunSummary> {
       await picking.stop();
     }
   } finally {
-    state.close();
+    state.close(options.dryRun);
   }
 }
 

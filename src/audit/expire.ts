@@ -7,6 +7,7 @@ import { openDirectoryStore } from '../store/directory.js';
 import { StoreFolders } from '../store/directory-folders.js';
 import { furtherSlot, primarySlot, type Slot } from '../store/directory-layout.js';
 import { whileLocked } from '../store/directory-lock.js';
+import { isStore } from '../store/directory-marker.js';
 import { readSidecar } from '../store/directory-sidecar.js';
 import { listAll, type ListedVersion, type ObjectStore } from '../store/port.js';
 import { referencesOf } from './named-versions.js';
@@ -49,6 +50,10 @@ export async function expire(options: ExpireOptions): Promise<ExpireResult> {
   const store = await openDirectoryStore({ path: options.path });
   try {
     const root = await realpath(options.path);
+    if (!(await isStore(root)))
+      throw new SysbackupError('NOT_FOUND', `there is no store in ${root}`, {
+        hint: 'Is the disk mounted that it should be on?',
+      });
     const expiry = new Expiry(store, root, await store.now(), options);
     return await expiry.run();
   } finally {

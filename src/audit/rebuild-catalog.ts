@@ -1,9 +1,11 @@
 import { rmSync, writeFileSync } from 'node:fs';
+import { openState } from '../archive/open-state.js';
 import { EntryBlockWriter } from '../catalog/entry-blocks.js';
 import type { CatalogHead } from '../catalog/head.js';
+import { rememberIdentity } from '../catalog/known-stores.js';
 import { machineId } from '../catalog/machine-id.js';
 import { writeHead, writeObjectsFile } from '../catalog/objects-file.js';
-import { type NewGeneration, StateFolder } from '../catalog/state-folder.js';
+import type { NewGeneration, StateFolder } from '../catalog/state-folder.js';
 import { SysbackupError } from '../errors.js';
 import { fetchManifest } from '../manifest/fetch.js';
 import { MANIFEST_FORMAT } from '../manifest/types.js';
@@ -25,7 +27,7 @@ import type { RebuildCatalogOptions, RebuiltCatalog } from './rebuild-options.js
  */
 export async function rebuildCatalog(options: RebuildCatalogOptions): Promise<RebuiltCatalog> {
   const { settings, store } = options;
-  const state = StateFolder.open(settings.statePath, store.identity, settings.backupName);
+  const state = await openState({ settings, store });
   try {
     await checkReplacing(state, options);
     options.onEvent?.({ type: 'phase', phase: 'rebuild' });
@@ -61,6 +63,7 @@ export async function rebuildCatalog(options: RebuildCatalogOptions): Promise<Re
       groups: {},
       objectLock: false,
     });
+    rememberIdentity(settings.statePath, store.identity);
     return { backup: settings.backupName, run: run.run, ...recovery.counts };
   } finally {
     state.close();

@@ -1,3 +1,4 @@
+import type { AdmittedDirectory, Archiving } from '../archive/admit-directory.js';
 import type { Settings } from '../config/settings.js';
 import type { EventListener } from '../events.js';
 import { type OpenedStore, openStore, type StoreDestination } from '../store/open.js';
@@ -10,8 +11,12 @@ export interface OpenDestinationOptions {
   userAtHost: string;
   /** A role to take, and MFA. */
   assume?: AssumeRequest | undefined;
-  /** Whether a directory that is not there may be made by the first thing stored. Default false. */
-  create?: boolean;
+  /**
+   * To store in it, as `archive` does, and not only to read: then a directory must be the store that it should be, and
+   * gets what it lacks (see {@link Archiving}). Of a bucket nothing is asked. Default: only to read, so that nothing can
+   * be put into a directory that has no marker.
+   */
+  archiving?: Archiving | undefined;
   onEvent?: EventListener | undefined;
   signal?: AbortSignal | undefined;
   /** Stops with LIMIT before more requests than this would have been sent. Default: no limit. */
@@ -20,31 +25,38 @@ export interface OpenDestinationOptions {
   reserve?: number | undefined;
 }
 
-export type OpenedDestination = OpenedStore;
+export interface OpenedDestination extends OpenedStore {
+  /** Of a directory that was opened with `archiving`: what it was found to be. */
+  directory?: AdmittedDirectory | undefined;
+}
 
 /**
  * Opens what settings name, with retrying and counting around it. A bucket that is not named is looked up in
- * CloudFormation; else nothing is sent. Throws NOT_FOUND, ACCESS_DENIED, CONFIG.
+ * CloudFormation; else nothing is sent. Throws NOT_FOUND (of a directory also where `archiving` refuses it), ACCESS_DENIED,
+ * CONFIG, and SYSTEM where a directory's marker cannot be written.
  */
 export async function openDestination(
   destination: Settings['destination'],
   options: OpenDestinationOptions,
 ): Promise<OpenedDestination> {
-  const { maxRequests, onEvent, signal } = options;
-  return await openStore(await placeOf(destination, options), {
-    maxRequests,
-    reserve: options.reserve,
-    listener: onEvent,
-    signal,
-  });
+  const { archiving, maxRequests, onEvent, signal } = options;
+  const opening = { maxRequests, reserve: options.reserve, listener: onEvent, signal };
+  if (destination.kind === 's3') return await openStore(await bucketPlace(destination, options), opening);
+  if (archiving === undefined) return await openStore(destination, opening);
+  const { admitDirectory } = await import('../archive/admit-directory.js');
+  const directory = await admitDirectory({ ...archiving, path: destination.path, onEvent });
+  const { path, id } = directory;
+  const opened = await openStore(
+    { kind: 'directory', path, id, mayBeAbsent: archiving.dryRun === true },
+    opening,
+  );
+  return { ...opened, directory };
 }
 
-async function placeOf(
-  destination: Settings['destination'],
-  { create = false, env, userAtHost, assume }: OpenDestinationOptions,
+async function bucketPlace(
+  { s3 }: Settings['destination'] & { kind: 's3' },
+  { env, userAtHost, assume }: OpenDestinationOptions,
 ): Promise<StoreDestination> {
-  if (destination.kind === 'directory') return { ...destination, create };
-  const { s3 } = destination;
   // Loaded here, since what it stands on takes longer to load than many a command to run.
   const { awsClients, s3ClientOptions } = await import('./clients.js');
   const clients = awsClients(s3, { env, userAtHost, assume });

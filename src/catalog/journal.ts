@@ -24,7 +24,7 @@ export interface JournalBundle {
 
 export type JournalEntry = JournalObject | JournalBundle;
 
-interface JournalHead {
+export interface JournalHead {
   store: string;
   backupName: string;
 }
@@ -80,9 +80,9 @@ export class Journal {
 
 /**
  * What an interrupted run left, in the order it was confirmed. Lines that do not match their checksum are passed
- * over. Undefined where there is no journal, or one of another store or backup name.
+ * over. Undefined where there is no journal, or one of another store or backup name than those.
  */
-export function readJournal(path: string, expected: JournalHead): JournalEntry[] | undefined {
+export function readJournal(path: string, expected: readonly JournalHead[]): JournalEntry[] | undefined {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -92,7 +92,8 @@ export function readJournal(path: string, expected: JournalHead): JournalEntry[]
   }
   const values = text.split('\n').map(parseLine);
   const head = values[0] as JournalHead | undefined;
-  if (head?.store !== expected.store || head.backupName !== expected.backupName) return undefined;
+  if (!expected.some(({ store, backupName }) => head?.store === store && head.backupName === backupName))
+    return undefined;
   return values
     .slice(1)
     .filter((value): value is JournalEntry => value !== undefined && ('sha' in value || 'bundle' in value));

@@ -9,11 +9,12 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { errnoOf, messageOf, SysbackupError } from '../errors.js';
 import { type FileLock, tryLockFile } from '../files/flock.js';
 import type { CatalogHead } from './head.js';
@@ -23,12 +24,14 @@ import { readHead, readObjectsFile } from './objects-file.js';
 import { readPrintOrder } from './print-order.js';
 import type { UnprovenContent } from './unproven-content.js';
 
-const CURRENT = 'current';
+/** The file that names the generation that counts. */
+export const CURRENT = 'current';
 const ENTRIES = 'entries';
 const HEAD = 'head';
 const OBJECTS = 'objects';
 const ORDER = 'order';
 const MANIFEST = 'manifest.jsonl.gz';
+const JOURNAL = 'journal';
 
 /** A catalog that was read: what the last run stored, and what its files were like. */
 export interface Catalog {
@@ -64,11 +67,14 @@ export class StateFolder {
   readonly journalPath: string;
   readonly spoolPath: string;
   readonly #lock: FileLock;
+  /** The first folder that was made to have this one. */
+  readonly #made: string | undefined;
 
-  private constructor(path: string, lock: FileLock) {
+  private constructor(path: string, lock: FileLock, made: string | undefined) {
     this.path = path;
     this.#lock = lock;
-    this.journalPath = join(path, 'journal');
+    this.#made = made;
+    this.journalPath = join(path, JOURNAL);
     this.spoolPath = join(path, 'spool');
   }
 
@@ -77,11 +83,11 @@ export class StateFolder {
    * Throws RUN_LOCKED where another run has it, SYSTEM where the folder cannot be used.
    */
   static open(statePath: string, storeIdentity: string, backupName: string): StateFolder {
-    const mark = createHash('sha256').update(`${storeIdentity}\0${backupName}`).digest('hex').slice(0, 12);
-    const path = join(statePath, `${backupName}-${mark}`);
+    const path = StateFolder.pathOf(statePath, storeIdentity, backupName);
     let lock: FileLock | undefined;
+    let made: string | undefined;
     try {
-      mkdirSync(path, { recursive: true, mode: 0o700 });
+      made = mkdirSync(path, { recursive: true, mode: 0o700 });
       lock = tryLockFile(join(path, 'lock'));
     } catch (error) {
       throw new SysbackupError('SYSTEM', `cannot use the state directory ${statePath}: ${messageOf(error)}`, {
@@ -98,10 +104,36 @@ export class StateFolder {
         },
       );
     }
-    const folder = new StateFolder(path, lock);
+    const folder = new StateFolder(path, lock, made);
     rmSync(folder.spoolPath, { recursive: true, force: true });
     mkdirSync(folder.spoolPath, { mode: 0o700 });
     return folder;
+  }
+
+  static pathOf(statePath: string, storeIdentity: string, backupName: string): string {
+    return join(statePath, folderName(storeIdentity, backupName));
+  }
+
+  /** The backup name of a folder with that name; undefined where it is not one of that store. */
+  static backupNameOf(name: string, storeIdentity: string): string | undefined {
+    const backupName = /^(.+)-[0-9a-f]{12}$/s.exec(name)?.[1];
+    return backupName !== undefined && folderName(storeIdentity, backupName) === name
+      ? backupName
+      : undefined;
+  }
+
+  /** Whether a folder holds a catalog or a journal. */
+  static isUsed(path: string): boolean {
+    return [CURRENT, JOURNAL].some((name) => existsSync(join(path, name)));
+  }
+
+  /** What the catalog in a folder says of itself; undefined where there is none, or a damaged one. */
+  static headIn(path: string): CatalogHead | undefined {
+    try {
+      return readHead(join(path, readFileSync(join(path, CURRENT), 'utf8').trim(), HEAD));
+    } catch {
+      return undefined;
+    }
   }
 
   /**
@@ -187,13 +219,34 @@ export class StateFolder {
     }
   }
 
-  close(): void {
-    rmSync(this.spoolPath, { recursive: true, force: true });
+  /** @param untouched whether nothing is left behind where there was nothing: after a dry run */
+  close(untouched = false): void {
+    if (untouched && this.#made !== undefined) removeMade(this.path, this.#made);
+    else rmSync(this.spoolPath, { recursive: true, force: true });
     this.#lock.release();
   }
 }
 
-function syncFolder(path: string): void {
+function folderName(storeIdentity: string, backupName: string): string {
+  const mark = createHash('sha256').update(`${storeIdentity}\0${backupName}`).digest('hex').slice(0, 12);
+  return `${backupName}-${mark}`;
+}
+
+/** Removes a folder, and of those above it, up to `first`, what nobody else has put anything into. */
+function removeMade(path: string, first: string): void {
+  rmSync(path, { recursive: true, force: true });
+  try {
+    for (let above = path; above !== first; ) {
+      above = dirname(above);
+      rmdirSync(above);
+    }
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOTEMPTY') throw error;
+  }
+}
+
+/** Makes the names in a folder durable. */
+export function syncFolder(path: string): void {
   const fd = openSync(path, 'r');
   fsyncSync(fd);
   closeSync(fd);

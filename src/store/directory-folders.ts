@@ -17,10 +17,8 @@ export class StoreFolders {
     this.#root = root;
   }
 
-  /** Makes the root and the folder for temporary files. Others than owner and group get no rights on them. */
-  async createRoot(): Promise<void> {
-    const first = await mkdir(this.#root, { recursive: true, mode: 0o700 });
-    if (first !== undefined) await syncUpwards(this.#root, dirname(first));
+  /** Makes the folder for temporary files. The root must be there: only who has decided on it makes it (makeRoot). */
+  async createTemporary(): Promise<void> {
     await this.create(join(this.#root, TEMPORARY_FOLDER));
   }
 
@@ -70,6 +68,12 @@ export class StoreFolders {
       }
     }
   }
+}
+
+/** Makes the root of a store, and the folders above it, durably. Others than the owner get no rights on them. */
+export async function makeRoot(root: string): Promise<void> {
+  const first = await mkdir(root, { recursive: true, mode: 0o700 });
+  if (first !== undefined) await syncUpwards(root, dirname(first));
 }
 
 async function syncUpwards(from: string, to: string): Promise<void> {

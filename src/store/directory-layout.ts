@@ -11,14 +11,17 @@ import { SysbackupError } from '../errors.js';
  * | `retention/<key>.json`         | sidecar of the primary version                    |
  * | `retention/<key>@<version>.json` | sidecar of a further version                    |
  * | `tmp/`                         | files being written                               |
+ * | `s3-sysbackup-store.json`      | the marker, see directory-marker.ts               |
  *
  * A version is the MD5 of the stored bytes, 32 hexadecimal digits. No key may end in `@` and 32 hexadecimal
  * digits, so a name is either a key or a key with a version, never both.
  */
 export const RETENTION_FOLDER = 'retention';
 export const TEMPORARY_FOLDER = 'tmp';
+/** Says that the directory is a store, and which. */
+export const MARKER_FILE = 's3-sysbackup-store.json';
 
-const RESERVED = new Set([RETENTION_FOLDER, TEMPORARY_FOLDER]);
+const RESERVED = new Set([RETENTION_FOLDER, TEMPORARY_FOLDER, MARKER_FILE]);
 const VERSION = /^[0-9a-f]{32}$/;
 const VERSION_SUFFIX = /^(.*)@([0-9a-f]{32})$/s;
 /** What a file system gives a name (255 bytes), less `@<version>.json`. */
@@ -69,7 +72,7 @@ function whyUnfit(key: string): string | undefined {
   if (key.includes('\0')) return 'it contains a NUL';
   if (/\p{Surrogate}/u.test(key)) return 'it is no valid Unicode';
   if (VERSION_SUFFIX.test(key)) return 'it ends like a version';
-  if (isReserved(segments[0] ?? '')) return `${segments[0]}/ belongs to the store itself`;
+  if (isReserved(segments[0] ?? '')) return `${segments[0]} belongs to the store itself`;
   if (segments.some((segment) => Buffer.byteLength(segment) > LONGEST_SEGMENT))
     return `a part of it is longer than ${LONGEST_SEGMENT} bytes`;
   return undefined;

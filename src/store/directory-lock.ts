@@ -18,9 +18,9 @@ const queues = new Map<string, Promise<unknown>>();
 /**
  * Does work while holding the advisory lock of a file that the work may replace by another (rename). Nobody else,
  * in this process or on another machine, works on the same path meanwhile. Over NFS, `flock` is a lock on the
- * server (Linux 2.6.12 and newer).
+ * server (Linux 2.6.12 and newer). `gone`, without working, where there is no such file, as somebody removed it.
  */
-export async function whileLocked<T>(path: string, work: () => Promise<T>): Promise<T> {
+export async function whileLocked<T>(path: string, work: () => Promise<T>): Promise<T | 'gone'> {
   const before = queues.get(path) ?? Promise.resolve();
   const turn = before.then(() => lockAndDo(path, work));
   const settled = turn.then(
@@ -35,10 +35,11 @@ export async function whileLocked<T>(path: string, work: () => Promise<T>): Prom
   }
 }
 
-async function lockAndDo<T>(path: string, work: () => Promise<T>): Promise<T> {
+async function lockAndDo<T>(path: string, work: () => Promise<T>): Promise<T | 'gone'> {
   const deadline = performance.now() + WAIT_MS;
   for (;;) {
     const file = await openForLock(path);
+    if (file === undefined) return 'gone';
     try {
       await waitForLock(file, path, deadline);
       // Who held it before may have put another file in this one's place: then that one's lock counts.
@@ -49,13 +50,23 @@ async function lockAndDo<T>(path: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function openForLock(path: string): Promise<FileHandle> {
+async function openForLock(path: string): Promise<FileHandle | undefined> {
   try {
     return await open(path, constants.O_RDWR | constants.O_NOFOLLOW);
   } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
     // NFS wants a file open for writing, local file systems do not mind.
     if (errnoOf(error) !== 'EACCES') throw error;
-    return open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    return openForReading(path);
+  }
+}
+
+async function openForReading(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
   }
 }
 
@@ -73,13 +84,8 @@ async function waitForLock(file: FileHandle, path: string, deadline: number): Pr
 
 /** Opens the path anew instead of a `stat`: over NFS only opening asks the server. */
 async function isStillAt(file: FileHandle, path: string): Promise<boolean> {
-  let current: FileHandle;
-  try {
-    current = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
-    throw error;
-  }
+  const current = await openForReading(path);
+  if (current === undefined) return false;
   try {
     const [held, found] = await Promise.all([file.stat({ bigint: true }), current.stat({ bigint: true })]);
     return held.ino === found.ino && held.dev === found.dev;

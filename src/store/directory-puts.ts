@@ -4,6 +4,7 @@ import { isLocalFileSystem } from './file-system-kind.js';
 import { whileLocked } from './directory-lock.js';
 import { StoreFolders } from './directory-folders.js';
 import { furtherSlot, primarySlot, type Slot } from './directory-layout.js';
+import { MarkerWatch } from './marker-watch.js';
 import { sizeOf, sizeOfSync } from './directory-size.js';
 import { readSidecar, readSidecarSync, type Sidecar, type SidecarReading } from './directory-sidecar.js';
 import { DirectoryWriter, holdsData, md5OfFile, type TemporaryFile } from './directory-write.js';
@@ -39,33 +40,40 @@ export class DirectoryPuts {
   readonly #root: string;
   readonly #now: () => Promise<number>;
   readonly #folders: StoreFolders;
+  readonly #marker: MarkerWatch;
   #ready: Promise<Ready> | undefined;
 
-  constructor(root: string, now: () => Promise<number>) {
+  /** @param id what the marker said when the store was opened; without one nothing can be put */
+  constructor(root: string, id: string | undefined, now: () => Promise<number>) {
     this.#root = root;
     this.#now = now;
     this.#folders = new StoreFolders(root);
+    this.#marker = new MarkerWatch(root, id);
   }
 
   async put(request: PutRequest): Promise<StoredVersion> {
+    await this.#marker.check();
     try {
       return await this.#putOnce(request);
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw error;
-      // Somebody removed a folder that was there before.
+      // Somebody removed a folder that was there before, or its disk is no longer mounted.
+      await this.#marker.check();
       this.#folders.forget();
-      await this.#folders.createRoot();
+      await this.#folders.createTemporary();
       return this.#putOnce(request);
     }
   }
 
-  /** Throws `ACCESS_DENIED` where this would make the lock shorter or weaker. */
-  async extend(key: string, slot: Slot, retention: Retention): Promise<void> {
+  /**
+   * False where this version's sidecar is gone, as `expire` may have removed it a moment ago. Throws `ACCESS_DENIED` where
+   * this would make the lock shorter or weaker.
+   */
+  async extend(key: string, version: string, slot: Slot, retention: Retention): Promise<boolean> {
     const { writer } = await this.#start();
-    await whileLocked(slot.sidecar, async () => {
+    const extended = await whileLocked(slot.sidecar, async () => {
       const sidecar = await readSidecar(slot.sidecar);
-      if (sidecar === 'absent' || sidecar === 'unreadable')
-        throw new StoreError('NOT_FOUND', `the recorded lock of ${key} has gone`);
+      if (sidecar === 'absent' || sidecar === 'unreadable' || sidecar.version !== version) return false;
       const refusal = refusalOfExtension(sidecar.retention, retention);
       if (refusal !== undefined)
         throw new StoreError(
@@ -74,7 +82,9 @@ export class DirectoryPuts {
         );
       if (!sameLock(sidecar.retention, retention))
         await replaceSidecar(writer, slot, { ...sidecar, retention });
+      return true;
     });
+    return extended === true;
   }
 
   async close(): Promise<void> {
@@ -144,7 +154,7 @@ export class DirectoryPuts {
   }
 
   async #open(): Promise<Ready> {
-    await this.#folders.createRoot();
+    await this.#folders.createTemporary();
     await this.#folders.removeLeftovers(await this.#now());
     const rounds = await SyncRounds.open(this.#root);
     const isLocal = await isLocalFileSystem(this.#root);
@@ -184,7 +194,7 @@ async function complete(
   wanted: Sidecar,
   writeData: () => Promise<TemporaryFile>,
 ): Promise<boolean> {
-  return whileLocked(slot.sidecar, async () => {
+  const completed = await whileLocked(slot.sidecar, async () => {
     const found = await readSidecar(slot.sidecar);
     if (found === 'absent') return false;
     const known = found === 'unreadable' || found.version !== wanted.version ? undefined : found;
@@ -203,6 +213,7 @@ async function complete(
     }
     return true;
   });
+  return completed === true;
 }
 
 /** Only while its lock is held. */

@@ -26,7 +26,14 @@ import type { SyncRounds } from './sync-rounds.js';
 const openFile = promisify(openCallback);
 const changeMode = promisify(fchmod);
 const writeOf = promisify(write);
-const NO_HARD_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
+/** What link(2) says where the file system has no hard links. */
+export const NO_HARD_LINKS: ReadonlySet<string> = new Set([
+  'EPERM',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'ENOSYS',
+  'EMLINK',
+]);
 
 /** A file in the store's temporary folder. */
 export interface TemporaryFile {

@@ -1,15 +1,16 @@
-import { realpath, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { SysbackupError, errnoOf } from '../errors.js';
 import { fileSystemTime } from './directory-clock.js';
 import { asStoreErrors } from './directory-errors.js';
 import { checkKey, furtherSlot, isVersion, primarySlot, type Slot } from './directory-layout.js';
 import { listVersions, type ListedPosition } from './directory-listing.js';
-import { sizeOf, sizeOfSync } from './directory-size.js';
+import { identityOf, readMarker } from './directory-marker.js';
 import type { DirectoryPuts } from './directory-puts.js';
 import { readBytes } from './directory-read.js';
+import { isDirectory, realPathOf } from './directory-root.js';
 import { readSidecar, readSidecarSync, type Sidecar } from './directory-sidecar.js';
+import { sizeOf, sizeOfSync } from './directory-size.js';
 import { md5OfFile } from './directory-write.js';
 import { isLocalFileSystem } from './file-system-kind.js';
 import { ListingCursors } from './listing-cursors.js';
@@ -31,10 +32,15 @@ export interface DirectoryStoreOptions {
   /** The root. Keys are paths below it. */
   path: string;
   /**
-   * Whether a root that does not exist counts as an empty store, to be made by the first put. Default false: it is
-   * `NOT_FOUND`, as who reads wants to know of a disk that is not mounted.
+   * Whether root and marker are made at once where they are missing. Default false: a root that does not exist is
+   * `NOT_FOUND`, as its disk may not be mounted, and without a marker nothing can be put. Who does not know that a store
+   * is to be there asks `admitDirectory` of archive/.
    */
   create?: boolean;
+  /** What the marker says, for who has read it. Default: it is read. */
+  id?: string | undefined;
+  /** Whether a root that does not exist counts as an empty store, for a look at what a run would do. Default false. */
+  mayBeAbsent?: boolean;
   /** Milliseconds since the epoch, where the file system cannot be asked for its time. Default `Date.now`. */
   machineTime?: () => number;
   clock?: StoreClock;
@@ -47,14 +53,29 @@ export interface DirectoryStoreOptions {
 export async function openDirectoryStore(options: DirectoryStoreOptions): Promise<ObjectStore> {
   const path = resolve(options.path);
   return asStoreErrors(path, 'opening the store', async () => {
-    const exists = await isDirectory(path);
-    if (!exists && options.create !== true)
+    const root = await realPathOf(path);
+    if (options.create === true) {
+      const [{ makeRoot }, { makeMarker, newStoreId }] = await Promise.all([
+        import('./directory-folders.js'),
+        import('./make-marker.js'),
+      ]);
+      if (!(await isDirectory(root))) await makeRoot(root);
+      await makeMarker(root, newStoreId());
+    }
+    const exists = await isDirectory(root);
+    if (!exists && options.mayBeAbsent !== true)
       throw new SysbackupError('NOT_FOUND', `there is no directory ${path}`, {
         hint: 'Is the disk mounted that it should be on?',
       });
-    const root = await realPathOf(path);
-    return new DirectoryStore(root, options, exists && (await isLocalFileSystem(root)));
+    const isLocal = exists && (await isLocalFileSystem(root));
+    return new DirectoryStore(root, options, options.id ?? (await idOf(root)), isLocal);
   });
+}
+
+/** Reading needs no marker: one that cannot be read is as good as none. */
+async function idOf(root: string): Promise<string | undefined> {
+  const marker = await readMarker(root).catch(() => undefined);
+  return typeof marker === 'object' ? marker.id : undefined;
 }
 
 /**
@@ -66,6 +87,8 @@ class DirectoryStore implements ObjectStore {
   readonly identity: string;
   readonly localRoot: string | undefined;
   readonly #root: string;
+  /** What its marker said when it was opened. */
+  readonly #id: string | undefined;
   readonly #clock: StoreClock;
   readonly #machineTime: () => number;
   #puts: Promise<DirectoryPuts> | undefined;
@@ -73,13 +96,14 @@ class DirectoryStore implements ObjectStore {
   /** Asked for once, when there is a directory. */
   #local: Promise<boolean> | undefined;
 
-  /** `isLocal`: false also where nobody knows yet, since the directory does not exist. */
-  constructor(root: string, options: DirectoryStoreOptions, isLocal: boolean) {
+  /** `isLocal`: false also where nobody knows, since the directory does not exist. */
+  constructor(root: string, options: DirectoryStoreOptions, id: string | undefined, isLocal: boolean) {
     this.#root = root;
+    this.#id = id;
     this.localRoot = isLocal ? root : undefined;
     if (isLocal) this.#local = Promise.resolve(true);
     this.description = root;
-    this.identity = `directory:${root}`;
+    this.identity = identityOf(root, id);
     this.#clock = options.clock ?? new StoreClock();
     this.#machineTime = options.machineTime ?? (() => Date.now());
     this.#cursors = new ListingCursors(
@@ -95,8 +119,14 @@ class DirectoryStore implements ObjectStore {
 
   async get(key: string, version: string, range?: ByteRange): Promise<Readable> {
     return this.#try(`reading ${key}`, async () => {
-      const { path, size } = await this.#dataOf(key, version);
-      return readBytes(path, size, range, await this.#isLocal());
+      try {
+        const { path, size } = await this.#dataOf(key, version);
+        return await readBytes(path, size, range, await this.#isLocal());
+      } catch (error) {
+        // Found a moment ago, and removed by `expire` since.
+        if (errnoOf(error) === 'ENOENT') throw noSuchVersion(this.description, key, version, error);
+        throw error;
+      }
     });
   }
 
@@ -131,7 +161,9 @@ class DirectoryStore implements ObjectStore {
   async extendRetention(key: string, version: string, retention: Retention): Promise<void> {
     await this.#try(`extending the lock of ${key}`, async () => {
       const { slot } = await this.#find(key, version);
-      await (await this.#writing()).extend(key, slot, retention);
+      const puts = await this.#writing();
+      if (!(await puts.extend(key, version, slot, retention)))
+        throw noSuchVersion(this.description, key, version);
     });
   }
 
@@ -154,7 +186,7 @@ class DirectoryStore implements ObjectStore {
   /** Loaded only to write: with the system calls it takes 10 ms, of which listing and reading need nothing. */
   #writing(): Promise<DirectoryPuts> {
     this.#puts ??= import('./directory-puts.js').then(
-      ({ DirectoryPuts }) => new DirectoryPuts(this.#root, () => this.now()),
+      ({ DirectoryPuts }) => new DirectoryPuts(this.#root, this.#id, () => this.now()),
     );
     return this.#puts;
   }
@@ -198,27 +230,5 @@ class DirectoryStore implements ObjectStore {
   #slotsOf(key: string, version: string): Slot[] {
     checkKey(key);
     return isVersion(version) ? [primarySlot(this.#root, key), furtherSlot(this.#root, key, version)] : [];
-  }
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  try {
-    if ((await stat(path)).isDirectory()) return true;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
-    throw error;
-  }
-  throw new SysbackupError('CONFIG', `${path} is no directory`, {
-    hint: 'Set [directory] path to a directory, or to where one may be made.',
-  });
-}
-
-/** The path without links, also of what does not exist yet. */
-async function realPathOf(path: string): Promise<string> {
-  try {
-    return await realpath(path);
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT' || path === dirname(path)) throw error;
-    return join(await realPathOf(dirname(path)), basename(path));
   }
 }

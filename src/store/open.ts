@@ -11,8 +11,10 @@ export type StoreDestination =
   | {
       kind: 'directory';
       path: string;
-      /** Whether a directory that does not exist is an empty store, made by the first put. Default false. */
-      create?: boolean;
+      /** What its marker says, for who has read it. Default: it is read; reading needs none, storing does. */
+      id?: string | undefined;
+      /** Whether a directory that does not exist counts as an empty store, for a look at what a run would do. Default false. */
+      mayBeAbsent?: boolean;
     }
   | {
       kind: 's3';
@@ -44,6 +46,7 @@ const DIRECTORY_BOUNDS = { first: 64, most: 256 };
 
 /**
  * Opens a store. Throws `NOT_FOUND` for a directory that is not there; a bucket is first asked by the first request.
+ * Whether a directory is the store that it should be, who stores in it has decided before (admit-directory.ts).
  */
 export async function openStore(
   destination: StoreDestination,
@@ -82,9 +85,10 @@ async function openPlain(
 ): Promise<ObjectStore | (ObjectStore & { cold(): ColdStorage })> {
   if (destination.kind === 'directory') {
     const { openDirectoryStore } = await import('./directory.js');
-    const { path, create = false } = destination;
+    const { path, id, mayBeAbsent = false } = destination;
     const { machineTime } = options;
-    return openDirectoryStore({ path, create, ...(machineTime === undefined ? {} : { machineTime }) });
+    const time = machineTime === undefined ? {} : { machineTime };
+    return openDirectoryStore({ path, id, mayBeAbsent, ...time });
   }
   const { openS3Store } = await import('./s3.js');
   const { bucket, prefix = '', client } = destination;

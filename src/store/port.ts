@@ -8,7 +8,7 @@ export interface ObjectStore {
   /** How to call it in messages: `s3://bucket/prefix`, `/srv/backup`. */
   readonly description: string;
   /**
-   * What makes it this store and no other: endpoint, bucket and prefix, or the directory's real path.
+   * What makes it this store and no other: endpoint, bucket and prefix, or the directory's real path and its marker's id.
    * A catalog belongs to one identity.
    */
   readonly identity: string;

@@ -5,7 +5,8 @@ import type { EventListener } from '../events.js';
 import { NameService } from '../files/name-service.js';
 import { type RunProgram, runProgram } from '../files/run-program.js';
 import { putFile } from './put-file.js';
-import type { CommandStep, FileStep, FolderStep, Owner, Step } from './steps.js';
+import { putStore } from './put-store.js';
+import type { CommandStep, FileStep, FolderStep, Owner, Step, StoreStep } from './steps.js';
 
 export interface CarryOutOptions {
   /** What commands get; PATH is where they are looked for. */
@@ -71,6 +72,8 @@ class Performer {
     switch (step.kind) {
       case 'folder':
         return await this.#folder(step);
+      case 'store':
+        return await this.#store(step);
       case 'file':
         return await this.#file(step);
       case 'command':
@@ -92,6 +95,32 @@ class Performer {
       await chmod(path, mode);
     });
     return { what: `the folder ${path}`, undo: () => rmdir(path), settle: nothing };
+  }
+
+  async #store({ path, mode, owner, statePath }: StoreStep): Promise<Done> {
+    const folder = await this.#folder({
+      kind: 'folder',
+      path,
+      mode,
+      ...(owner === undefined ? {} : { owner }),
+    });
+    try {
+      const ids = await this.#idsOf(owner);
+      const takeBack = await wrapped(`make the store ${path}`, () =>
+        putStore({ path, owner: ids, statePath }),
+      );
+      return {
+        ...folder,
+        what: `the store ${path}`,
+        undo: async () => {
+          await takeBack();
+          await folder.undo();
+        },
+      };
+    } catch (error) {
+      await folder.undo();
+      throw error;
+    }
   }
 
   async #file({ path, mode, owner, content, existing }: FileStep): Promise<Done> {

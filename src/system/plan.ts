@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { readTemplate } from '../aws/resource-template.js';
 import { type ConfChanges, changedConf } from './conf-text.js';
 import { type AccessKey, credentialsFile } from './credentials-text.js';
@@ -40,7 +41,7 @@ const ROOT: Owner = { user: 'root', group: 'root' };
 const STATE = 's3-sysbackup';
 export const RENEW_FOLDER = 'renew';
 
-/** The plan, from what the machine is and what it is to be. Touches nothing. */
+/** The plan, from what the machine is and what it is to be. Changes nothing. */
 export async function planSteps(options: PlanOptions, machine: MachineFacts): Promise<Step[]> {
   const planner = new Planner(options, machine);
   return await planner.steps();
@@ -139,7 +140,9 @@ class Planner {
 
   /** Only who backs up gets at what is stored. */
   #store(path: string): void {
-    this.#folder(path, 0o700, { user: SERVICE_USER, group: SERVICE_USER });
+    for (const above of missingAbove(path)) this.#folder(above, 0o755);
+    const owner = { user: SERVICE_USER, group: SERVICE_USER };
+    this.#steps.push({ kind: 'store', path, mode: 0o700, ...this.#owned(owner) });
   }
 
   /** Retention and classes are those of the backups, so their conf is the pattern for this one. */
@@ -205,6 +208,13 @@ class Planner {
       ),
     );
   }
+}
+
+/** The folders that a path needs and that are not there, the outermost first. */
+function missingAbove(path: string): string[] {
+  const missing: string[] = [];
+  for (let above = dirname(path); !existsSync(above); above = dirname(above)) missing.unshift(above);
+  return missing;
 }
 
 function systemctl(timers: readonly string[], start: boolean): CommandStep[] {

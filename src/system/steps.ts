@@ -15,6 +15,16 @@ export interface FolderStep {
   owner?: Owner;
 }
 
+/** A directory store: a folder as above, and in it the marker, unless it has one. */
+export interface StoreStep {
+  kind: 'store';
+  path: string;
+  mode: number;
+  owner?: Owner;
+  /** The state directory of those who store there. */
+  statePath?: string;
+}
+
 export interface FileStep {
   kind: 'file';
   path: string;
@@ -35,7 +45,7 @@ export interface CommandStep {
 }
 
 /** What is to be done on a machine. A plan is a list of these, carried out in order, and taken back if one fails. */
-export type Step = FolderStep | FileStep | CommandStep;
+export type Step = FolderStep | StoreStep | FileStep | CommandStep;
 
 /** What is told of a file that is there. */
 const EXISTING: Record<FileStep['existing'], string> = {
@@ -49,7 +59,8 @@ export function describeStep(step: Step): string {
   if (step.kind === 'command') return `run     ${step.command.map(quoted).join(' ')}`;
   const { kind, path, mode, owner } = step;
   const who = owner === undefined ? '' : ` ${owner.user}:${owner.group}`;
-  const existing = step.kind === 'file' ? EXISTING[step.existing] : '';
+  const existing =
+    step.kind === 'file' ? EXISTING[step.existing] : step.kind === 'store' ? ' with its marker file' : '';
   return `${kind.padEnd(7)} ${mode.toString(8).padStart(4, '0')}${who} ${path}${existing}`;
 }
 
@@ -83,6 +94,8 @@ function isStep(value: unknown): value is Step {
   if (typeof step['mode'] !== 'number' || (step['mode'] & ~0o777) !== 0) return false;
   if (step['owner'] !== undefined && !isOwner(step['owner'])) return false;
   if (step['kind'] === 'folder') return true;
+  if (step['kind'] === 'store')
+    return step['statePath'] === undefined || typeof step['statePath'] === 'string';
   const { content, existing } = step;
   return (
     step['kind'] === 'file' &&

@@ -3,7 +3,7 @@ import { checkUserName, makeUser } from '../aws/backup-user.js';
 import { checkParameters, longestLock } from '../aws/resource-parameters.js';
 import { checkStackName } from '../aws/stack-name.js';
 import { parseConf } from '../config/conf-file.js';
-import { settingsFrom } from '../config/load.js';
+import { type LoadedSettings, settingsFrom } from '../config/load.js';
 import { messageOf, SysbackupError, throwIfAborted } from '../errors.js';
 import { NameService } from '../files/name-service.js';
 import { carryOut } from './carry-out.js';
@@ -15,7 +15,7 @@ import { type MachineFacts, machineFacts } from './machine.js';
 import { type PlanOptions, planSteps, RENEW_FOLDER } from './plan.js';
 import { putFile } from './put-file.js';
 import { serviceWarnings } from './service-access.js';
-import type { Step } from './steps.js';
+import type { FileStep, Step } from './steps.js';
 import { type StoreFacts, storeFacts } from './store-facts.js';
 import { timeWindow } from './time-window.js';
 import type { WriteConfigOptions, WriteConfigSummary } from './write-config-options.js';
@@ -156,7 +156,7 @@ class ConfigWriting {
             endpointUrl: facts.endpointUrl,
           } as const);
     const renewPath = join(confDir, RENEW_FOLDER, KEY_FILE);
-    return await planSteps(
+    const steps = await planSteps(
       {
         confDir,
         changes: {
@@ -179,6 +179,15 @@ class ConfigWriting {
       },
       machine,
     );
+    const conf = steps.filter(isConf).find((step) => step.path === join(confDir, 'conf'));
+    if (conf === undefined) return steps;
+    const { statePath } = this.#loaded(conf).settings;
+    return steps.map((step) => (step.kind === 'store' ? { ...step, statePath } : step));
+  }
+
+  #loaded({ path, content }: FileStep): LoadedSettings {
+    const { confDir, hostname, user } = this.#options;
+    return settingsFrom(parseConf(content, path), { confDir, hostname, user, env: {} });
   }
 
   #confCredentials(path: string): ConfCredentials {
@@ -198,15 +207,9 @@ class ConfigWriting {
 
   /** The conf must be one that archive takes, and ask for no lock that the bucket refuses. Throws CONFIG. */
   #checkConf(steps: readonly Step[], facts: StoreFacts | undefined): void {
-    const { confDir, hostname, user } = this.#options;
     for (const step of steps) {
-      if (step.kind !== 'file' || !step.path.endsWith('/conf')) continue;
-      const { settings, warnings } = settingsFrom(parseConf(step.content, step.path), {
-        confDir,
-        hostname,
-        user,
-        env: {},
-      });
+      if (!isConf(step)) continue;
+      const { settings, warnings } = this.#loaded(step);
       for (const message of warnings) this.#say('warning', message);
       const needed = longestLock(settings.content.daysRetained, settings.classes);
       const allowed = facts?.maximumLockDays;
@@ -296,6 +299,10 @@ class ConfigWriting {
   #say(level: 'info' | 'warning' | 'error', message: string): void {
     this.#options.onEvent?.({ type: 'log', level, message });
   }
+}
+
+function isConf(step: Step): step is FileStep {
+  return step.kind === 'file' && step.path.endsWith('/conf');
 }
 
 function renewerOf(name: string): string {

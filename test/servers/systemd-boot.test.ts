@@ -104,6 +104,22 @@ describe.skipIf(system === undefined)('under a real systemd (needs root, and to 
     );
   });
 
+  it('a disk that is not mounted fails the service, which says what takes another one in its place', async () => {
+    await sh(
+      'mv /srv/backup /srv/disk; install --directory --owner=backup --group=backup --mode=0700 /srv/backup',
+    );
+    await picker('echo /etc/hostname');
+    expect(await started('s3-sysbackup.service')).toEqual({ code: 1, result: 'exit-code', status: '10' });
+    const said = await journal('--unit=s3-sysbackup', '--lines=20');
+    expect(said).toContain('there is no store in /srv/backup, where this machine has stored before');
+    const [, command = ''] = /once: sudo s3-sysbackup (write-config .*)$/m.exec(said) ?? [];
+    expect(await sh(`${program} ${command}`)).toMatchObject({ code: 0 });
+    expect((await sh('stat --format=%U /srv/backup/*')).stdout).toBe('backup\n');
+    expect(await started('s3-sysbackup.service')).toEqual({ code: 0, result: 'success', status: '0' });
+    await sh('rm -r /srv/backup; mv /srv/disk /srv/backup');
+    expect(await started('s3-sysbackup.service')).toEqual({ code: 0, result: 'success', status: '0' });
+  });
+
   it('the service that expires gets at the store, and at nothing else', async () => {
     expect(await started('s3-sysbackup-expire.service')).toEqual({ code: 0, result: 'success', status: '0' });
     expect(await journal('--unit=s3-sysbackup-expire')).toContain('removed 0 manifests');

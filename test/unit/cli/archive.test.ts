@@ -46,7 +46,7 @@ describe('there and back', () => {
     utimesSync(join(data, 'folder'), 1, 2);
 
     const archived = await machine.archive();
-    expect(archived.stderr).toBe('');
+    expect(archived.stderr).toBe(`made a new store in ${machine.store}\n`);
     expect(archived.code).toBe(0);
     expect(archived.stdout).toContain('is complete');
 
@@ -104,7 +104,9 @@ describe('archive', () => {
     const lines = jsonLines(stdout);
     expect(lines.at(-1)).toMatchObject({ type: 'summary', backup: 'web1', outcome: 'broken' });
     expect(lines.filter(({ type }) => type === 'problem')).toHaveLength(1);
-    expect(lines.find(({ type }) => type === 'log')).toMatchObject({ source: '20-talks' });
+    const [made, talk] = lines.filter(({ type }) => type === 'log');
+    expect(made).toMatchObject({ level: 'info', message: `made a new store in ${machine.store}` });
+    expect(talk).toMatchObject({ source: '20-talks' });
     expect(readFileSync(log, 'utf8')).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z error +.*20-talks/m);
   });
 

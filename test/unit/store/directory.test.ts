@@ -16,7 +16,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { MARKER_FILE, primarySlot } from '#src/store/directory-layout.js';
 import { listVersions } from '#src/store/directory-listing.js';
+import { whileLocked } from '#src/store/directory-lock.js';
+import { DirectoryPuts } from '#src/store/directory-puts.js';
 import { openDirectoryStore } from '#src/store/directory.js';
 import { listAll, type ListedVersion, type ObjectStore, type Retention } from '#src/store/port.js';
 import { bodyOf, md5Of, readAll } from '../../kit/bodies.js';
@@ -72,10 +75,14 @@ describe('files of a directory store', () => {
       expect((await lstat(join(root, path))).mode & 0o777, path).toBe(0o770);
   });
 
-  it('are not made before the first put', async () => {
-    const store = await openStore();
+  it('are not made by who only looks at where a store may be', async () => {
+    const store = await openDirectoryStore({ path: root, mayBeAbsent: true });
+    stores.push(store);
+    expect(store.identity).toBe(`directory:${root}`);
     expect(await store.list({ prefix: '' })).toEqual({ versions: [], next: undefined });
     expect(Math.abs((await store.now()) - Date.now())).toBeLessThan(5000);
+    const put = store.put({ key: 'a', body: bodyOf(''), retention: lock() });
+    await expect(put).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining('marker') });
     expect(await readdir(folder)).toEqual([]);
   });
 
@@ -103,7 +110,9 @@ describe('opening a directory store', () => {
     await mkdir(root);
     await symlink(root, join(folder, 'link'));
     expect((await openStore(join(folder, 'link'))).identity).toBe((await openStore()).identity);
-    expect((await openStore(join(folder, 'link', 'new'))).identity).toBe(`directory:${root}/new`);
+    expect((await openStore(join(folder, 'link', 'new'))).identity).toMatch(
+      new RegExp(`^directory:${root}/new#[0-9a-f]{32}$`),
+    );
   });
 });
 
@@ -112,7 +121,7 @@ describe('keys of a directory store', () => {
     ['empty parts', ['', '/a', 'a/', 'a//b']],
     ['ways out', ['.', '..', 'a/../b', '../a', 'a/..', './a']],
     ['no text', ['a\0b', '\ud800']],
-    ['what is its own', ['tmp/x', 'tmp', 'retention/a.json', `a@${'0'.repeat(32)}`]],
+    ['what is its own', ['tmp/x', 'tmp', 'retention/a.json', `a@${'0'.repeat(32)}`, MARKER_FILE]],
     ['what has no room', ['x'.repeat(218), 'ü'.repeat(110)]],
   ])('refuses %s', async (_, keys) => {
     const store = await openStore();
@@ -123,7 +132,7 @@ describe('keys of a directory store', () => {
       );
       await expect(store.get(key, '0'.repeat(32)), key).rejects.toMatchObject(refused);
     }
-    expect(await readdir(folder)).toEqual([]);
+    expect(await readdir(root)).toEqual([MARKER_FILE]);
   });
 
   it('takes what only looks odd', async () => {
@@ -218,6 +227,52 @@ describe('two machines on one directory', () => {
     const children = [2, 3, 4].map((start) => runScript(script, [root, version, String(start)]));
     await Promise.all(children.map(({ done }) => done));
     expect(await store.getRetention('k', version)).toEqual(lock(399));
+  });
+});
+
+describe('a version that is removed at the same moment', () => {
+  /** Does something to a version while its sidecar is locked and then removed, as `expire` does. */
+  async function whileRemoved<T>(store: ObjectStore, work: (version: string) => Promise<T>): Promise<T> {
+    const { version } = await store.put({ key: 'k', body: bodyOf('bytes'), retention: lock(1) });
+    const slot = primarySlot(root, 'k');
+    let done: Promise<T> | undefined;
+    await whileLocked(slot.sidecar, async () => {
+      done = work(version);
+      done.catch(() => {});
+      // It has seen the version, and waits for the lock, at the latest when as many turns have passed.
+      for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+      await rm(slot.data);
+      await rm(slot.sidecar);
+    });
+    if (done === undefined) throw new Error('not begun');
+    return done;
+  }
+
+  it('is NOT_FOUND for who extends its lock', async () => {
+    const store = await openStore();
+    const extended = whileRemoved(store, (version) => store.extendRetention('k', version, lock()));
+    await expect(extended).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('is stored by who stores the same bytes', async () => {
+    const store = await openStore();
+    const { version } = await whileRemoved(store, () =>
+      store.put({ key: 'k', body: bodyOf('bytes'), retention: lock() }),
+    );
+    expect((await readAll(await store.get('k', version))).toString()).toBe('bytes');
+    expect(await store.getRetention('k', version)).toEqual(lock());
+  });
+
+  it('leaves the lock of other bytes alone that took its place', async () => {
+    const store = await openStore();
+    const { version } = await store.put({ key: 'k', body: bodyOf('first'), retention: lock(1) });
+    const puts = new DirectoryPuts(root, undefined, async () => Date.now());
+    const slot = primarySlot(root, 'k');
+    for (const path of [slot.data, slot.sidecar]) await rm(path);
+    const other = await store.put({ key: 'k', body: bodyOf('second'), retention: lock(2) });
+    expect(await puts.extend('k', version, slot, lock())).toBe(false);
+    expect(await store.getRetention('k', other.version)).toEqual(lock(2));
+    await puts.close();
   });
 });
 
@@ -318,7 +373,7 @@ describe('what a crash leaves', () => {
   it('folders removed behind its back are made again', async () => {
     const store = await openStore();
     await store.put({ key: 'a/b', body: bodyOf('x'), retention: lock() });
-    await rm(root, { recursive: true });
+    for (const name of ['a', 'tmp', 'retention']) await rm(join(root, name), { recursive: true });
     await store.put({ key: 'a/c', body: bodyOf('y'), retention: lock() });
     expect(await rowsOf(store)).toHaveLength(1);
   });
@@ -331,7 +386,7 @@ describe('a directory store that cannot write', () => {
       await mkdir(root);
       await run('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', root]);
       try {
-        const store = await openDirectoryStore({ path: root });
+        const store = await openDirectoryStore({ path: root, create: true });
         const put = store.put({ key: 'big', body: bodyOf(Buffer.alloc(600_000)), retention: lock() });
         await expect(put).rejects.toMatchObject({
           code: 'SYSTEM',

@@ -11,6 +11,8 @@ import {
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { RunProgram } from '#src/files/run-program.js';
+import { MARKER_FILE } from '#src/store/directory-layout.js';
+import { readMarker } from '#src/store/directory-marker.js';
 import { carryOut } from '#src/system/carry-out.js';
 import { type FileStep, type Step, describeStep, formatSteps, parseSteps } from '#src/system/steps.js';
 import { temporaryFolder } from '../../kit/temporary.js';
@@ -109,6 +111,33 @@ describe('a plan', () => {
     expect(ran.at(-1)).toBe('userdel backup');
   });
 
+  it('makes a directory a store, once, and takes that back where a later step fails', async () => {
+    const folder = temporaryFolder();
+    const { run } = programs('failing');
+    const path = join(folder, 'store');
+    const store: Step = { kind: 'store', path, mode: 0o700, statePath: join(folder, 'state') };
+    const failing: Step = { kind: 'command', command: ['failing'] };
+    await expect(carry([store, failing], run)).rejects.toMatchObject({ code: 'SYSTEM' });
+    expect(readdirSync(folder)).toEqual([]);
+    await carry([store], run);
+    expect(statSync(path).mode & 0o7777).toBe(0o700);
+    const made = await readMarker(path);
+    expect(made).toMatchObject({ id: expect.stringMatching(/^[0-9a-f]{32}$/) });
+    // What was there before stays.
+    await expect(carry([store, failing], run)).rejects.toMatchObject({ code: 'SYSTEM' });
+    expect(await readMarker(path)).toEqual(made);
+    // Who has stored nowhere there needs to know nothing.
+    expect(readdirSync(folder)).toEqual(['store']);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('gives a store to its owner (needs root)', async () => {
+    const path = join(temporaryFolder(), 'store');
+    const owner = { user: 'daemon', group: 'daemon' };
+    await carry([{ kind: 'store', path, mode: 0o700, owner }], programs().run);
+    const owners = [path, join(path, MARKER_FILE)].map((made) => statSync(made).uid);
+    expect(new Set(owners)).toEqual(new Set([1]));
+  });
+
   it('says what it could not take back', async () => {
     const { run } = programs('b');
     const said: string[] = [];
@@ -175,6 +204,7 @@ describe('a plan', () => {
     const steps: Step[] = [
       { kind: 'command', command: ['useradd', 'backup'], undo: ['userdel', 'backup'] },
       { kind: 'folder', path: '/etc/backup', mode: 0o755, owner: { user: 'root', group: 'root' } },
+      { kind: 'store', path: '/srv/backup', mode: 0o700, statePath: '/var/lib/s3-sysbackup' },
       file('/etc/backup/credentials', 'key', { secret: true }),
     ];
     expect(parseSteps(formatSteps(steps))).toEqual(steps);
@@ -184,6 +214,7 @@ describe('a plan', () => {
       '[1]',
       '[{"kind":"file"}]',
       '[{"kind":"folder","path":"a","mode":1}]',
+      '[{"kind":"store","path":"/a","mode":1,"statePath":7}]',
       '[{"kind":"folder","path":"/a","mode":2541}]',
       '[{"kind":"command","command":"rm -rf /"}]',
     ])
@@ -195,5 +226,8 @@ describe('a plan', () => {
       `run     echo 'it'\\''s' ''`,
     );
     expect(describeStep({ kind: 'folder', path: '/a', mode: 0o700 })).toBe('folder  0700 /a');
+    expect(describeStep({ kind: 'store', path: '/a', mode: 0o700 })).toBe(
+      'store   0700 /a with its marker file',
+    );
   });
 });

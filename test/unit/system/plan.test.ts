@@ -137,7 +137,7 @@ describe('the plan for a machine', () => {
     });
   });
 
-  it('for a directory has a folder for nobody else, and a timer that expires', async () => {
+  it('for a directory has a store for nobody else, and a timer that expires', async () => {
     const changes: ConfChanges = {
       ...TO_S3,
       store: { kind: 'directory', path: '/srv/back up' },
@@ -145,11 +145,14 @@ describe('the plan for a machine', () => {
     };
     const steps = await plan({ changes, key: undefined });
     expect(steps).toContainEqual({
-      kind: 'folder',
+      kind: 'store',
       path: '/srv/back up',
       mode: 0o700,
       owner: { user: 'backup', group: 'backup' },
     });
+    const below = { ...changes, store: { kind: 'directory', path: '/not-there/at-all/store' } as const };
+    const folders = (await plan({ changes: below, key: undefined })).filter(({ kind }) => kind === 'folder');
+    expect(folders).toMatchObject([{}, {}, {}, { path: '/not-there' }, { path: '/not-there/at-all' }]);
     expect(loaded(files(steps).get('/etc/backup/conf')?.content).settings.destination).toEqual({
       kind: 'directory',
       path: '/srv/back up',
