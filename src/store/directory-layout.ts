@@ -11,14 +11,16 @@ import { SysbackupError } from '../errors.js';
  * | `retention/<key>.json`         | sidecar of the primary version                    |
  * | `retention/<key>@<version>.json` | sidecar of a further version                    |
  * | `tmp/`                         | files being written                               |
+ * | `set-aside/<key>@<version>`    | damaged data of a version, moved out of its place |
  *
  * A version is the MD5 of the stored bytes, 32 hexadecimal digits. No key may end in `@` and 32 hexadecimal
  * digits, so a name is either a key or a key with a version, never both.
  */
 export const RETENTION_FOLDER = 'retention';
 export const TEMPORARY_FOLDER = 'tmp';
+export const SET_ASIDE_FOLDER = 'set-aside';
 
-const RESERVED = new Set([RETENTION_FOLDER, TEMPORARY_FOLDER]);
+const RESERVED = new Set([RETENTION_FOLDER, TEMPORARY_FOLDER, SET_ASIDE_FOLDER]);
 const VERSION = /^[0-9a-f]{32}$/;
 const VERSION_SUFFIX = /^(.*)@([0-9a-f]{32})$/s;
 /** What a file system gives a name (255 bytes), less `@<version>.json`. */
