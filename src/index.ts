@@ -9,6 +9,7 @@ import type { SysbackupError } from './errors.js';
 import type { ListBackupsOptions, ListedBackup } from './audit/list.js';
 import type { ExpireOptions, ExpireResult } from './audit/expire.js';
 import type { RebuildCatalogOptions, RebuiltCatalog } from './audit/rebuild-options.js';
+import type { MendRunOptions } from './audit/mend-run.js';
 import type { RenewOptions, RenewResult } from './audit/renew-options.js';
 import type { VerifyOptions, VerifyResult } from './audit/verify-options.js';
 import type { CreateResourcesOptions, PlannedResources, ResourcesSummary } from './aws/create-resources.js';
@@ -63,6 +64,8 @@ export type { OpenContentOptions, OpenedContent } from './audit/cat.js';
 export type { ChangedPart } from './audit/changed-parts.js';
 export type { Change, DiffRunsOptions } from './audit/diff.js';
 export type { ListBackupsOptions, ListedBackup } from './audit/list.js';
+export type { MendRunOptions } from './audit/mend-run.js';
+export type { Mended } from './audit/mender.js';
 export type {
   RenewedMachine,
   RenewedRun,
@@ -74,6 +77,7 @@ export type {
 export type {
   Finding,
   FindingKind,
+  SetAsideOptions,
   ShortestLock,
   VerifiedRun,
   VerifyOptions,
@@ -95,6 +99,7 @@ export type { Encoding, GzipLibrary } from './config/compression.js';
 export type { ContentSettings, S3Settings, Settings } from './config/settings.js';
 export type { ReadManifestOptions } from './manifest/reader.js';
 export type { ResolveRunOptions } from './manifest/resolve-run.js';
+export type { HiddenRun } from './manifest/hidden-runs.js';
 export type { StoredRun } from './manifest/runs.js';
 export { entryPath, linkTarget } from './manifest/paths.js';
 export type * from './manifest/types.js';
@@ -254,6 +259,11 @@ export async function findExecutables(
 /** Checks that what runs name is there, locked as promised and, on demand, unharmed. What is wrong is in the result. */
 export async function verify(options: VerifyOptions): Promise<VerifyResult> {
   return (await import('./audit/verify.js')).verify(options);
+}
+
+/** In a directory: brings a run back whose manifest is there without a readable sidecar, or sets the manifest aside. */
+export async function mendRun(options: MendRunOptions): Promise<number> {
+  return (await import('./audit/mend-run.js')).mendRun(options);
 }
 
 /** The error that a verification's result amounts to: DAMAGED, RETENTION_SHORT, or undefined. */

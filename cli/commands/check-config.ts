@@ -10,6 +10,7 @@ import {
   SysbackupError,
   findExecutables,
   gzipLibraryFor,
+  listBackups,
   storageClassWarnings,
 } from '../../src/index.js';
 import { eventLogger } from '../presentation/event-lines.js';
@@ -103,6 +104,9 @@ async function tryStore(
     const { objectLock, versioning } = await store.capabilities();
     // A listing needs rights of its own, and every run begins with this one. They may be for no other prefix.
     await store.list({ prefix: `manifests/${settings.backupName}/`, limit: 1 });
+    // Warns of runs whose sidecars cannot be read, which takes no right of its own there.
+    if (destination.kind === 'directory')
+      await listBackups(store, { name: settings.backupName, footers: false, onEvent });
     const mustLock = destination.kind === 'directory' || destination.s3.requireObjectLock;
     if (mustLock && !(objectLock && versioning))
       throw new SysbackupError(

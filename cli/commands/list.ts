@@ -29,13 +29,18 @@ export async function run(command: Command, session: Session): Promise<number> {
   const { destination, assume } = await chooseStore(session, flags, onEvent);
   return await withStore(session, destination, { onEvent, assume }, async ({ store }) => {
     const { signal, output, log } = session;
-    const backups = await listBackups(store, { name: flags.name, footers: true, onEvent, signal });
+    let hidden = 0;
+    const onHidden = ({ length }: readonly unknown[]): void => {
+      hidden = length;
+    };
+    const backups = await listBackups(store, { name: flags.name, footers: true, onEvent, onHidden, signal });
     // Throws, with the nearest names.
-    if (flags.name !== undefined && backups.length === 0) await resolveRun(store, flags.name, { onEvent });
+    if (flags.name !== undefined && backups.length + hidden === 0)
+      await resolveRun(store, flags.name, { onEvent });
     if (session.globals.json === true) {
       output.json(backups.map(jsonOf));
     } else if (backups.length === 0) {
-      log.write('info', `there is no backup in ${store.description}`);
+      if (hidden === 0) log.write('info', `there is no backup in ${store.description}`);
     } else {
       for (const line of formatTable(COLUMNS, backups.map(rowOf))) output.line(line);
     }

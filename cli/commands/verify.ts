@@ -2,7 +2,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
-import { failureOfVerification, resolveRun, SysbackupError, verify } from '../../src/index.js';
+import {
+  failureOfVerification,
+  mendRun,
+  resolveRun,
+  type Settings,
+  SysbackupError,
+  verify,
+} from '../../src/index.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { EventPresenter } from '../presentation/event-presenter.js';
 import { jsonOfVerification, verificationLines } from '../presentation/verification.js';
@@ -15,6 +22,7 @@ interface Flags extends ReadFlags {
   /** True without a share; a text where the run's name came right behind the option. */
   readData?: number | true | string;
   sample?: number;
+  setAside?: true;
 }
 
 const DAY_MS = 86_400_000;
@@ -26,10 +34,17 @@ day, and in 100 / PERCENT days it has been everything.
 
 Exit code 1: something is missing or damaged; 13: all is there, but a lock is shorter than promised.
 
+What is damaged in a directory is healed in two steps: --set-aside reads it once more and, if it is still wrong, moves it
+out of its place; the next archive of each machine that still has the file stores it again. A manifest is touched only
+where its run is named: whole but without a readable sidecar, it gets that back; not whole, it is set aside. A disk that
+fails (EIO) is no damage: copy what is on it first. All of it, and what to do in a bucket: docs/damage.md.
+
 Examples:
   s3-sysbackup verify
   s3-sysbackup verify latest --read-data
   s3-sysbackup verify --bucket my-backups --sample 10 --read-data=2
+  s3-sysbackup verify --read-data --set-aside --directory /srv/backup
+  s3-sysbackup verify --set-aside web1-backup/20261120T140904Z-cfd92066
 `;
 
 export function define(command: Command): void {
@@ -37,7 +52,8 @@ export function define(command: Command): void {
     .argument('[run]', 'run id, backup name, or latest')
     .option('--name <name>', 'only the backups of this name')
     .option('--read-data [percent]', 'read and hash so much of it (default: all)', percentOrRun)
-    .option('--sample <percent>', 'ask for the locks of so many objects (default: 100)', percent);
+    .option('--sample <percent>', 'ask for the locks of so many objects (default: 100)', percent)
+    .option('--set-aside', 'in a directory: move what is damaged to set-aside/, write broken sidecars again');
   addReadOptions(command);
   command.addHelpText('after', AFTER_HELP);
 }
@@ -52,18 +68,27 @@ export async function run(command: Command, session: Session): Promise<number> {
   const spoolFolder = await mkdtemp(join(tmpdir(), 's3-sysbackup-verify-'));
   try {
     const { destination, backup, assume } = await chooseStore(session, flags, onEvent);
+    const path = flags.setAside === true ? directoryOf(destination) : undefined;
     return await withStore(session, destination, { onEvent, assume }, async ({ store }) => {
+      const { signal } = session;
+      let sidecars = 0;
+      if (path !== undefined && wanted !== undefined)
+        sidecars = await mendRun({ store, path, run: wanted, spoolFolder, onEvent, signal });
+      const run = wanted === undefined ? undefined : await resolveRun(store, wanted, { backup, onEvent });
+      const named = run !== undefined && (wanted === run.run || wanted === `${run.backup}/${run.run}`);
       const result = await verify({
         store,
-        run: wanted === undefined ? undefined : await resolveRun(store, wanted, { backup, onEvent }),
+        run,
+        setAside: path === undefined ? undefined : { path, manifest: named },
         backup: flags.name,
         sample: flags.sample,
         readData,
         seed: Math.floor(Date.now() / DAY_MS),
         spoolFolder,
         onEvent,
-        signal: session.signal,
+        signal,
       });
+      result.mended.sidecars += sidecars;
       presenter.finish();
       const exitCode = (await failureOfVerification(result))?.exitCode ?? 0;
       if (session.globals.json === true) session.output.json(jsonOfVerification(result));
@@ -75,6 +100,18 @@ export async function run(command: Command, session: Session): Promise<number> {
     presenter.finish();
     await rm(spoolFolder, { recursive: true, force: true });
   }
+}
+
+/** Throws USAGE for a bucket. */
+function directoryOf(destination: Settings['destination']): string {
+  if (destination.kind === 'directory') return destination.path;
+  throw new SysbackupError(
+    'USAGE',
+    'in a bucket nothing can be set aside: what is stored there stays as it is',
+    {
+      hint: 'What to do about damage in a bucket stands in docs/damage.md.',
+    },
+  );
 }
 
 /** `--read-data RUN`: the option's value is optional, and a run's name right behind it looks like one. */

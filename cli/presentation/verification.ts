@@ -11,6 +11,7 @@ export function verificationLines({
   shortest,
   counts,
   findings,
+  mended,
 }: VerifyResult): string[] {
   const looked = runs.filter(({ state }) => state === 'checked').length;
   const lapsed = runs.filter(({ state }) => state === 'lapsed').length;
@@ -28,16 +29,22 @@ export function verificationLines({
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
   if (total > findings.length)
     lines.push(`only the first ${countOf(findings.length, 'object')} of these are listed above`);
+  if (mended.sidecars > 0) lines.push(`${countOf(mended.sidecars, 'sidecar')} written again`);
+  if (mended.setAside > 0)
+    lines.push(
+      `${countOf(mended.setAside, 'object')} set aside: the next archive of each machine stores them again`,
+    );
   lines.push(
     total === 0
       ? 'nothing is wrong'
       : `${countOf(total, 'object')} ${total === 1 ? 'is not as it' : 'are not as they'} should be`,
   );
+  if (total > counts.short) lines.push('what to do now: docs/damage.md');
   return lines;
 }
 
-function findingLines({ kind, message, paths, pathCount }: Finding): string[] {
-  const lines = [`${kind}: ${message}`];
+function findingLines({ kind, message, done, paths, pathCount }: Finding): string[] {
+  const lines = [`${kind}: ${message}`, ...(done === undefined ? [] : [`  ${done}`])];
   for (const [path, runs] of runsByPath(paths))
     lines.push(
       `  ${displayPath(path)}  (${runs.length === 1 ? '' : `${formatCount(runs.length)} runs, the last `}${runs.at(-1)})`,

@@ -148,6 +148,7 @@ export class Bundler {
       bundle: sha.toString('hex'),
       version,
       until,
+      stored: body.size,
       members: members.map(({ sha: of, enc, off, len }) => ({
         sha: Buffer.from(of).toString('hex'),
         off,
@@ -155,7 +156,7 @@ export class Bundler {
         ...(enc === undefined ? {} : { enc }),
       })),
     });
-    const bundle = table.bundles.add({ sha, version, until, size });
+    const bundle = table.bundles.add({ sha, version, until, size, stored: body.size });
     this.stored.objects++;
     this.stored.bytes += body.size;
     onEvent({ type: 'stored', key, version, size: body.size, until });

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Journal } from '../catalog/journal.js';
-import type { ObjectTable } from '../catalog/object-table.js';
+import type { ObjectRecord, ObjectTable } from '../catalog/object-table.js';
 import type { UnprovenContent } from '../catalog/unproven-content.js';
 import type { EventListener } from '../events.js';
 import { bundleKey, contentKey } from '../manifest/keys.js';
@@ -9,7 +9,8 @@ import type { LockDates } from '../store/lock-dates.js';
 import type { ObjectStore } from '../store/port.js';
 import { type Bundled, Bundler, type ComingRow } from './bundler.js';
 import type { OtherForm } from '../content/other-gzip.js';
-import type { ContentFinder, FoundContent, Wanted } from './find-content.js';
+import type { ContentFinder, Wanted } from './find-content.js';
+import { isIntact } from './intact.js';
 import { LockExtension } from './lock-extension.js';
 
 export interface ContentObjectsOptions {
@@ -98,13 +99,16 @@ export class ContentObjects {
     const known = this.#underWay.get(key);
     // What another file waits for, a bundle may take: waiting for it here could be waiting for oneself.
     if (known !== undefined) return { accepted: undefined, row: known };
-    const small = fileSize !== undefined && fileSize < this.#options.bundleBelow;
-    if (small && (row < 0 || this.#table.isGone(row))) {
+    const { bundleBelow, store } = this.#options;
+    const small = fileSize !== undefined && fileSize < bundleBelow;
+    const mayBeThere = row < 0 && store.damage !== undefined && this.#unprovenFor(sha, block) !== undefined;
+    if (small && !mayBeThere && (row < 0 || this.#table.isGone(row))) {
       const bundled = this.#addToBundle(sha, row, block, fileSize);
       this.#underWay.set(key, bundled.row);
       return bundled;
     }
-    const bundled = small ? this.#renewOrBundle(sha, row, block, fileSize) : this.#byItself(sha, row, block);
+    const bundled =
+      small && !mayBeThere ? this.#renewOrBundle(sha, row, block, fileSize) : this.#byItself(sha, row, block);
     const rows = bundled.row.rows.finally(() => this.#underWay.delete(key));
     rows.catch(() => undefined); // heard of by whoever has the row
     const coming = { rows, index: 0 };
@@ -138,10 +142,17 @@ export class ContentObjects {
   /** The row of what is known, or is now known since the bytes at hand prove it; or -1. */
   #find(sha: Uint8Array, block: StoredBlock): number {
     const row = this.#table.find(sha);
-    const { unproven } = this.#options;
-    if (row >= 0 || unproven === undefined) return row;
-    const proven = unproven.find(sha, block.bytes.length, md5Of(block));
+    // What a directory says of a file's MD5 is what was stored once: there it is looked at first ({@link #lookUp}).
+    if (row >= 0 || this.#options.store.damage !== undefined) return row;
+    const proven = this.#unprovenFor(sha, block);
     return proven === undefined ? -1 : this.#table.set(sha, 0, { ...proven, enc: block.enc });
+  }
+
+  /** What a rebuilt catalog has of it: such bytes, as far as the store says. */
+  #unprovenFor(sha: Uint8Array, block: StoredBlock): ObjectRecord | undefined {
+    const { unproven } = this.#options;
+    if (unproven === undefined || unproven.size === 0) return undefined;
+    return unproven.find(sha, block.bytes.length, md5Of(block));
   }
 
   tag(row: number): number {
@@ -256,9 +267,10 @@ export class ContentObjects {
       return knownRow;
     }
     const md5 = md5Of(block);
-    const found = knownRow >= 0 ? undefined : await this.#lookUp(hex, { ...block, md5 });
+    const found = knownRow >= 0 ? undefined : await this.#lookUp(sha, hex, { ...block, md5 });
     if (found !== undefined) {
-      const row = this.#table.set(sha, 0, { ...found, until: 0 });
+      const row = this.#table.set(sha, 0, found);
+      if (found.until > 0 && this.#useCurrent(row)) return row;
       if (await this.renew(row)) {
         this.reused++;
         return row;
@@ -267,10 +279,16 @@ export class ContentObjects {
     return await this.#put(sha, hex, { ...block, md5 });
   }
 
-  #lookUp(hex: string, block: Wanted): Promise<FoundContent | undefined> {
-    const { finder, otherGzip } = this.#options;
+  /** What the store has of it already, with the end of its lock where that is known. */
+  async #lookUp(sha: Uint8Array, hex: string, block: Wanted): Promise<ObjectRecord | undefined> {
+    const { finder, otherGzip, store } = this.#options;
+    const unproven = this.#unprovenFor(sha, block);
+    if (unproven !== undefined && (await isIntact(store, contentKey(hex), unproven.version)))
+      return { ...unproven, enc: block.enc };
     const other = block.enc === 'gzip' ? otherGzip : undefined;
-    return finder.find(hex, block, other && (() => other(block.bytes)));
+    const found = await finder.find(hex, block, other && (() => other(block.bytes)));
+    if (found === undefined || !(await isIntact(store, contentKey(hex), found.version))) return undefined;
+    return { ...found, until: 0 };
   }
 
   #put(sha: Uint8Array, hex: string, block: StoredBlock & { md5: string }): Promise<number> {
@@ -290,12 +308,13 @@ export class ContentObjects {
       ...(block.enc === undefined ? {} : { metadata: { 'storage-encoding': block.enc } }),
       ...(storageClass === undefined ? {} : { storageClass }),
     });
-    journal.add({ sha: hex, version, until, ...(block.enc === undefined ? {} : { enc: block.enc }) });
-    const row = this.#table.set(sha, 0, { version, enc: block.enc, until });
+    const size = block.bytes.length;
+    journal.add({ sha: hex, version, until, size, ...(block.enc === undefined ? {} : { enc: block.enc }) });
+    const row = this.#table.set(sha, 0, { version, enc: block.enc, until, size });
     this.#table.markUsed(row);
     this.#stored.objects++;
-    this.#stored.bytes += block.bytes.length;
-    onEvent({ type: 'stored', key, version, size: block.bytes.length, until });
+    this.#stored.bytes += size;
+    onEvent({ type: 'stored', key, version, size, until });
     await this.#options.afterPut();
     return row;
   }
@@ -315,7 +334,14 @@ export class ContentObjects {
       return false;
     }
     const enc = this.#table.encoding(row);
-    this.#options.journal.add({ sha: hex, version, until: held, ...(enc === undefined ? {} : { enc }) });
+    const size = this.#table.storedSize(row);
+    this.#options.journal.add({
+      sha: hex,
+      version,
+      until: held,
+      ...(enc === undefined ? {} : { enc }),
+      ...(size === undefined ? {} : { size }),
+    });
     this.#table.setUntil(row, held);
     this.#table.markUsed(row);
     return true;

@@ -15,6 +15,8 @@ export interface Wanted {
 export interface FoundContent {
   version: string;
   enc: Encoding | undefined;
+  /** Bytes as stored. */
+  size: number;
 }
 
 /** Without the first page of everything nobody knows how much there is; so many single questions come before it. */
@@ -126,5 +128,5 @@ function findIn(
   { bytes, md5, enc }: Wanted,
 ): FoundContent | undefined {
   const version = listed.find(shaHex, bytes.length, md5);
-  return version === undefined ? undefined : { version, enc };
+  return version === undefined ? undefined : { version, enc, size: bytes.length };
 }

@@ -3,9 +3,12 @@ import { type ObjectRecord, ObjectTable } from '../catalog/object-table.js';
 import type { Catalog, StateFolder } from '../catalog/state-folder.js';
 import type { EventListener } from '../events.js';
 import { bundleKey, contentKey } from '../manifest/keys.js';
+import { hiddenRunLines } from '../manifest/hidden-runs.js';
+import { shellWord } from '../shell-word.js';
 import { identityBeforeMarker } from '../store/directory-marker.js';
-import type { ObjectStore } from '../store/port.js';
-import { askShare, checkFence, isListed } from './fence.js';
+import type { ObjectStore, VersionName } from '../store/port.js';
+import { askShare, checkFence, isListed, type ShareAnswer } from './fence.js';
+import { forgetSetAside } from './set-aside.js';
 
 /** What this machine remembers and the store bears out. */
 export interface Recalled {
@@ -28,19 +31,45 @@ export async function recall(
 ): Promise<Recalled> {
   const warn = (message: string) => onEvent({ type: 'log', level: 'warning', message });
   let catalog = readOwnCatalog(state, store, backupName, warn);
-  if (catalog !== undefined && !(await fenceHolds(store, catalog, warn))) catalog = undefined;
+  const setAside = (await store.damage?.setAside()) ?? [];
+  if (catalog !== undefined && !(await fenceHolds(store, catalog, setAside, warn))) catalog = undefined;
   const objects = catalog?.objects ?? new ObjectTable();
   if (catalog !== undefined) {
-    const gone = await askShare(store, objects, catalog.head.turn);
-    if (gone > 0)
-      warn(`${gone} objects that this machine stored are no longer in ${store.description}: stored anew`);
+    warnOfShare(await askShare(store, objects, catalog.head.turn), store, warn);
   }
   const heads = identitiesOf(store).map((identity) => ({ store: identity, backupName }));
   const journal = readJournal(state.journalPath, heads);
   const keepJournal =
     journal !== undefined && journal.length > 0 && (await journalHolds(store, journal, warn));
   if (keepJournal) for (const entry of journal) remember(objects, entry);
+  const damaged = await forgetSetAside(store, objects, setAside);
+  if (damaged > 0)
+    warn(
+      `${damaged} objects that this machine knows were set aside in ${store.description} as damaged: ` +
+        'what the machine still has of them is stored again',
+    );
   return { catalog, objects, keepJournal };
+}
+
+function warnOfShare(
+  { missing, otherLength, hidden }: ShareAnswer,
+  { description }: ObjectStore,
+  warn: (message: string) => void,
+): void {
+  if (missing > 0) {
+    const there =
+      hidden === 0
+        ? ''
+        : ` (the data of ${hidden} is there, but not their sidecars: s3-sysbackup verify --set-aside --directory ${shellWord(description)} writes these again)`;
+    warn(`${missing} objects that this machine stored are no longer in ${description}${there}: stored again`);
+  }
+  const [first] = otherLength;
+  if (first !== undefined)
+    warn(
+      `${otherLength.length} objects in ${description} are longer or shorter than this machine stored them ` +
+        `(${first}${otherLength.length === 1 ? '' : ', …'}): they count as gone, and are stored again. ` +
+        'To see what else is damaged: s3-sysbackup verify --read-data',
+    );
 }
 
 function readOwnCatalog(
@@ -66,9 +95,18 @@ function readOwnCatalog(
 async function fenceHolds(
   store: ObjectStore,
   catalog: Catalog,
+  setAside: readonly VersionName[],
   warn: (message: string) => void,
 ): Promise<boolean> {
-  const { holds, foreign, doubled } = await checkFence(store, catalog.head);
+  const { holds: isThere, hidden, foreign, doubled } = await checkFence(store, catalog.head);
+  for (const line of hiddenRunLines(hidden)) warn(line);
+  const { key, version } = catalog.head.manifest;
+  const isSetAside = setAside.some((aside) => aside.key === key && aside.version === version);
+  const holds = isThere || isSetAside;
+  if (!isThere && isSetAside)
+    warn(
+      `the manifest ${key}, which this machine stored last, was set aside in ${store.description} as damaged`,
+    );
   if (!holds) {
     warn(
       `${store.description} no longer has the manifest ${catalog.head.manifest.key}, which this machine stored last: ` +
@@ -120,12 +158,13 @@ function remember(objects: ObjectTable, entry: JournalEntry): void {
   }
   const size = entry.members.reduce((sum, { len }) => sum + len, 0);
   const sha = Buffer.from(entry.bundle, 'hex');
-  const bundle = objects.bundles.add({ sha, version: entry.version, until: entry.until, size });
+  const { version, until, stored } = entry;
+  const bundle = objects.bundles.add({ sha, version, until, size, stored });
   for (const { sha: of, off, len, enc } of entry.members) {
     objects.setMember(Buffer.from(of, 'hex'), 0, { bundle, off, len, enc });
   }
 }
 
-function entryRecord({ version, enc, until }: JournalObject): ObjectRecord {
-  return { version, enc, until };
+function entryRecord({ version, enc, until, size }: JournalObject): ObjectRecord {
+  return { version, enc, until, size };
 }

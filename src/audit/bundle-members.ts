@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { addAbortSignal } from 'node:stream';
 import type { MemberRecord } from '../catalog/object-table.js';
 import { SysbackupError } from '../errors.js';
 import { versionName } from '../manifest/keys.js';
 import type { ObjectStore } from '../store/port.js';
 import type { NamedMember } from './member-table.js';
 import type { NamedBundle } from './named-content.js';
+import { storedPieces } from './stored-pieces.js';
 import { membersOfTar, type TarMember } from './tar-members.js';
 
 /** What a bundle holds. */
@@ -56,14 +56,12 @@ async function readWhole(
   what: string,
   signal: AbortSignal | undefined,
 ): Promise<Buffer> {
-  const stored = await store.get(key, version);
-  if (signal !== undefined) addAbortSignal(signal, stored);
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of stored) {
-    length += (chunk as Buffer).length;
+  for await (const chunk of storedPieces(store, key, version, signal)) {
+    length += chunk.length;
     if (length > MOST_BYTES) throw damaged(`${what} is larger than any bundle`);
-    chunks.push(chunk as Buffer);
+    chunks.push(chunk);
   }
   return Buffer.concat(chunks, length);
 }

@@ -7,8 +7,10 @@ import type { VersionTable } from './version-table.js';
 export interface FindVersionsOptions {
   store: Pick<ObjectStore, 'list'>;
   table: VersionTable;
-  /** Told each row whose version the store lists. */
-  found: (row: number) => void;
+  /** Gets each row whose version the store lists, and how it is listed. */
+  found: (row: number, listed: ListedVersion) => void;
+  /** Called where the store has data in these directories that no listing shows. */
+  onHidden?: (() => void) | undefined;
   /** Told now and then how many more rows have been decided. */
   onDecided?: ((rows: number) => void) | undefined;
   signal?: AbortSignal | undefined;
@@ -102,9 +104,13 @@ class Walk {
   /** Asks for one page and decides what it shows. */
   async page(): Promise<void> {
     if (this.#group === undefined) return;
-    const { store, signal, onDecided } = this.#options;
+    const { store, signal, onDecided, onHidden } = this.#options;
     throwIfAborted(signal);
-    const { versions, next } = await store.list({ prefix: this.#prefix, ...this.#from(this.#group.key) });
+    const { versions, next, hidden } = await store.list({
+      prefix: this.#prefix,
+      ...this.#from(this.#group.key),
+    });
+    if (hidden !== undefined) onHidden?.();
     const before = this.at;
     this.#take(versions);
     if (next === undefined) this.#moveTo(this.#end);
@@ -123,13 +129,14 @@ class Walk {
   }
 
   #take(versions: readonly ListedVersion[]): void {
-    for (const { key, version, deleteMarker } of versions) {
+    for (const listed of versions) {
+      const { key, version, deleteMarker } = listed;
       while (this.#group !== undefined && compareKeys(this.#group.key, key) < 0)
         this.#moveTo(this.#group.end);
       const group = this.#group;
       if (group === undefined) return;
       if (group.key !== key || deleteMarker) continue;
-      for (const row of group.wanted.get(version) ?? []) this.#options.found(row);
+      for (const row of group.wanted.get(version) ?? []) this.#options.found(row, listed);
       group.wanted.delete(version);
       if (group.wanted.size === 0) this.#moveTo(group.end);
     }

@@ -2,6 +2,7 @@ import { realpath, unlink } from 'node:fs/promises';
 import { SysbackupError, errnoOf, messageOf, throwIfAborted } from '../errors.js';
 import type { EventListener } from '../events.js';
 import { readManifest } from '../manifest/reader.js';
+import type { HiddenRun } from '../manifest/hidden-runs.js';
 import { listRuns, type StoredRun } from '../manifest/runs.js';
 import { openDirectoryStore } from '../store/directory.js';
 import { StoreFolders } from '../store/directory-folders.js';
@@ -43,8 +44,8 @@ const MANIFESTS = 'manifests/';
 /**
  * Removes from a directory store what no lock holds any more and no living manifest names; a manifest lives while it
  * is locked. What is being stored or renewed at the same time is safe: each version's lock is looked at once more,
- * alone, before it goes. Throws NOT_FOUND, ACCESS_DENIED, STORE_FAILED, ABORTED, and DAMAGED, before anything is
- * removed, where a living manifest cannot be read, since nobody knows then what it names.
+ * alone, before it goes. Throws NOT_FOUND, ACCESS_DENIED, STORE_FAILED, ABORTED, and REFUSED, before anything is
+ * removed, where a living manifest, or the sidecar of any, cannot be read, since nobody knows then what it names.
  */
 export async function expire(options: ExpireOptions): Promise<ExpireResult> {
   const store = await openDirectoryStore({ path: options.path });
@@ -77,7 +78,7 @@ class Expiry {
   }
 
   async run(): Promise<ExpireResult> {
-    const runs = await listRuns(this.#store, { onEvent: this.#options.onEvent });
+    const runs = await listRuns(this.#store, { onEvent: this.#options.onEvent, onHidden: refuseForHidden });
     const newest = this.#options.keepNewest === false ? new Set<StoredRun>() : newestOfEach(runs);
     for (const run of runs) {
       throwIfAborted(this.#options.signal);
@@ -103,7 +104,7 @@ class Expiry {
     } catch (cause) {
       throwIfAborted(signal);
       throw new SysbackupError(
-        'DAMAGED',
+        'REFUSED',
         `nothing was removed: the manifest of ${run.backup}/${run.run} cannot be read: ${messageOf(cause)}`,
         { hint: 'See what `s3-sysbackup verify` says of it; once its lock has ended, it goes too.', cause },
       );
@@ -170,6 +171,16 @@ class Expiry {
       if (errnoOf(error) !== 'ENOENT') throw error;
     }
   }
+}
+
+/** Whether such a run lives, and what it names, nobody knows. */
+function refuseForHidden(hidden: readonly HiddenRun[]): void {
+  const last = hidden.at(-1);
+  if (last === undefined) return;
+  const more = hidden.length === 1 ? '' : `, and ${hidden.length - 1} more such runs`;
+  throw new SysbackupError('REFUSED', `nothing was removed: ${last.message}${more}`, {
+    hint: `To mend it: ${last.wayOut}`,
+  });
 }
 
 /** Of runs in the order of their receipt. */

@@ -9,7 +9,7 @@ import { keeps, lockDate } from './promise.js';
 import type { Finding, FindingKind, VerifiedRun } from './verify-options.js';
 import type { VersionTable } from './version-table.js';
 
-const FINDINGS_KEPT = 1000;
+export const FINDINGS_KEPT = 1000;
 /** With the findings, of all of them together: some 30 MB. */
 const PATHS_KEPT = 200_000;
 
@@ -23,12 +23,15 @@ export const ASKED = 16;
 export const HELD_IN_COMPLIANCE = 32;
 /** Some run promises COMPLIANCE mode. */
 export const NEEDS_COMPLIANCE = 64;
+/** Its data is there, without a readable sidecar. */
+export const HIDDEN = 128;
 
 /** Everything found, counted; the first thousand in full. */
 export class Findings {
   readonly counts: Record<FindingKind, number> = {
     manifest: 0,
     missing: 0,
+    hidden: 0,
     damaged: 0,
     unreadable: 0,
     short: 0,
@@ -36,6 +39,8 @@ export class Findings {
   readonly kept: Finding[] = [];
   /** Why a row counts as damaged or unreadable, of the first ones. */
   readonly reasons = new Map<number, string>();
+  /** What was done about a row, likewise. */
+  readonly #done = new Map<number, string>();
 
   add(finding: Finding): void {
     this.counts[finding.kind] += 1;
@@ -44,6 +49,11 @@ export class Findings {
 
   explain(row: number, reason: string): void {
     if (this.reasons.size < FINDINGS_KEPT) this.reasons.set(row, reason);
+  }
+
+  /** What was done about a row. */
+  note(row: number, done: string): void {
+    if (this.#done.size < FINDINGS_KEPT) this.#done.set(row, done);
   }
 
   /** Makes a finding of each row that is flagged. Returns those kept, by row. */
@@ -67,12 +77,12 @@ export class Findings {
     const [key, version] = [table.key(row), table.version(row)];
     const lock = lockOf(table, row);
     const message = this.reasons.get(row) ?? messageOf(kind, key, version, lock, table.needed[row] ?? 0);
-    return { kind, key, version, message, lock, paths: [], pathCount: 0 };
+    return { kind, key, version, message, done: this.#done.get(row), lock, paths: [], pathCount: 0 };
   }
 }
 
 function kindOf(flags: number): FindingKind | undefined {
-  if ((flags & FOUND) === 0) return 'missing';
+  if ((flags & FOUND) === 0) return (flags & HIDDEN) === 0 ? 'missing' : 'hidden';
   if ((flags & DAMAGED) !== 0) return 'damaged';
   if ((flags & UNREADABLE) !== 0) return 'unreadable';
   return (flags & SHORT) !== 0 ? 'short' : undefined;
@@ -87,6 +97,8 @@ function messageOf(
 ): string {
   const what = versionName(key, version);
   if (kind === 'missing') return `${what} does not exist`;
+  if (kind === 'hidden')
+    return `${what} is there, but its sidecar is missing or cannot be read: nothing tells its lock`;
   if (kind !== 'short') return `${what} cannot be read`;
   if (lock === undefined) return `${what} is not locked, and should be until ${lockDate(needed)}`;
   if (lock.until >= needed) return `${what} is locked in ${lock.mode} mode only`;

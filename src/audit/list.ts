@@ -1,7 +1,8 @@
 import { messageOf, SysbackupError } from '../errors.js';
 import type { EventListener, RunOutcome } from '../events.js';
 import { readFooter } from '../manifest/footer.js';
-import { isDatedInTheFuture, listRuns, type StoredRun } from '../manifest/runs.js';
+import { type HiddenRun, hiddenRunLines } from '../manifest/hidden-runs.js';
+import { isDatedInTheFuture, listRuns, type StoredRun, warn } from '../manifest/runs.js';
 import { type ManifestFooter, OLDER_FORMAT } from '../manifest/types.js';
 import type { ObjectStore, Retention } from '../store/port.js';
 
@@ -13,6 +14,8 @@ export interface ListBackupsOptions {
   /** Runs asked after at a time. Default 16. */
   concurrency?: number | undefined;
   onEvent?: EventListener | undefined;
+  /** Gets the runs that are there and cannot be listed for want of a readable sidecar; warnings say so anyway. */
+  onHidden?: ((runs: readonly HiddenRun[]) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -54,7 +57,15 @@ export async function listBackups(
   store: ReadableStore,
   options: ListBackupsOptions,
 ): Promise<ListedBackup[]> {
-  const runs = await listRuns(store, { backup: options.name, onEvent: options.onEvent });
+  const { name, onEvent, onHidden } = options;
+  const runs = await listRuns(store, {
+    backup: name,
+    onEvent,
+    onHidden: (hidden) => {
+      for (const line of hiddenRunLines(hidden)) warn(onEvent, line);
+      onHidden?.(hidden);
+    },
+  });
   runs.sort((a, b) => (a.backup < b.backup ? -1 : a.backup > b.backup ? 1 : a.received - b.received));
   const listed = runs.map(fromListing);
   if (!options.footers) return listed;

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { addAbortSignal } from 'node:stream';
 import { decodeStream } from '../content/decode.js';
 import { SysbackupError } from '../errors.js';
 import { versionName } from '../manifest/keys.js';
 import { headOfOlder } from '../manifest/older-object.js';
 import type { ObjectStore } from '../store/port.js';
+import { storedPieces } from './stored-pieces.js';
 import type { VersionTable } from './version-table.js';
 
 /**
@@ -27,8 +27,7 @@ export async function readObject(
   // A bundle's length is in no manifest; everything else unpacks to what an entry says, but in the older format.
   const most = isOlder || table.kind(row) === 'bundle' ? Number.POSITIVE_INFINITY : (table.size[row] ?? 0);
   const encoding = isOlder ? (await headOfOlder(store, { key, ver: version })).enc : said;
-  const stored = await store.get(key, version);
-  if (signal) addAbortSignal(signal, stored);
+  const stored = storedPieces(store, key, version, signal);
   const hash = createHash('sha256');
   let bytes = 0;
   for await (const piece of decodeStream(stored, encoding, { size: undefined, what })) {

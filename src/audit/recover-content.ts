@@ -87,7 +87,8 @@ export class ContentRecovery {
     if (found === undefined) return;
     const { sha, version } = bundle;
     const live = found.members.reduce((sum, { len }) => sum + len, 0);
-    const record: BundleRecord = { sha, version, until: this.#untilOf(head.retention), size: found.size };
+    const until = this.#untilOf(head.retention);
+    const record: BundleRecord = { sha, version, until, size: found.size, stored: head.size };
     const row = this.table.bundles.add(record, live);
     for (const { sha: of, off, len, enc } of found.members)
       this.table.setMember(of, 0, { bundle: row, off, len, enc });

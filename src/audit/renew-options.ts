@@ -1,5 +1,6 @@
 import type { EventListener } from '../events.js';
 import type { RetentionClass } from '../manifest/types.js';
+import type { HiddenRun } from '../manifest/hidden-runs.js';
 import type { ObjectStore } from '../store/port.js';
 
 export interface RenewOptions {
@@ -106,4 +107,6 @@ export interface RenewResult {
   extended: number;
   /** Runs that are damaged or not wholly renewed, versions missing and refused in them, and runs not looked at. */
   counts: { damaged: number; incomplete: number; missing: number; refused: number; unread: number };
+  /** In a directory: runs that are there without a readable sidecar, so that nothing of them could be renewed. */
+  hidden: HiddenRun[];
 }

@@ -1,4 +1,5 @@
 import { SysbackupError, throwIfAborted } from '../errors.js';
+import { type HiddenRun, hiddenRunLines } from '../manifest/hidden-runs.js';
 import { MANIFESTS, manifestPrefix } from '../manifest/keys.js';
 import { listRuns, type StoredRun, warn } from '../manifest/runs.js';
 import { MANIFEST_FORMAT } from '../manifest/types.js';
@@ -33,8 +34,13 @@ export async function renew(options: RenewOptions): Promise<RenewResult> {
     if (days !== undefined && !(days > 0))
       throw new SysbackupError('USAGE', `${days} days are no time`, { hint: 'Give a number above 0.' });
   onEvent?.({ type: 'phase', phase: 'renew' });
-  const runs = (await listRuns(store, { backup, onEvent })).filter(isRenewable);
-  if (runs.length === 0)
+  let hidden: HiddenRun[] = [];
+  const onHidden = (found: HiddenRun[]): void => {
+    hidden = found;
+    for (const line of hiddenRunLines(found)) warn(onEvent, line);
+  };
+  const runs = (await listRuns(store, { backup, onEvent, onHidden })).filter(isRenewable);
+  if (runs.length + hidden.length === 0)
     throw new SysbackupError(
       'NOT_FOUND',
       `there is no run${backup === undefined ? '' : ` of ${backup}`} to renew in ${store.description}`,
@@ -56,6 +62,7 @@ export async function renew(options: RenewOptions): Promise<RenewResult> {
     asked: 0,
     extended: 0,
     counts: { damaged: 0, incomplete: 0, missing: 0, refused: 0, unread: 0 },
+    hidden,
   };
   let left = limits.runs;
   try {
@@ -89,10 +96,13 @@ function isRenewable({ format, outcome }: StoredRun): boolean {
 }
 
 /** The error that a result amounts to: DAMAGED, RETENTION_SHORT, or undefined where all is as it should be. */
-export function failureOfRenewal({ counts, runs }: RenewResult): SysbackupError | undefined {
+export function failureOfRenewal({ counts, runs, hidden }: RenewResult): SysbackupError | undefined {
   const problem = runs.find(({ problem }) => problem !== undefined);
   const message = `${problem?.backup}/${problem?.run}: ${problem?.problem}`;
   if (counts.damaged + counts.missing > 0) return new SysbackupError('DAMAGED', message);
+  const last = hidden.at(-1);
+  if (last !== undefined)
+    return new SysbackupError('DAMAGED', last.message, { hint: `To mend it: ${last.wayOut}` });
   if (counts.incomplete > 0) return new SysbackupError('RETENTION_SHORT', message);
   if (counts.unread > 0)
     return new SysbackupError(

@@ -2,6 +2,7 @@ import type { EventListener, RunOutcome } from '../events.js';
 import type { BytePath } from '../files/byte-path.js';
 import type { StoredRun } from '../manifest/runs.js';
 import type { ObjectStore, Retention, RetentionMode } from '../store/port.js';
+import type { Mended } from './mender.js';
 
 export interface VerifyOptions {
   /** Rights: list versions, GetObjectRetention, and GetObjectVersion on `manifests/` (on all with `readData`). */
@@ -21,6 +22,12 @@ export interface VerifyOptions {
   seed?: number | undefined;
   /** Folder for temporary files: one manifest at a time. */
   spoolFolder: string;
+  /**
+   * Mends a directory store: the data of a version whose bytes, read once more, are not those that were stored is moved
+   * to `set-aside/`, so that the next run of each machine stores it again. Where all runs are verified, the sidecars
+   * of versions that have none which can be read are written again, with the longest lock that a run promises.
+   */
+  setAside?: SetAsideOptions | undefined;
   /** Locks asked for at a time. Default 16. */
   concurrency?: number | undefined;
   /** Objects read at a time. Default 8. */
@@ -29,11 +36,20 @@ export interface VerifyOptions {
   signal?: AbortSignal | undefined;
 }
 
+export interface SetAsideOptions {
+  /** The directory. */
+  path: string;
+  /** Whether the manifest of `run` is set aside too where it is not whole: for a run that a person has named. */
+  manifest: boolean;
+}
+
 export type FindingKind =
   /** The manifest cannot be read, or what it says cannot be right. */
   | 'manifest'
   /** The version does not exist. */
   | 'missing'
+  /** In a directory: its data is there, but its sidecar is missing or cannot be read, so that its lock is not known. */
+  | 'hidden'
   /** Its bytes are not those that were stored. */
   | 'damaged'
   /** The store failed to answer for this version, several times. */
@@ -48,6 +64,8 @@ export interface Finding {
   version: string;
   /** One sentence. */
   message: string;
+  /** What was done about it (see `setAside`). */
+  done?: string | undefined;
   /** The lock it has, where it was asked for. */
   lock?: Retention | undefined;
   /**
@@ -91,6 +109,8 @@ export interface VerifyResult {
   versions: number;
   checked: { existence: number; locks: number; data: number; bytes: number };
   shortest: ShortestLock[];
+  /** What `setAside` did. */
+  mended: Mended;
   /** How many findings there are of each kind. */
   counts: Record<FindingKind, number>;
   /** The first thousand. */

@@ -1,10 +1,13 @@
 import { messageOf, SysbackupError, throwIfAborted } from '../errors.js';
 import { fetchManifest, type FetchedManifest } from '../manifest/fetch.js';
-import { listRuns, type StoredRun } from '../manifest/runs.js';
+import { type HiddenRun, hiddenRunLine } from '../manifest/hidden-runs.js';
+import { versionName } from '../manifest/keys.js';
+import type { StoredRun } from '../manifest/runs.js';
 import type { ManifestLine } from '../manifest/types.js';
 import { Budget } from '../store/concurrency.js';
-import type { Retention } from '../store/port.js';
+import type { ListedVersion, Retention } from '../store/port.js';
 import { BackupSets } from './backup-sets.js';
+import { DamagedRows } from './damaged-rows.js';
 import { findVersions } from './existence.js';
 import { FailureStreak } from './failure-streak.js';
 import {
@@ -20,10 +23,12 @@ import {
   UNREADABLE,
 } from './findings.js';
 import { readBundle } from './bundle-members.js';
+import { Mender } from './mender.js';
 import { membersIn, MemberTable } from './member-table.js';
 import { contradictsItself, referencesOf } from './named-versions.js';
 import { keeps, lockDate, promiseOf } from './promise.js';
 import { readObject } from './read-object.js';
+import { runsToVerify } from './runs-to-verify.js';
 import { share } from './share.js';
 import { ShortestLocks } from './shortest-locks.js';
 import { sideBySide } from './side-by-side.js';
@@ -52,20 +57,26 @@ const ONE_RUN_FAILS: ReadonlySet<string> = new Set(['DAMAGED', 'NOT_FOUND', ...S
 export async function verify(options: VerifyOptions): Promise<VerifyResult> {
   const chooseLocks = share(options.sample ?? 100, options.seed ?? 0);
   const chooseData = share(options.readData ?? 0, options.seed ?? 0);
-  const verification = new Verification(options);
-  options.onEvent?.({ type: 'phase', phase: 'verify' });
-  await verification.readManifests(await runsOf(options));
-  await verification.check(chooseLocks, chooseData);
-  return await verification.result();
+  const { store, setAside, signal, onEvent } = options;
+  const mender = setAside && (await Mender.open(store, setAside.path, signal));
+  try {
+    const verification = new Verification(options, mender);
+    onEvent?.({ type: 'phase', phase: 'verify' });
+    await verification.readManifests(await runsToVerify(options, (hidden) => verification.addHidden(hidden)));
+    await verification.check(chooseLocks, chooseData);
+    return await verification.result();
+  } finally {
+    await mender?.close();
+  }
 }
 
 /** The error that a result amounts to: DAMAGED, RETENTION_SHORT, or undefined where all is as it should be. */
 export function failureOf({ counts, findings }: VerifyResult): SysbackupError | undefined {
-  const damaged = counts.manifest + counts.missing + counts.damaged + counts.unreadable;
+  const damaged = counts.manifest + counts.missing + counts.hidden + counts.damaged + counts.unreadable;
   if (damaged > 0) {
     const first = findings.find(({ kind }) => kind !== 'short');
     return new SysbackupError('DAMAGED', `${first?.message ?? 'objects are missing'}${others(damaged)}`, {
-      hint: 'What is named there cannot be restored from these runs; the next run stores what is missing anew.',
+      hint: 'What is named there cannot be restored from these runs. What to do now stands in docs/damage.md.',
     });
   }
   if (counts.short === 0) return undefined;
@@ -83,18 +94,6 @@ function others(count: number): string {
   return count === 1 ? '' : `, and ${count - 1} more`;
 }
 
-async function runsOf({ store, run, backup, onEvent }: VerifyOptions): Promise<StoredRun[]> {
-  if (run) return [run];
-  const runs = (await listRuns(store, { backup, onEvent })).filter(({ outcome }) => outcome !== 'broken');
-  if (runs.length === 0)
-    throw new SysbackupError(
-      'NOT_FOUND',
-      `there is no run${backup === undefined ? '' : ` of ${backup}`} to verify in ${store.description}`,
-      { hint: '`s3-sysbackup list` shows what there is.' },
-    );
-  return runs;
-}
-
 class Verification {
   readonly #options: VerifyOptions;
   readonly #table = new VersionTable();
@@ -109,11 +108,24 @@ class Verification {
   #total = { rows: 0, bytes: 0 };
   /** The first failure of the store to give a manifest: one run's own as long as others can be read. */
   #failure: SysbackupError | undefined;
+  readonly #damage: DamagedRows;
   #done = 0;
   #said = 0;
 
-  constructor(options: VerifyOptions) {
+  constructor(options: VerifyOptions, mender: Mender | undefined) {
     this.#options = options;
+    this.#damage = new DamagedRows({ options, table: this.#table, findings: this.#findings, mender });
+  }
+
+  /** Manifests that no listing shows. A broken run's is one too: what it is worth cannot be looked up. */
+  addHidden(runs: readonly HiddenRun[]): void {
+    for (const hidden of runs) {
+      const { backup, run, outcome, key, version = '' } = hidden;
+      const verified = { backup, run, outcome, key, version, entries: 0, promise: undefined };
+      this.#runs.push({ received: hidden.time, verified: { ...verified, state: 'damaged' } });
+      const message = hiddenRunLine(hidden);
+      this.#findings.add({ kind: 'manifest', key, version, message, paths: [], pathCount: 0 });
+    }
   }
 
   async readManifests(runs: readonly StoredRun[]): Promise<void> {
@@ -164,7 +176,8 @@ class Verification {
       if (STORE_FAILS.has(error.code)) this.#failure ??= error;
       verified.state = 'damaged';
       const message = error.message;
-      this.#findings.add({ kind: 'manifest', key, version, message, paths: [], pathCount: 0 });
+      const done = error.code === 'DAMAGED' ? await this.#damage.setManifestAside(stored) : undefined;
+      this.#findings.add({ kind: 'manifest', key, version, message, done, paths: [], pathCount: 0 });
     } finally {
       await manifest?.remove();
     }
@@ -218,18 +231,32 @@ class Verification {
       this.#total.rows += 1;
       this.#total.bytes += table.size[row] ?? 0;
     }
+    let anyHidden = false;
     await findVersions({
       store,
       table,
-      found: (row) => this.#flag(row, FOUND),
+      found: (row, listed) => this.#noteFound(row, listed),
+      onHidden: () => {
+        anyHidden = true;
+      },
       onDecided: (rows) => this.#advance(rows),
       signal,
     });
     this.#checked.existence = table.count;
+    if (anyHidden) await this.#damage.lookAtHidden();
     const failures = new FailureStreak([...STORE_FAILS]);
     await sideBySide(this.#rows(chooseLocks, true), concurrency, (row) => this.#askLock(row, failures));
     await sideBySide(this.#rows(chooseData, false), readsAtOnce, (row) => this.#read(row, failures));
+    await this.#damage.setAside();
     this.#tell();
+  }
+
+  #noteFound(row: number, { size, storedSize }: ListedVersion): void {
+    this.#flag(row, FOUND);
+    if (storedSize === undefined) return;
+    const what = versionName(this.#table.key(row), this.#table.version(row));
+    this.#flag(row, DAMAGED);
+    this.#findings.explain(row, `${what} is ${size} bytes long, and ${storedSize} were stored`);
   }
 
   *#rows(choose: (die: number) => boolean, locks: boolean): Generator<number> {
@@ -339,6 +366,7 @@ class Verification {
       versions: this.#table.count,
       checked: this.#checked,
       shortest: this.#shortest.all(),
+      mended: this.#damage.mended,
       counts: this.#findings.counts,
       findings: this.#findings.kept,
     };

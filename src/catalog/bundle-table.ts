@@ -7,6 +7,8 @@ export interface BundleRecord {
   until: number;
   /** Bytes of all its members, as stored. */
   size: number;
+  /** Bytes of the tar, as stored. Undefined: not known. */
+  stored?: number | undefined;
 }
 
 class BundleState implements BundleRecord {
@@ -14,17 +16,19 @@ class BundleState implements BundleRecord {
   readonly version: string;
   until: number;
   readonly size: number;
+  stored: number | undefined;
   /** Bytes of the members that the last whole run named. */
   readonly lastLive: number;
   /** Bytes of the members that this run names. */
   live = 0;
   gone = false;
 
-  constructor({ sha, version, until, size }: BundleRecord, lastLive: number) {
+  constructor({ sha, version, until, size, stored }: BundleRecord, lastLive: number) {
     this.sha = sha;
     this.version = version;
     this.until = until;
     this.size = size;
+    this.stored = stored;
     this.lastLive = lastLive;
   }
 }
@@ -54,6 +58,12 @@ export class BundleTable {
 
   setUntil(bundle: number, until: number): void {
     this.#state(bundle).until = until;
+    this.changed = true;
+  }
+
+  /** A listing has shown how long its tar is. */
+  learnSize(bundle: number, stored: number): void {
+    this.#state(bundle).stored = stored;
     this.changed = true;
   }
 

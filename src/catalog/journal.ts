@@ -10,6 +10,8 @@ export interface JournalObject {
   version: string;
   enc?: Encoding;
   until: number;
+  /** Bytes as stored; absent where that is not known. */
+  size?: number;
 }
 
 /** One confirmed PUT of a bundle. */
@@ -18,6 +20,8 @@ export interface JournalBundle {
   bundle: string;
   version: string;
   until: number;
+  /** Bytes of the tar; absent in journals of before. */
+  stored?: number;
   /** SHA-256 in hex, offset, length and encoding of each. */
   members: { sha: string; off: number; len: number; enc?: Encoding }[];
 }

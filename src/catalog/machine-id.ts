@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { errnoOf, messageOf, SysbackupError } from '../errors.js';
 
 /**
  * What tells this machine's runs from those of others under the same backup name: derived from `/etc/machine-id`
@@ -14,8 +15,17 @@ export function machineId(statePath: string, systemIdPath = '/etc/machine-id'): 
 
 function keptId(statePath: string): string {
   const path = join(statePath, 'machine-id');
-  const kept = readTrimmed(path);
-  if (kept !== undefined) return kept;
+  try {
+    const kept = readFileSync(path, 'utf8').trim();
+    if (kept !== '') return kept;
+  } catch (error) {
+    // With another id this machine's runs would be a stranger's to it.
+    if (errnoOf(error) !== 'ENOENT')
+      throw new SysbackupError('SYSTEM', `cannot read this machine's id: ${messageOf(error)}`, {
+        hint: `Make ${path} readable for the user that this runs as, or put it back.`,
+        cause: error,
+      });
+  }
   const made = randomBytes(16).toString('hex');
   mkdirSync(statePath, { recursive: true, mode: 0o700 });
   writeFileSync(path, `${made}\n`, { mode: 0o600 });

@@ -15,7 +15,7 @@ export interface ObjectRows {
   of: Uint32Array;
   /** Of members where the stored bytes begin in the tar; of other objects the end of the lock. */
   at: Uint32Array;
-  /** Of members how many stored bytes there are. */
+  /** How many stored bytes there are. */
   lens: Uint32Array;
   /** The version ids of all that are no members, one after another. */
   versions: Buffer;

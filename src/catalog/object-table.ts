@@ -9,6 +9,8 @@ export interface ObjectRecord {
   enc: Encoding | undefined;
   /** End of its lock in seconds since the epoch. */
   until: number;
+  /** Bytes as stored. Undefined: not known. */
+  size?: number | undefined;
 }
 
 /** What is remembered of content that stands in a bundle. */
@@ -29,6 +31,9 @@ const MEMBER = 0b1_0000;
 const SHA_SIZE = 32;
 const SHA_WORDS = SHA_SIZE / 4;
 const EMPTY = 0xffff_ffff;
+/** In a row: nobody knows how long it is. No object is empty. */
+const NO_SIZE = 0;
+const MAX_SIZE = 0xffff_ffff;
 
 /**
  * The distinct contents this machine knows to be stored, by the SHA-256 of their unencoded bytes: objects of their
@@ -50,6 +55,7 @@ export class ObjectTable {
   #tags = new Uint32Array(0);
   /** The end of the lock; of members where their stored bytes begin in the tar. */
   #ats = new Uint32Array(0);
+  /** Bytes as stored: of a member in the tar, of an object of its own in all. */
   #lens = new Uint32Array(0);
   #versions = Buffer.alloc(1 << 12);
   #versionsEnd = 0;
@@ -103,8 +109,12 @@ export class ObjectTable {
     if (rows > this.#size) this.reserve(this.#size + rows);
   }
 
-  /** Adds rows that are not there yet, all of them different: what a catalog's file holds. */
-  addRows(rows: ObjectRows): void {
+  /**
+   * Adds rows that are not there yet, all of them different: what a catalog's file holds.
+   *
+   * @param withSizes whether they have the lengths of objects that are no members
+   */
+  addRows(rows: ObjectRows, withSizes = true): void {
     const first = this.#size;
     this.#makeRoom(rows.count);
     this.#shas.set(rows.shas, first * SHA_SIZE);
@@ -121,6 +131,7 @@ export class ObjectTable {
       } else {
         this.#versionAt[row] = this.#storeVersionBytes(rows.versions, versionAt, of);
         this.#ats[row] = rows.at[index] ?? 0;
+        if (!withSizes) this.#lens[row] = NO_SIZE;
         versionAt += of;
       }
     }
@@ -154,6 +165,7 @@ export class ObjectTable {
     this.#ats[row] = record.until;
     this.#flags[row] = ENCODINGS.indexOf(record.enc) | ((this.#flags[row] ?? 0) & USED);
     this.#versionAt[row] = this.#storeVersion(record.version);
+    this.#lens[row] = storedSizeOf(record.size);
     this.#tags[row] = tagOf(record.version, 0);
     return row;
   }
@@ -225,6 +237,18 @@ export class ObjectTable {
   setUntil(row: number, until: number): void {
     this.#changed = true;
     this.#ats[row] = until;
+  }
+
+  /** How many bytes of an object of its own were stored; undefined where nobody knows: in catalogs of before. */
+  storedSize(row: number): number | undefined {
+    const size = this.#lens[row] ?? NO_SIZE;
+    return size === NO_SIZE ? undefined : size;
+  }
+
+  /** A listing has shown how long an object of its own is. */
+  learnSize(row: number, size: number): void {
+    this.#changed = true;
+    this.#lens[row] = storedSizeOf(size);
   }
 
   /** The SHA of a row; a view, not to be kept. */
@@ -329,6 +353,11 @@ export class ObjectTable {
     this.#versionsEnd += length + 2;
     return at;
   }
+}
+
+/** What does not fit is not compared. */
+function storedSizeOf(size: number | undefined): number {
+  return size === undefined || size > MAX_SIZE ? NO_SIZE : size;
 }
 
 /** FNV-1a, 32 bits. */

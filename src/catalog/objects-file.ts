@@ -12,7 +12,9 @@ import { readUnproven, unprovenPieces } from './unproven-rows.js';
 const HEAD_FRAME = 1;
 /** Frames of the file that holds the objects it knows. */
 const BUNDLES_FRAME = 2;
-const ROWS_FRAME = 6;
+const ROWS_FRAME = 7;
+/** As catalogs of before have them: the column of lengths says nothing of objects that are no members. */
+const ROWS_WITHOUT_SIZES_FRAME = 6;
 const UNPROVEN_FRAME = 5;
 const ROWS_PER_FRAME = 16_384;
 
@@ -22,6 +24,8 @@ interface BundleRow {
   version: string;
   until: number;
   size: number;
+  /** Absent in catalogs of before, and where no listing has shown it. */
+  stored?: number;
   live: number;
 }
 
@@ -102,7 +106,7 @@ function writeBundles(
   const numbers = new Map<number, number>();
   const rows: BundleRow[] = [];
   for (let bundle = 0; bundle < table.bundles.size; bundle++) {
-    const { sha, version, until, size, live, lastLive, gone } = table.bundles.get(bundle);
+    const { sha, version, until, size, stored, live, lastLive, gone } = table.bundles.get(bundle);
     if (gone || until < nowSeconds) continue;
     numbers.set(bundle, rows.length);
     rows.push({
@@ -110,6 +114,7 @@ function writeBundles(
       version,
       until,
       size,
+      ...(stored === undefined ? {} : { stored }),
       live: keepLive ? Math.max(live, lastLive) : live,
     });
   }
@@ -146,7 +151,8 @@ export function readObjectsFile(path: string): ObjectsFile {
     const unproven = new UnprovenContent();
     for (let frame = frames.next(); frame !== undefined; frame = frames.next()) {
       if (frame.type === BUNDLES_FRAME) readBundles(frame.payload, table);
-      else if (frame.type === ROWS_FRAME) readRows(frame.payload, table);
+      else if (frame.type === ROWS_FRAME) readRows(frame.payload, table, true);
+      else if (frame.type === ROWS_WITHOUT_SIZES_FRAME) readRows(frame.payload, table, false);
       else if (frame.type === UNPROVEN_FRAME) readUnproven(frame.payload, unproven);
     }
     table.asRead();
@@ -159,13 +165,13 @@ export function readObjectsFile(path: string): ObjectsFile {
 }
 
 function readBundles(payload: Buffer, table: ObjectTable): void {
-  for (const { sha, version, until, size, live } of JSON.parse(payload.toString()) as BundleRow[]) {
-    table.bundles.add({ sha: Buffer.from(sha, 'hex'), version, until, size }, live);
+  for (const { sha, live, ...bundle } of JSON.parse(payload.toString()) as BundleRow[]) {
+    table.bundles.add({ sha: Buffer.from(sha, 'hex'), ...bundle }, live);
   }
 }
 
-function readRows(payload: Buffer, table: ObjectTable): void {
+function readRows(payload: Buffer, table: ObjectTable, withSizes: boolean): void {
   const rows = unpackRows(payload);
   if (rows === undefined) throw new FramesDamaged('rows that are none');
-  table.addRows(rows);
+  table.addRows(rows, withSizes);
 }

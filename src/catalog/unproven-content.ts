@@ -50,7 +50,8 @@ export class UnprovenContent {
 
   #record(row: number): ObjectRecord {
     const table = this.#table;
-    return { version: table.version(row), enc: table.encoding(row), until: table.until(row) };
+    const size = this.#sizes[row] ?? 0;
+    return { version: table.version(row), enc: table.encoding(row), until: table.until(row), size };
   }
 
   #grow(atLeast: number): void {

@@ -3,6 +3,7 @@ import type { EventListener } from '../events.js';
 import type { ObjectStore } from '../store/port.js';
 import { StoreError } from '../store/store-error.js';
 import { readFooter } from './footer.js';
+import { type HiddenRun, hiddenRunLines } from './hidden-runs.js';
 import { parseRunId } from './keys.js';
 import { nearest } from './nearest.js';
 import { isOlderManifestEmpty } from './older-format.js';
@@ -33,7 +34,15 @@ export async function resolveRun(
   text: string,
   options: ResolveRunOptions = {},
 ): Promise<StoredRun> {
-  const runs = await listRuns(store, { onEvent: options.onEvent });
+  let hidden: HiddenRun[] = [];
+  const runs = await listRuns(store, {
+    onEvent: options.onEvent,
+    onHidden: (found) => {
+      hidden = found;
+    },
+  });
+  throwIfHidden(runs, hidden, text, options.backup);
+  for (const line of hiddenRunLines(hidden)) warn(options.onEvent, line);
   if (runs.length === 0)
     throw new SysbackupError('NOT_FOUND', `there is no backup in ${store.description}`, {
       hint: 'Check the name of the bucket or directory and the prefix.',
@@ -47,6 +56,27 @@ export async function resolveRun(
   const ids = runs.map((run) => run.run).reverse();
   const candidates = [...names, 'latest', ...ids];
   throw notFound(`no backup and no run is called ${text} in ${store.description}`, text, candidates);
+}
+
+/** Throws DAMAGED where the run that is meant, or all that could be, are there without a readable sidecar. */
+function throwIfHidden(
+  runs: readonly StoredRun[],
+  hidden: readonly HiddenRun[],
+  text: string,
+  configured: string | undefined,
+): void {
+  const id = text.slice(text.lastIndexOf('/') + 1);
+  const name = text === id ? undefined : text.slice(0, -id.length - 1);
+  const isNamed = ({ backup, run }: Pick<HiddenRun, 'backup' | 'run'>): boolean =>
+    run === id && (name === undefined || backup === name);
+  const backup = text === 'latest' ? configured : text;
+  const isOf = (run: Pick<HiddenRun, 'backup'>): boolean =>
+    run.backup === backup || (text === 'latest' && backup === undefined);
+  const isMeant = parseRunId(id) ? isNamed : isOf;
+  const meant = hidden.filter(isMeant);
+  const last = meant.at(-1);
+  if (last === undefined || runs.some(isMeant)) return;
+  throw new SysbackupError('DAMAGED', last.message, { hint: `To mend it: ${last.wayOut}` });
 }
 
 /** The backup names of these runs, sorted. */

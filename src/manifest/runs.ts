@@ -1,5 +1,12 @@
 import type { EventListener } from '../events.js';
-import { isSameObject, listAll, type ListedVersion, type ObjectStore } from '../store/port.js';
+import {
+  type HiddenData,
+  isSameObject,
+  listAll,
+  type ListedVersion,
+  type ObjectStore,
+} from '../store/port.js';
+import { type HiddenRun, hiddenRunLines, hiddenRunOf } from './hidden-runs.js';
 import { type ManifestKey, manifestPrefix, MANIFESTS, parseManifestKey } from './keys.js';
 import { olderManifestKey, olderRun } from './older-runs.js';
 import { MANIFEST_FORMAT, OLDER_FORMAT } from './types.js';
@@ -21,6 +28,8 @@ export interface ListRunsOptions {
   /** Only runs of this backup name. */
   backup?: string | undefined;
   onEvent?: EventListener | undefined;
+  /** Gets the manifests that are there and cannot be used for want of a readable sidecar. Default: each is a warning. */
+  onHidden?: ((runs: HiddenRun[]) => void) | undefined;
 }
 
 /** By which a run's own time may lie after the store's receipt of its manifest before that is remarkable. */
@@ -32,7 +41,8 @@ export const FUTURE_MS = 24 * 60 * 60 * 1000;
  * Everyone with the right to back up can add versions and keys there, so of each key, and of each run id within
  * one backup name, the oldest version counts; what was added later is reported as a warning, unless it has the same
  * bytes as a PUT sent twice leaves them, and never read. The order is the store's: the time in a run id is whatever
- * the machine wrote. In the older format (one key for all runs of a backup name, a version for each) there is no such
+ * the machine wrote. A manifest whose sidecar (in a directory) cannot be read is no run here, and never passed over in
+ * silence: see `onHidden`. In the older format (one key for all runs of a backup name, a version for each) there is no such
  * protection.
  */
 export async function listRuns(
@@ -41,7 +51,12 @@ export async function listRuns(
 ): Promise<StoredRun[]> {
   const oldest = new Map<string, { run: StoredRun; listed: ListedVersion }>();
   const added = new Map<string, number>();
-  for await (const listed of listManifests(store, options.backup)) {
+  const hidden = new Map<string, HiddenRun>();
+  const hide = (data: HiddenData): void => {
+    const run = hiddenRunOf(data);
+    if (run !== undefined) hidden.set(data.sidecar, run);
+  };
+  for await (const listed of listManifests(store, options.backup, hide)) {
     const run = listed.deleteMarker ? undefined : runOf(listed);
     if (!run) continue;
     const id = `${run.backup}/${run.run}`;
@@ -57,6 +72,8 @@ export async function listRuns(
       `${what} stored under the run ${id} after its first; only the first counts, and no machine of yours should do that`,
     );
   }
+  const { onHidden = warnOfHidden(options.onEvent) } = options;
+  if (hidden.size > 0) onHidden([...hidden.values()]);
   const runs = [...oldest.values()].map(({ run }) => run);
   return runs.sort((a, b) => a.received - b.received || a.time - b.time);
 }
@@ -64,12 +81,13 @@ export async function listRuns(
 async function* listManifests(
   store: Pick<ObjectStore, 'list'>,
   backup: string | undefined,
+  onHidden: (data: HiddenData) => void,
 ): AsyncGenerator<ListedVersion> {
   if (backup === undefined) {
-    yield* listAll(store, { prefix: MANIFESTS });
+    yield* listAll(store, { prefix: MANIFESTS }, onHidden);
     return;
   }
-  yield* listAll(store, { prefix: manifestPrefix(backup) });
+  yield* listAll(store, { prefix: manifestPrefix(backup) }, onHidden);
   yield* listAll(store, { prefix: olderManifestKey(backup) });
 }
 
@@ -88,6 +106,12 @@ function runOf(listed: ListedVersion): StoredRun | undefined {
   if (named) return { ...named, format: MANIFEST_FORMAT, key, version, size, received };
   const older = olderRun(listed);
   return older && { ...older, format: OLDER_FORMAT, key, version, size, received };
+}
+
+function warnOfHidden(onEvent: EventListener | undefined): (runs: readonly HiddenRun[]) => void {
+  return (runs) => {
+    for (const line of hiddenRunLines(runs)) warn(onEvent, line);
+  };
 }
 
 /** Reports something remarkable about the store's manifests. */

@@ -10,6 +10,7 @@ import type {
   PutRequest,
   Retention,
   StoreCapabilities,
+  StoreDamage,
   StoredVersion,
   VersionHead,
 } from './port.js';
@@ -38,6 +39,7 @@ class AdaptiveStore implements ObjectStore {
   readonly description: string;
   readonly identity: string;
   readonly localRoot: string | undefined;
+  readonly damage: StoreDamage | undefined;
   readonly #inner: ObjectStore;
   readonly #monotonic: () => number;
   readonly #signal: AbortSignal | undefined;
@@ -48,6 +50,7 @@ class AdaptiveStore implements ObjectStore {
     const { signal, monotonic = () => performance.now(), ...bounds } = options;
     this.description = inner.description;
     this.identity = inner.identity;
+    this.damage = inner.damage;
     this.localRoot = inner.localRoot;
     this.#inner = inner;
     this.#monotonic = monotonic;

@@ -10,6 +10,7 @@ import type {
   PutRequest,
   Retention,
   StoreCapabilities,
+  StoreDamage,
   StoredVersion,
   VersionHead,
 } from './port.js';
@@ -29,6 +30,7 @@ export class CountingStore implements ObjectStore {
   readonly description: string;
   readonly identity: string;
   readonly localRoot: string | undefined;
+  readonly damage: StoreDamage | undefined;
   readonly #inner: ObjectStore;
   readonly #counts: RequestCounts = {};
   readonly #maxRequests: number;
@@ -38,6 +40,7 @@ export class CountingStore implements ObjectStore {
   constructor(inner: ObjectStore, options: CountingOptions = {}) {
     this.description = inner.description;
     this.identity = inner.identity;
+    this.damage = inner.damage;
     this.#inner = inner;
     this.#maxRequests = options.maxRequests ?? Number.POSITIVE_INFINITY;
     // What is read past this one cannot be kept within a limit.

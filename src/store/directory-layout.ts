@@ -12,6 +12,7 @@ import { SysbackupError } from '../errors.js';
  * | `retention/<key>@<version>.json` | sidecar of a further version                    |
  * | `tmp/`                         | files being written                               |
  * | `s3-sysbackup-store.json`      | the marker, see directory-marker.ts               |
+ * | `set-aside/<key>@<version>`    | damaged data of a version, moved out of its place |
  *
  * A version is the MD5 of the stored bytes, 32 hexadecimal digits. No key may end in `@` and 32 hexadecimal
  * digits, so a name is either a key or a key with a version, never both.
@@ -21,7 +22,9 @@ export const TEMPORARY_FOLDER = 'tmp';
 /** Says that the directory is a store, and which. */
 export const MARKER_FILE = 's3-sysbackup-store.json';
 
-const RESERVED = new Set([RETENTION_FOLDER, TEMPORARY_FOLDER, MARKER_FILE]);
+export const SET_ASIDE_FOLDER = 'set-aside';
+
+const RESERVED = new Set([RETENTION_FOLDER, TEMPORARY_FOLDER, SET_ASIDE_FOLDER, MARKER_FILE]);
 const VERSION = /^[0-9a-f]{32}$/;
 const VERSION_SUFFIX = /^(.*)@([0-9a-f]{32})$/s;
 /** What a file system gives a name (255 bytes), less `@<version>.json`. */

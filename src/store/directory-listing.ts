@@ -1,11 +1,11 @@
 import { opendir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { pathFromText, textOfPath, type BytePath } from '../files/byte-path.js';
 import { furtherSlot, isReserved, parseDataName, primarySlot, type Slot } from './directory-layout.js';
 import { isMissing, sizeOf, sizeOfSync } from './directory-size.js';
 import { readSidecar, readSidecarSync, type SidecarReading } from './directory-sidecar.js';
 import { isLocalFileSystem } from './file-system-kind.js';
-import type { ListedVersion } from './port.js';
+import type { HiddenData, ListedVersion } from './port.js';
 
 /** Larger directories than this are read in several passes, so that memory does not grow with them. */
 const WINDOW = 50_000;
@@ -35,32 +35,69 @@ interface KeyFiles {
   versions: (string | undefined)[];
 }
 
-/** All versions in the range: keys ascending by bytes, of one key the newest first. */
-export async function* listVersions(root: string, range: ListingRange): AsyncGenerator<ListedVersion> {
+/**
+ * All versions in the range: keys ascending by bytes, of one key the newest first. Data without a readable sidecar is
+ * no row: its lock is not known. `onHidden` hears of it, so that nobody takes it for not being there.
+ */
+export async function* listVersions(
+  root: string,
+  range: ListingRange,
+  onHidden: (hidden: HiddenData) => void = () => undefined,
+): AsyncGenerator<ListedVersion> {
   // A listing reads a sidecar per row: on a local file system that is six times faster without threads.
   const waiting = await isLocalFileSystem(root);
   let keys: KeyFiles[] = [];
   for await (const files of walkKeys(root, range)) {
     keys.push(files);
     if (keys.length < AT_ONCE) continue;
-    yield* rowsOfAll(root, keys, range.position, waiting);
+    yield* rowsOfAll(root, keys, { position: range.position, waiting, onHidden });
     keys = [];
   }
-  yield* rowsOfAll(root, keys, range.position, waiting);
+  yield* rowsOfAll(root, keys, { position: range.position, waiting, onHidden });
+}
+
+interface RowOptions {
+  position: ListedPosition | undefined;
+  waiting: boolean;
+  onHidden: (hidden: HiddenData) => void;
 }
 
 async function* rowsOfAll(
   root: string,
   keys: readonly KeyFiles[],
-  position: ListedPosition | undefined,
-  waiting: boolean,
+  { position, waiting, onHidden }: RowOptions,
 ): AsyncGenerator<ListedVersion> {
   const found = waiting
     ? keys.map((files) => slotsOf(root, files).map(readSlotSync))
     : await Promise.all(keys.map((files) => Promise.all(slotsOf(root, files).map(readSlot))));
-  for (const [index, { key }] of keys.entries())
-    for (const row of rowsOf(key, found[index] ?? []))
-      if (position === undefined || isAfter(row, position)) yield row;
+  for (const [index, files] of keys.entries()) {
+    const { key } = files;
+    let slots = found[index] ?? [];
+    if (slots.some(isHidden)) {
+      // What is being stored now had no sidecar a moment ago, and has its data by now: the second look counts.
+      slots = await Promise.all(slotsOf(root, files).map(readSlot));
+      if (position?.key !== key)
+        for (const slot of slots) if (isHidden(slot)) onHidden(hiddenOf(root, key, slot));
+    }
+    for (const row of rowsOf(key, slots)) if (position === undefined || isAfter(row, position)) yield row;
+  }
+}
+
+/** Whether data is there and its sidecar does not say what it is. */
+function isHidden({ named, sidecar, size }: FoundSlot): boolean {
+  if (size === undefined) return false;
+  return typeof sidecar === 'string' || (named !== undefined && sidecar.version !== named);
+}
+
+function hiddenOf(root: string, key: string, { named, sidecar }: FoundSlot): HiddenData {
+  const slot = named === undefined ? primarySlot(root, key) : furtherSlot(root, key, named);
+  return {
+    key,
+    version: named,
+    sidecar: relative(root, slot.sidecar),
+    missing: sidecar === 'absent',
+    root,
+  };
 }
 
 function isAfter(row: ListedVersion, position: ListedPosition): boolean {
@@ -107,7 +144,7 @@ function rowsOf(key: string, slots: readonly FoundSlot[]): ListedVersion[] {
   return sorted;
 }
 
-/** Undefined for data whose sidecar is missing or damaged: its lock is not known, so it counts as not stored. */
+/** Undefined for data whose sidecar is missing or damaged: its lock is not known, so it counts as not stored ({@link isHidden}). */
 function rowOf(key: string, { named, sidecar, size }: FoundSlot): ListedVersion | undefined {
   if (sidecar === 'absent' || sidecar === 'unreadable' || size === undefined) return undefined;
   if (named !== undefined && sidecar.version !== named) return undefined;
@@ -116,6 +153,7 @@ function rowOf(key: string, { named, sidecar, size }: FoundSlot): ListedVersion 
     version: sidecar.version,
     // What is really there, so that a file cut short matches nobody's expectation.
     size,
+    ...(sidecar.size === size ? {} : { storedSize: sidecar.size }),
     etag: sidecar.version,
     received: sidecar.received,
     isLatest: false,

@@ -23,8 +23,8 @@ interface Ready {
 
 interface Choice {
   slot: Slot;
-  /** Not the key's primary version. */
-  further: boolean;
+  /** How the slot is known to be this version's where its sidecar does not say so: the name, or the data in it. */
+  by?: 'name' | 'data' | undefined;
   /** Its sidecar is there already. */
   claimed: boolean;
   received: number;
@@ -100,7 +100,7 @@ export class DirectoryPuts {
     try {
       // Each turn after the first means that another writer claimed the place in between.
       for (;;) {
-        const { slot, further, claimed, received, adopt } = await this.#choose(request.key, version, isLocal);
+        const { slot, by, claimed, received, adopt } = await this.#choose(request.key, version, isLocal);
         await this.#folders.create(dirname(slot.data));
         await this.#folders.create(dirname(slot.sidecar));
         const writeData = async (): Promise<TemporaryFile> =>
@@ -113,7 +113,7 @@ export class DirectoryPuts {
           received,
         };
         if (claimed) {
-          if (await complete(writer, slot, further, sidecar, writeData)) return { version };
+          if (await complete(writer, slot, by, sidecar, writeData)) return { version };
         } else if (await claim(writer, slot, sidecar, adopt ? undefined : writeData)) return { version };
       }
     } finally {
@@ -128,18 +128,22 @@ export class DirectoryPuts {
     const now = await this.#now();
     const primary = primarySlot(this.#root, key);
     const first = await read(primary.sidecar);
-    if (first === 'absent') {
-      // Data whose sidecar was lost is somebody's: never written over, taken on where it is the same.
+    if (typeof first === 'string') {
       const size = isLocal ? sizeOfSync(primary.data) : await sizeOf(primary.data);
-      const orphan = size !== undefined;
-      const adopt = orphan && (await md5OfFile(primary.data)) === version;
-      if (!orphan || adopt) return { slot: primary, further: false, claimed: false, received: now, adopt };
-    } else if (first !== 'unreadable' && first.version === version)
-      return { slot: primary, further: false, claimed: true, received: now, adopt: false };
+      // Data whose sidecar was lost is somebody's: never written over, taken on where it is the same.
+      const same = size !== undefined && (await md5OfFile(primary.data)) === version;
+      const vacant = first === 'absent' && size === undefined;
+      if (vacant || (first === 'absent' && same))
+        return { slot: primary, claimed: false, received: now, adopt: same };
+      // A sidecar that cannot be read is replaced, if it is a file at all.
+      if (same && (await sizeOf(primary.sidecar)) !== undefined)
+        return { slot: primary, by: 'data', claimed: true, received: now, adopt: false };
+    } else if (first.version === version)
+      return { slot: primary, claimed: true, received: now, adopt: false };
     const further = furtherSlot(this.#root, key, version);
     const received = typeof first === 'string' ? now : Math.max(now, first.received + 1);
     const claimed = (await read(further.sidecar)) !== 'absent';
-    return { slot: further, further: true, claimed, received, adopt: false };
+    return { slot: further, by: 'name', claimed, received, adopt: false };
   }
 
   #start(): Promise<Ready> {
@@ -177,7 +181,7 @@ async function claim(
   const lock = await writer.sidecar(sidecar);
   try {
     await writer.settle(data === undefined ? [lock] : [data, lock]);
-    if (!(await writer.claim(lock, sidecar, slot.sidecar))) return false;
+    if (!(await writer.claim(lock, slot.sidecar))) return false;
     if (data !== undefined) await writer.move(data, slot.data);
     await writer.settleNames([slot.sidecar, slot.data]);
     return true;
@@ -190,7 +194,7 @@ async function claim(
 async function complete(
   writer: DirectoryWriter,
   slot: Slot,
-  further: boolean,
+  by: Choice['by'],
   wanted: Sidecar,
   writeData: () => Promise<TemporaryFile>,
 ): Promise<boolean> {
@@ -198,9 +202,9 @@ async function complete(
     const found = await readSidecar(slot.sidecar);
     if (found === 'absent') return false;
     const known = found === 'unreadable' || found.version !== wanted.version ? undefined : found;
-    // Only a further slot's name says that it is this version's, whatever became of its sidecar.
-    if (known === undefined && !further) return false;
     const whole = await holdsData(slot, wanted.version, wanted.size);
+    const isOwn = by === 'name' || (by === 'data' && found === 'unreadable' && whole);
+    if (known === undefined && !isOwn) return false;
     const retention = stricterOf(known?.retention, wanted.retention);
     const sidecar = whole && known !== undefined ? { ...known, retention } : { ...wanted, retention };
     if (known === undefined || !whole || !sameLock(known.retention, retention))

@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { errnoOf } from '../errors.js';
+import { isVersion } from './directory-layout.js';
 import type { Retention } from './port.js';
 
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
@@ -38,7 +39,7 @@ export async function readSidecar(path: string): Promise<SidecarReading> {
       await file.close();
     }
   } catch (error) {
-    return readingOfError(error);
+    return readingOfError(error, path);
   }
 }
 
@@ -54,15 +55,17 @@ export function readSidecarSync(path: string): SidecarReading {
       closeSync(file);
     }
   } catch (error) {
-    return readingOfError(error);
+    return readingOfError(error, path);
   }
 }
 
-function readingOfError(error: unknown): 'absent' | 'unreadable' {
+function readingOfError(error: unknown, path: string): 'absent' | 'unreadable' {
   const errno = errnoOf(error) ?? '';
   if (errno === 'ENOENT' || errno === 'ENOTDIR') return 'absent';
   // A link, or a directory.
   if (errno === 'ELOOP' || errno === 'EISDIR') return 'unreadable';
+  // A disk that fails is no damage to be mended: the reader must stop, and learn which file it was.
+  if (error instanceof Error && !error.message.includes(path)) error.message += ` '${path}'`;
   throw error;
 }
 
@@ -76,7 +79,8 @@ export function parseSidecar(text: string): Sidecar | 'unreadable' {
   if (!isRecord(value)) return 'unreadable';
   const { version, size, received, metadata } = value;
   const retention = parseRetention(value['retention']);
-  if (typeof version !== 'string' || !isCount(size) || !isCount(received)) return 'unreadable';
+  if (typeof version !== 'string' || !isVersion(version) || !isCount(size) || !isCount(received))
+    return 'unreadable';
   if (retention === 'unreadable' || !isTextRecord(metadata)) return 'unreadable';
   return { version, size, received, metadata, retention };
 }

@@ -12,7 +12,7 @@ import {
   write,
   writeSync,
 } from 'node:fs';
-import { link, open, rename, unlink, type FileHandle } from 'node:fs/promises';
+import { link, open, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { errnoOf } from '../errors.js';
@@ -87,33 +87,32 @@ export class DirectoryWriter {
     await this.#rounds.sync(files.map((file) => file.descriptor));
   }
 
-  /** Puts a sidecar where there is none. False where somebody was faster. */
-  async claim(file: TemporaryFile, sidecar: Sidecar, place: string): Promise<boolean> {
+  /** Gives a settled sidecar its name where there is none. False where somebody was faster. */
+  async claim(file: TemporaryFile, place: string): Promise<boolean> {
     try {
       await this.#link(file.path, place);
       return true;
     } catch (error) {
       if (errnoOf(error) === 'EEXIST') return false;
       if (!NO_HARD_LINKS.has(errnoOf(error) ?? '')) throw error;
-      return this.#claimWithoutLinks(sidecar, place);
+      return this.#claimWithoutLinks(file, place);
     }
   }
 
-  /** A crash in here leaves a sidecar that cannot be read: it claims the place for nobody, which harms nobody. */
-  async #claimWithoutLinks(sidecar: Sidecar, place: string): Promise<boolean> {
-    let handle: FileHandle;
+  /**
+   * An empty file claims the place, and the settled one takes its name. A power cut in here leaves at most the empty
+   * one, which claims the place for nobody: its data has no name yet, so that nothing is hidden by it.
+   */
+  async #claimWithoutLinks(file: TemporaryFile, place: string): Promise<boolean> {
     try {
-      handle = await open(place, 'wx', 0o644);
+      await (await open(place, 'wx', 0o644)).close();
     } catch (error) {
       if (errnoOf(error) === 'EEXIST') return false;
       throw error;
     }
-    try {
-      await handle.writeFile(formatSidecar(sidecar));
-      await this.#rounds.sync([handle.fd]);
-    } finally {
-      await handle.close();
-    }
+    await this.move(file, place);
+    // Such file systems keep no order among names: this one must be on the disk before that of the data.
+    await this.settleNames([place]);
     return true;
   }
 

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { SysbackupError, errnoOf } from '../errors.js';
 import { fileSystemTime } from './directory-clock.js';
+import { listSetAside } from './directory-damage.js';
 import { asStoreErrors } from './directory-errors.js';
 import { checkKey, furtherSlot, isVersion, primarySlot, type Slot } from './directory-layout.js';
 import { listVersions, type ListedPosition } from './directory-listing.js';
@@ -24,6 +25,7 @@ import type {
   PutRequest,
   Retention,
   StoreCapabilities,
+  StoreDamage,
   StoredVersion,
   VersionHead,
 } from './port.js';
@@ -86,6 +88,10 @@ class DirectoryStore implements ObjectStore {
   readonly description: string;
   readonly identity: string;
   readonly localRoot: string | undefined;
+  readonly damage: StoreDamage = {
+    setAside: () => this.#try('listing what was set aside', () => listSetAside(this.#root)),
+    isIntact: (key, version) => this.#try(`reading ${key}`, () => this.#isIntact(key, version)),
+  };
   readonly #root: string;
   /** What its marker said when it was opened. */
   readonly #id: string | undefined;
@@ -107,7 +113,7 @@ class DirectoryStore implements ObjectStore {
     this.#clock = options.clock ?? new StoreClock();
     this.#machineTime = options.machineTime ?? (() => Date.now());
     this.#cursors = new ListingCursors(
-      (range) => listVersions(root, range),
+      (range, onHidden) => listVersions(root, range, onHidden),
       ({ key, received, version }) => ({ key, received, version }),
     );
   }
@@ -225,6 +231,12 @@ class DirectoryStore implements ObjectStore {
       }
       throw error;
     }
+  }
+
+  async #isIntact(key: string, version: string): Promise<boolean> {
+    const { slot, size, sidecar } = await this.#find(key, version);
+    if (size !== sidecar.size) return false;
+    return !(await this.#isLocal()) || (await md5OfFile(slot.data)) === version;
   }
 
   #slotsOf(key: string, version: string): Slot[] {

@@ -17,6 +17,8 @@ export interface ObjectStore {
    * `LocalVersions`).
    */
   readonly localRoot?: string | undefined;
+  /** Of a directory, whose data can be damaged like any file's: what it can tell of that. */
+  readonly damage?: StoreDamage | undefined;
   /** Stores one new version, locked from the moment it exists. Never replaces or hides silently what is there. */
   put(request: PutRequest): Promise<StoredVersion>;
   /**
@@ -108,6 +110,8 @@ export interface ListRequest {
 
 export interface ListPage {
   versions: ListedVersion[];
+  /** Data in the page's range that is no row, although it is there. Undefined: none. */
+  hidden?: HiddenData[] | undefined;
   /** To ask for the next page with; undefined at the end. */
   next: string | undefined;
 }
@@ -116,12 +120,43 @@ export interface ListedVersion {
   key: string;
   version: string;
   size: number;
+  /** The length that was stored, where the store has kept that apart and the data is longer or shorter: damaged. */
+  storedSize?: number;
   /** Without quotes; undefined for delete markers and where the store gives none. */
   etag: string | undefined;
   received: number;
   isLatest: boolean;
   deleteMarker: boolean;
   storageClass: string | undefined;
+}
+
+/** Data in a directory without a readable sidecar: nothing tells which version it is, nor how it is locked. */
+export interface HiddenData {
+  key: string;
+  /** As the name of its file has it; undefined where only its bytes tell. */
+  version: string | undefined;
+  /** Path of the sidecar below the root. */
+  sidecar: string;
+  /** There is no such file; false: it cannot be read as a sidecar. */
+  missing: boolean;
+  /** The directory. */
+  root: string;
+}
+
+/** A version of a key, as names of both. */
+export interface VersionName {
+  key: string;
+  version: string;
+}
+
+export interface StoreDamage {
+  /** Versions whose damaged data was moved out of its place; it may have been stored again since. */
+  setAside(): Promise<VersionName[]>;
+  /**
+   * Whether the data of a version is what was stored, by reading and hashing it. True without a look where reading is
+   * not cheap: the directory is not on a file system of this machine. Throws `NOT_FOUND`.
+   */
+  isIntact(key: string, version: string): Promise<boolean>;
 }
 
 export interface StoreCapabilities {
@@ -134,16 +169,18 @@ export function isSameObject(a: ListedVersion, b: ListedVersion): boolean {
   return a.size === b.size && a.etag !== undefined && a.etag === b.etag;
 }
 
-/** All pages of a listing, one version after the other. */
+/** All pages of a listing, one version after the other. `onHidden` hears of what no listing shows. */
 export async function* listAll(
   store: Pick<ObjectStore, 'list'>,
   request: Omit<ListRequest, 'continuation'>,
+  onHidden?: (hidden: HiddenData) => void,
 ): AsyncGenerator<ListedVersion> {
   let continuation: string | undefined;
   do {
     const page: ListPage = await store.list(
       continuation === undefined ? request : { ...request, continuation },
     );
+    if (onHidden !== undefined) for (const hidden of page.hidden ?? []) onHidden(hidden);
     yield* page.versions;
     continuation = page.next;
   } while (continuation !== undefined);

@@ -12,6 +12,7 @@ import type {
   PutRequest,
   Retention,
   StoreCapabilities,
+  StoreDamage,
   StoredVersion,
   VersionHead,
 } from './port.js';
@@ -47,12 +48,14 @@ class RetryingStore implements ObjectStore {
   readonly description: string;
   readonly identity: string;
   readonly localRoot: string | undefined;
+  readonly damage: StoreDamage | undefined;
   readonly #inner: ObjectStore;
   readonly #options: RetryOptions;
 
   constructor(inner: ObjectStore, options: RetryOptions) {
     this.description = inner.description;
     this.identity = inner.identity;
+    this.damage = inner.damage;
     this.localRoot = inner.localRoot;
     this.#inner = inner;
     this.#options = options;

@@ -1,4 +1,5 @@
 import { SysbackupError } from '../errors.js';
+import { shellWord } from '../shell-word.js';
 
 /** Names, for the users that a plan is to make have no numbers yet. */
 export interface Owner {
@@ -56,16 +57,12 @@ const EXISTING: Record<FileStep['existing'], string> = {
 
 /** One line for a person: mode, owner and path, or the command. */
 export function describeStep(step: Step): string {
-  if (step.kind === 'command') return `run     ${step.command.map(quoted).join(' ')}`;
+  if (step.kind === 'command') return `run     ${step.command.map(shellWord).join(' ')}`;
   const { kind, path, mode, owner } = step;
   const who = owner === undefined ? '' : ` ${owner.user}:${owner.group}`;
   const existing =
     step.kind === 'file' ? EXISTING[step.existing] : step.kind === 'store' ? ' with its marker file' : '';
   return `${kind.padEnd(7)} ${mode.toString(8).padStart(4, '0')}${who} ${path}${existing}`;
-}
-
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 /** A plan as JSON text, for a process with more rights. */

@@ -25,6 +25,7 @@ export function recorded(store: ObjectStore): { store: ObjectStore; asked: Asked
     store: {
       description: store.description,
       identity: store.identity,
+      damage: store.damage,
       put: (request) => (note('put', request.key), store.put(request)),
       get: (key, version, range) => (note('get', key), store.get(key, version, range)),
       head: (key, version) => (note('head', key), store.head(key, version)),

@@ -6,6 +6,7 @@ export function changed(store: ObjectStore, changes: Partial<ObjectStore>): Obje
   return {
     description: store.description,
     identity: store.identity,
+    damage: store.damage,
     put: (request) => store.put(request),
     get: (key, version, range) => store.get(key, version, range),
     head: (key, version) => store.head(key, version),

@@ -53,6 +53,7 @@ describe('ContentFinder', () => {
     expect(await new ContentFinder(memory, true).find(sha(bytes), raw(bytes))).toEqual({
       version,
       enc: undefined,
+      size: 5,
     });
     expect(await new ContentFinder(memory, false).find(sha(bytes), raw(bytes))).toBeUndefined();
   });
@@ -75,10 +76,18 @@ describe('ContentFinder', () => {
     expect(await finder().find(sha(content), own, other)).toBeUndefined();
     expect(asked).toBe(1);
     const { version: foreign } = memory.putForeign({ key, bytes: theirs });
-    expect(await finder().find(sha(content), own, other)).toEqual({ version: foreign, enc: 'gzip' });
+    expect(await finder().find(sha(content), own, other)).toEqual({
+      version: foreign,
+      enc: 'gzip',
+      size: theirs.length,
+    });
     expect(asked).toBe(2);
     const { version: same } = memory.putForeign({ key, bytes: mine });
-    expect(await finder().find(sha(content), own, other)).toEqual({ version: same, enc: 'gzip' });
+    expect(await finder().find(sha(content), own, other)).toEqual({
+      version: same,
+      enc: 'gzip',
+      size: mine.length,
+    });
     expect(asked).toBe(2);
   });
 });

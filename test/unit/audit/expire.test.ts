@@ -97,7 +97,7 @@ describe('expiring', () => {
       chmodSync(join(path, manifest), 0o644);
       writeFileSync(join(path, manifest), 'no manifest');
     }
-    await expect(expire({ path })).rejects.toMatchObject({ code: 'DAMAGED' });
+    await expect(expire({ path })).rejects.toMatchObject({ code: 'REFUSED', exitCode: 14 });
     expect(await keysOf(store)).toEqual(before);
   });
 

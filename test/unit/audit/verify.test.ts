@@ -49,7 +49,14 @@ describe('verify', () => {
     const { store, asked } = recorded(machine.store);
     const result = await check(machine, { store });
     expect(failureOf(result)).toBeUndefined();
-    expect(result.counts).toEqual({ manifest: 0, missing: 0, damaged: 0, unreadable: 0, short: 0 });
+    expect(result.counts).toEqual({
+      manifest: 0,
+      missing: 0,
+      hidden: 0,
+      damaged: 0,
+      unreadable: 0,
+      short: 0,
+    });
     // One content of two files, four blocks, one snapshot.
     expect(result.versions).toBe(6);
     expect(result.checked).toEqual({ existence: 6, locks: 6, data: 0, bytes: 0 });

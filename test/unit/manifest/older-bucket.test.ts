@@ -150,7 +150,14 @@ describe('a bucket of the older format', () => {
     expect(summary.problems).toMatchObject([{ code: 'damaged', path: join(tree, 'noise') }]);
     expect([...olderFacts(join(target, tree)).keys()]).not.toContain('/noise');
     const result = await verify({ store, run, readData: 100, spoolFolder: folder });
-    expect(result.counts).toEqual({ manifest: 0, missing: 0, damaged: 1, unreadable: 0, short: 0 });
+    expect(result.counts).toEqual({
+      manifest: 0,
+      missing: 0,
+      hidden: 0,
+      damaged: 1,
+      unreadable: 0,
+      short: 0,
+    });
     expect(result.findings).toMatchObject([{ kind: 'damaged', paths: [{ path: join(tree, 'noise') }] }]);
   });
 

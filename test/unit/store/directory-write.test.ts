@@ -1,10 +1,11 @@
+import { fstatSync, statSync } from 'node:fs';
 import { mkdir, mkdtemp, open, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readSidecar, type Sidecar } from '#src/store/directory-sidecar.js';
 import { DirectoryWriter } from '#src/store/directory-write.js';
-import { SyncRounds } from '#src/store/sync-rounds.js';
+import { SyncRounds, type SyncTarget } from '#src/store/sync-rounds.js';
 
 let root: string;
 beforeEach(async () => {
@@ -33,7 +34,8 @@ describe('claiming a place on a file system without hard links', () => {
       ['a', 'b', 'c'].map(async (version) => {
         const sidecar = sidecarOf(version);
         const file = await writer.sidecar(sidecar);
-        const won = await writer.claim(file, sidecar, place);
+        await writer.settle([file]);
+        const won = await writer.claim(file, place);
         await writer.discard(file);
         return won ? version : undefined;
       }),
@@ -43,6 +45,42 @@ describe('claiming a place on a file system without hard links', () => {
     expect(await readSidecar(place)).toEqual(sidecarOf(winner ?? ''));
     expect(await readdir(join(root, 'tmp'))).toEqual([]);
     await rounds.close();
+  });
+
+  it('gives the name only to what is on the disk, and is over when the name is too', async () => {
+    const place = join(root, 'k.json');
+    const onDisk = new Set<number>();
+    const synced: string[] = [];
+    const inodeAtPlace = (): number | undefined => {
+      const found = statSync(place, { throwIfNoEntry: false });
+      // An empty file claims the place for nobody.
+      return found === undefined || found.size === 0 ? undefined : found.ino;
+    };
+    const rounds = {
+      sync: async (targets: readonly SyncTarget[]) => {
+        // What a power cut would find under the name now.
+        const named = inodeAtPlace();
+        expect(named === undefined || onDisk.has(named)).toBe(true);
+        for (const target of targets)
+          if (typeof target === 'number') onDisk.add(fstatSync(target).ino);
+          else if (inodeAtPlace() !== undefined) synced.push(target);
+      },
+    } as unknown as SyncRounds;
+    const writer = new DirectoryWriter(root, rounds, true, () =>
+      Promise.reject(Object.assign(new Error('no links here'), { code: 'EPERM' })),
+    );
+    const file = await writer.sidecar({
+      version: 'a'.repeat(32),
+      size: 1,
+      metadata: {},
+      retention: undefined,
+      received: 5,
+    });
+    await writer.settle([file]);
+    expect(await writer.claim(file, place)).toBe(true);
+    await writer.discard(file);
+    expect(inodeAtPlace()).toBeDefined();
+    expect(synced).toEqual([root]);
   });
 });
 
