@@ -20,6 +20,8 @@ export interface StoredRun extends ManifestKey {
 export interface ListRunsOptions {
   /** Only runs of this backup name. */
   backup?: string | undefined;
+  /** Whether to leave out runs of the older format, which lie under a key of their own: one listing less. */
+  withoutOlder?: boolean;
   onEvent?: EventListener | undefined;
 }
 
@@ -41,7 +43,7 @@ export async function listRuns(
 ): Promise<StoredRun[]> {
   const oldest = new Map<string, { run: StoredRun; listed: ListedVersion }>();
   const added = new Map<string, number>();
-  for await (const listed of listManifests(store, options.backup)) {
+  for await (const listed of listManifests(store, options)) {
     const run = listed.deleteMarker ? undefined : runOf(listed);
     if (!run) continue;
     const id = `${run.backup}/${run.run}`;
@@ -63,14 +65,14 @@ export async function listRuns(
 
 async function* listManifests(
   store: Pick<ObjectStore, 'list'>,
-  backup: string | undefined,
+  { backup, withoutOlder = false }: ListRunsOptions,
 ): AsyncGenerator<ListedVersion> {
   if (backup === undefined) {
     yield* listAll(store, { prefix: MANIFESTS });
     return;
   }
   yield* listAll(store, { prefix: manifestPrefix(backup) });
-  yield* listAll(store, { prefix: olderManifestKey(backup) });
+  if (!withoutOlder) yield* listAll(store, { prefix: olderManifestKey(backup) });
 }
 
 function isSameManifest(a: ListedVersion, b: ListedVersion): boolean {
