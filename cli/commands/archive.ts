@@ -17,7 +17,7 @@ interface Flags {
 const AFTER_HELP = `
 Runs the executables in pickers.d, whose output says which paths to back up, and those in snapshots.d, and stores
 what is new. With --json, each line is an event, and the last one the summary; --log-level debug adds one for each
-object stored.
+object stored. After three runs and 48 hours without a complete one, the summary's first line says since when.
 
 Examples:
   s3-sysbackup archive

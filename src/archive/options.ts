@@ -1,5 +1,6 @@
 import type { Settings } from '../config/settings.js';
 import type { EventListener, RequestCounts, RunOutcome } from '../events.js';
+import type { JudgedHistory } from '../manifest/run-history.js';
 import type { ObjectStore } from '../store/port.js';
 
 /** What `archive` needs beside the settings. */
@@ -57,8 +58,8 @@ export interface RunPrice {
   amazon: boolean;
 }
 
-/** What a run came to. */
-export interface RunSummary {
+/** What a run came to, and how long the backup has been without a complete run (a dry run is not counted). */
+export interface RunSummary extends JudgedHistory {
   backup: string;
   run: string;
   outcome: RunOutcome;

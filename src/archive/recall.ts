@@ -4,7 +4,7 @@ import type { Catalog, StateFolder } from '../catalog/state-folder.js';
 import type { EventListener } from '../events.js';
 import { bundleKey, contentKey } from '../manifest/keys.js';
 import type { ObjectStore } from '../store/port.js';
-import { askShare, checkFence, isListed } from './fence.js';
+import { askShare, checkFence, isListed, type LaterRun } from './fence.js';
 
 /** What this machine remembers and the store bears out. */
 export interface Recalled {
@@ -13,6 +13,8 @@ export interface Recalled {
   objects: ObjectTable;
   /** The journal of an interrupted run is believed and goes on. */
   keepJournal: boolean;
+  /** Runs of the backup name that the catalog does not know. */
+  later: readonly LaterRun[];
 }
 
 /**
@@ -27,7 +29,8 @@ export async function recall(
 ): Promise<Recalled> {
   const warn = (message: string) => onEvent({ type: 'log', level: 'warning', message });
   let catalog = readOwnCatalog(state, store, backupName, warn);
-  if (catalog !== undefined && !(await fenceHolds(store, catalog, warn))) catalog = undefined;
+  const later = catalog === undefined ? undefined : await fenced(store, catalog, warn);
+  if (later === undefined) catalog = undefined;
   const objects = catalog?.objects ?? new ObjectTable();
   if (catalog !== undefined) {
     const gone = await askShare(store, objects, catalog.head.turn);
@@ -38,7 +41,7 @@ export async function recall(
   const keepJournal =
     journal !== undefined && journal.length > 0 && (await journalHolds(store, journal, warn));
   if (keepJournal) for (const entry of journal) remember(objects, entry);
-  return { catalog, objects, keepJournal };
+  return { catalog, objects, keepJournal, later: later ?? [] };
 }
 
 function readOwnCatalog(
@@ -61,12 +64,13 @@ function readOwnCatalog(
   return undefined;
 }
 
-async function fenceHolds(
+/** Runs that the catalog does not know; undefined where the store is not the one that it remembers. */
+async function fenced(
   store: ObjectStore,
   catalog: Catalog,
   warn: (message: string) => void,
-): Promise<boolean> {
-  const { holds, foreign, doubled } = await checkFence(store, catalog.head);
+): Promise<readonly LaterRun[] | undefined> {
+  const { holds, foreign, doubled, later } = await checkFence(store, catalog.head);
   if (!holds) {
     warn(
       `${store.description} no longer has the manifest ${catalog.head.manifest.key}, which this machine stored last: ` +
@@ -87,7 +91,7 @@ async function fenceHolds(
         'Give each machine a name of its own.',
     );
   }
-  return holds;
+  return holds ? later : undefined;
 }
 
 function keyOf(entry: JournalEntry): string {
