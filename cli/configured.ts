@@ -22,11 +22,11 @@ export async function configured(
   return loaded;
 }
 
-/** Says how else to name the store, where a command can do without a conf and there is none. */
-export function requireConf(session: Session): void {
+/** Says with which options else to name the store, where a command can do without a conf and there is none. */
+export function requireConf(session: Session, options = '--bucket, --export or --directory'): void {
   const path = join(session.globals.confDir, 'conf');
   if (existsSync(path)) return;
   throw new SysbackupError('CONFIG', `there is no conf at ${path}`, {
-    hint: 'Name its folder with --conf-dir, or the store itself with --bucket, --export or --directory.',
+    hint: `Name its folder with --conf-dir, or the store itself with ${options}.`,
   });
 }

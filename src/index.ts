@@ -7,7 +7,7 @@
 import type { ArchiveOptions, RunSummary } from './archive/options.js';
 import type { SysbackupError } from './errors.js';
 import type { ListBackupsOptions, ListedBackup } from './audit/list.js';
-import type { ExpireOptions, ExpireResult } from './audit/expire.js';
+import type { ExpireOptions, ExpireResult } from './audit/expire-options.js';
 import type { RebuildCatalogOptions, RebuiltCatalog } from './audit/rebuild-options.js';
 import type { MendRunOptions } from './audit/mend-run.js';
 import type { RenewOptions, RenewResult } from './audit/renew-options.js';
@@ -83,7 +83,7 @@ export type {
   VerifyOptions,
   VerifyResult,
 } from './audit/verify-options.js';
-export type { ExpireOptions, ExpireResult } from './audit/expire.js';
+export type { ExpireOptions, ExpireResult, KeepReason, KeptRun } from './audit/expire-options.js';
 export type { RebuildCatalogOptions, RebuiltCatalog } from './audit/rebuild-options.js';
 export type { AwsAccess } from './aws/access.js';
 export type { CreateResourcesOptions, PlannedResources, ResourcesSummary } from './aws/create-resources.js';
@@ -100,6 +100,7 @@ export type { ContentSettings, S3Settings, Settings } from './config/settings.js
 export type { ReadManifestOptions } from './manifest/reader.js';
 export type { ResolveRunOptions } from './manifest/resolve-run.js';
 export type { HiddenRun } from './manifest/hidden-runs.js';
+export type { JudgedHistory, RunHistory } from './manifest/run-history.js';
 export type { StoredRun } from './manifest/runs.js';
 export { entryPath, linkTarget } from './manifest/paths.js';
 export type * from './manifest/types.js';
@@ -190,7 +191,7 @@ export async function listBackups(store: ObjectStore, options: ListBackupsOption
   return (await import('./audit/list.js')).listBackups(store, options);
 }
 
-/** The run that a person means by a run id, a backup name or `latest`. */
+/** The run that a person means by a run id, a backup name, `latest`, `latest~2`, a date or the beginning of an id. */
 export async function resolveRun(
   store: ObjectStore,
   text: string,

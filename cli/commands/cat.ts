@@ -2,16 +2,18 @@ import type { Command } from 'commander';
 import { openContent, resolveRun, SysbackupError } from '../../src/index.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { tellRun } from '../presentation/which-run.js';
+import { RUN_HELP } from '../run-help.js';
 import type { Session } from '../session.js';
 import { addReadOptions, chooseStore, type ReadFlags, withStore } from '../store.js';
 
-const AFTER_HELP = `
-RUN is a run id, a backup name (its newest run that is not broken), or "latest". PATH is a file's absolute path, or the
-name of a snapshot. The bytes are checked while they are printed: where the exit code is not 0, they are not what was
+const AFTER_HELP = `${RUN_HELP}
+
+PATH is a file's absolute path, or the name of a snapshot. The bytes are checked while they are printed: where the exit code is not 0, they are not what was
 backed up, or not all of it. Symlinks are not followed.
 
 Examples:
   s3-sysbackup cat latest /etc/fstab
+  s3-sysbackup cat latest~1 /etc/fstab
   s3-sysbackup cat web1-backup inventory --bucket my-backups
   s3-sysbackup cat 20261120T121033Z-1f2e3d4c /var/lib/dump.sql.gz | zcat | less
 `;

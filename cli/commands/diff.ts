@@ -4,12 +4,13 @@ import { changeLine } from '../presentation/change-lines.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { formatCount } from '../presentation/quantities.js';
 import { tellRun } from '../presentation/which-run.js';
+import { RUN_HELP } from '../run-help.js';
 import type { Session } from '../session.js';
 import { addReadOptions, chooseStore, type ReadFlags, withStore } from '../store.js';
 
-const AFTER_HELP = `
-A RUN is a run id, a backup name (its newest run that is not broken), or "latest". What the second has and the first
-has not is "+", what only the first has is "-", and "~" is in both, followed by what changed of it: content, kind,
+const AFTER_HELP = `${RUN_HELP}
+
+What the second has and the first has not is "+", what only the first has is "-", and "~" is in both, followed by what changed of it: content, kind,
 symlink's target, mode, owner, group, ACL (its lines that went with "-" and that came with "+"), extended attributes
 (likewise; without a sign: another value), modification time. Times are UTC.
 
@@ -17,7 +18,8 @@ With --json each change is a line {"change": "added" | "removed" | "changed", "b
 as they stand in the manifests (docs/format.md).
 
 Examples:
-  s3-sysbackup diff 20261119T121033Z-1f2e0815 latest
+  s3-sysbackup diff latest~1 latest
+  s3-sysbackup diff 20261119T121033Z-1f2e0815 2026-11-20
   s3-sysbackup diff web1-backup web2-backup --bucket my-backups
 `;
 

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type ListedBackup, listBackups, resolveRun } from '../../src/index.js';
+import { completeText } from '../presentation/complete-text.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { formatBytes, formatCount, formatTime } from '../presentation/quantities.js';
 import { type Column, formatTable } from '../presentation/table.js';
@@ -11,6 +12,10 @@ interface Flags extends ReadFlags {
 }
 
 const AFTER_HELP = `
+Below the table it says of each backup whose last run is not complete when the last complete one was, and how many runs
+were stored after it: as a warning after three runs and 48 hours. --json has both in each run of the backup, as
+lastComplete and sinceComplete.
+
 Examples:
   s3-sysbackup list
   s3-sysbackup list --name web1-backup --json
@@ -36,7 +41,7 @@ export async function run(command: Command, session: Session): Promise<number> {
     const backups = await listBackups(store, { name: flags.name, footers: true, onEvent, onHidden, signal });
     // Throws, with the nearest names.
     if (flags.name !== undefined && backups.length + hidden === 0)
-      await resolveRun(store, flags.name, { onEvent });
+      await resolveRun(store, `${flags.name}/latest`, { onEvent });
     if (session.globals.json === true) {
       output.json(backups.map(jsonOf));
     } else if (backups.length === 0) {
@@ -51,6 +56,12 @@ export async function run(command: Command, session: Session): Promise<number> {
           `${name}/${run} is dated after ${formatTime(received)}, when the store received it`,
         );
       if (problem !== undefined) log.write('warning', `${name}/${run}: ${problem}`);
+    }
+    for (const [name, history] of new Map(backups.map(({ name, history }) => [name, history]))) {
+      if (history.sinceComplete === 0) continue;
+      const level = history.lacksComplete ? 'warning' : 'info';
+      if (level === 'warning' || session.globals.json !== true)
+        log.write(level, `${name}: ${completeText(history)}`);
     }
     return 0;
   });
@@ -79,7 +90,7 @@ function rowOf({ name, run, time, outcome, format, counts, bytes, lock, problem 
   ];
 }
 
-/** Times as ISO 8601 text; what is not known as null. */
+/** Times as ISO 8601 text; what is not known as null. The last two are the backup's, the same for all its runs. */
 function jsonOf(backup: ListedBackup): object {
   const {
     name,
@@ -94,7 +105,9 @@ function jsonOf(backup: ListedBackup): object {
     bytes,
     lock,
     suspicious,
+    ahead,
     problem,
+    history,
   } = backup;
   return {
     name,
@@ -111,6 +124,9 @@ function jsonOf(backup: ListedBackup): object {
     key,
     version,
     suspicious,
+    ahead,
     problem: problem ?? null,
+    lastComplete: history.lastComplete,
+    sinceComplete: history.sinceComplete,
   };
 }

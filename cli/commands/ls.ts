@@ -3,6 +3,7 @@ import { listEntries, resolveRun } from '../../src/index.js';
 import { EntryLines } from '../presentation/entry-lines.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { tellRun } from '../presentation/which-run.js';
+import { RUN_HELP } from '../run-help.js';
 import type { Session } from '../session.js';
 import { addReadOptions, chooseStore, type ReadFlags, withStore } from '../store.js';
 
@@ -10,15 +11,16 @@ interface Flags extends ReadFlags {
   depth?: number;
 }
 
-const AFTER_HELP = `
-RUN is a run id, a backup name (its newest run that is not broken), or "latest". Without PATH all of the run is
-listed, in the order of the paths, and then its snapshots. PATH stands for itself and all that is below it, or is
-the name of a snapshot. Times are UTC; "?" is what the run's format does not know.
+const AFTER_HELP = `${RUN_HELP}
+
+Without PATH all of the run is listed, in the order of the paths, and then its snapshots. PATH stands for itself and all
+that is below it, or is the name of a snapshot. Times are UTC; "?" is what the run's format does not know.
 
 With --json each entry is a line, as it stands in the manifest (docs/format.md).
 
 Examples:
   s3-sysbackup ls latest
+  s3-sysbackup ls 2026-11-20 /etc
   s3-sysbackup ls web1-backup /etc --depth 1
   s3-sysbackup ls 20261120T121033Z-1f2e3d4c / --json | jq -r 'select(.size > 1e9).path'
 `;

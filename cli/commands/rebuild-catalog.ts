@@ -25,6 +25,8 @@ reads all files, and stores no content again, also what is in bundles.
 It needs the right to read, which the credentials in the conf do not have: name others (docs/permissions.md). Bundles are
 read whole, since a manifest alone could be a thief's. A machine set up anew has another id: name the run then.
 
+RUN is named as in s3-sysbackup restore --help.
+
 Exit code 3: done, but some of what the run names is gone or damaged; the next archive stores it anew.
 
 Examples:
@@ -34,7 +36,7 @@ Examples:
 
 export function define(command: Command): void {
   command
-    .argument('[run]', 'run id (default: the newest that this machine has stored)')
+    .argument('[run]', 'which run (default: the newest that this machine has stored)')
     .option('--name <name>', 'whose backup this is (default: <hostname>-backup)')
     .option('--trust-manifest', 'believe what the run says of bundles, and save reading them')
     .option('--yes', 'replace a whole catalog without being asked');

@@ -28,13 +28,14 @@ import { restoreThrough } from '../restore/through.js';
 import { withTarFile } from '../restore/tar-file.js';
 import { thawFrozen } from '../restore/thaw-frozen.js';
 import { saysSummary } from '../presentation/says-summary.js';
+import { RUN_HELP } from '../run-help.js';
 import type { Session } from '../session.js';
 import { spoolFolder } from '../spool-folder.js';
 import { chooseStore, withStore } from '../store.js';
 
-const AFTER_HELP = `
-RUN is a run id, a backup name (its newest run that is not broken), or "latest" (the default): the same of the
-configured backup name. /a/b comes back as DIR/a/b; without --target as /a/b, after you were shown what would be
+const AFTER_HELP = `${RUN_HELP}
+
+Without RUN it is "latest". /a/b comes back as DIR/a/b; without --target as /a/b, after you were shown what would be
 overwritten and said yes. What was interrupted goes on when it is started again.
 
 GLOB is matched against the whole path as it was backed up: * and ? within a name, ** across folders. One that does
@@ -44,6 +45,7 @@ the run, or a folder above one, like /srv/Reports(2026), is taken literally.
 Examples:
   s3-sysbackup restore --target /tmp/back
   s3-sysbackup restore --include /etc/nginx
+  s3-sysbackup restore 2026-11-20 --target /tmp/back
   s3-sysbackup restore web1-backup --bucket my-backups --target /tmp/web1 --include /etc --exclude '*.bak'
   s3-sysbackup restore --to-tar - | ssh web1 tar --acls --xattrs --xattrs-include='*' -xpf - -C /
   s3-sysbackup restore --to-tar /tmp/web1.tar --force

@@ -14,6 +14,7 @@ import { eventLogger } from '../presentation/event-lines.js';
 import { EventPresenter } from '../presentation/event-presenter.js';
 import { jsonOfVerification, verificationLines } from '../presentation/verification.js';
 import { saysSummary } from '../presentation/says-summary.js';
+import { RUN_HELP } from '../run-help.js';
 import type { Session } from '../session.js';
 import { addReadOptions, chooseStore, type ReadFlags, withStore } from '../store.js';
 
@@ -27,7 +28,8 @@ interface Flags extends ReadFlags {
 
 const DAY_MS = 86_400_000;
 
-const AFTER_HELP = `
+const AFTER_HELP = `${RUN_HELP}
+
 Without RUN all runs are verified that are not broken. Listings show that everything is there; locks are asked for one
 by one, of all objects or a sample; --read-data reads objects and compares their hashes. A sample is another one each
 day, and in 100 / PERCENT days it has been everything.
@@ -49,7 +51,7 @@ Examples:
 
 export function define(command: Command): void {
   command
-    .argument('[run]', 'run id, backup name, or latest')
+    .argument('[run]', 'which run (default: all)')
     .option('--name <name>', 'only the backups of this name')
     .option('--read-data [percent]', 'read and hash so much of it (default: all)', percentOrRun)
     .option('--sample <percent>', 'ask for the locks of so many objects (default: 100)', percent)
@@ -126,7 +128,9 @@ function runAndShare(
   });
 }
 
+/** A date, and the beginning of a run id that says a day, consist of digits too, and are no share. */
 function percentOrRun(text: string): number | string {
+  if (/^(?:\d{4}-\d\d-\d\d|\d{8})$/.test(text)) return text;
   return /^[\d.%-]+$/.test(text) ? percent(text) : text;
 }
 

@@ -1,4 +1,5 @@
 import type { RequestCounts, RunEstimate, RunSummary } from '../../src/index.js';
+import { completeText } from './complete-text.js';
 import { foldRow } from './fold.js';
 import { MOST_OF_A_KIND } from './line-limit.js';
 import { priceText } from './price-text.js';
@@ -21,10 +22,11 @@ export function archiveSummary(
 ): string[] {
   const { backup, run, outcome, estimate } = summary;
   const rows = estimate === undefined ? rowsOfRun(summary, storeName) : rowsOfDryRun(summary, estimate);
+  const lacking = summary.lacksComplete ? `; ${completeText(summary)}` : '';
   const title =
     estimate === undefined
-      ? `${backup}: run ${run} is ${outcome}`
-      : `${backup}: dry run, nothing was stored. A run now`;
+      ? `${backup}: run ${run} is ${outcome}${lacking}`
+      : `${backup}: dry run, nothing was stored${lacking}. A run now`;
   return [
     printable(title),
     ...rows.flatMap(([name, text]) => foldRow(`  ${name.padEnd(NAME_WIDTH)}  `, printable(text), columns)),

@@ -1,8 +1,16 @@
 import type { ObjectTable } from '../catalog/object-table.js';
 import type { CatalogHead } from '../catalog/head.js';
-import { bundleKey, contentKey, machineMark, manifestPrefix, parseManifestKey } from '../manifest/keys.js';
-import { type HiddenRun, hiddenRunOf } from '../manifest/hidden-runs.js';
 import { SysbackupError } from '../errors.js';
+import { isAhead } from '../manifest/ahead.js';
+import { type HiddenRun, hiddenRunOf } from '../manifest/hidden-runs.js';
+import {
+  bundleKey,
+  contentKey,
+  machineMark,
+  type ManifestKey,
+  manifestPrefix,
+  parseManifestKey,
+} from '../manifest/keys.js';
 import {
   type HiddenData,
   isSameObject,
@@ -21,7 +29,12 @@ export interface FenceAnswer {
   foreign: string[];
   /** There are versions of that manifest with other bytes than this machine's. */
   doubled: boolean;
+  /** Runs under the same backup name that were received after that one, of whichever machine, in that order. */
+  later: LaterRun[];
 }
+
+/** A run that this machine's catalog does not know. */
+export type LaterRun = Pick<ManifestKey, 'run' | 'outcome' | 'time'> & { received: number };
 
 /**
  * Asks whether the store is the one the catalog remembers: one LIST, from this machine's last manifest on. It also
@@ -31,8 +44,9 @@ export async function checkFence(store: ObjectStore, head: CatalogHead): Promise
   const { key, version } = head.manifest;
   const prefix = manifestPrefix(head.backupName);
   const mark = machineMark(head.machine);
-  const foreign = new Set<string>();
+  const foreign: ListedVersion[] = [];
   const versions: ListedVersion[] = [];
+  const later = new Map<string, LaterRun>();
   const hidden: HiddenRun[] = [];
   const hide = (data: HiddenData): void => {
     const run = hiddenRunOf(data);
@@ -42,15 +56,32 @@ export async function checkFence(store: ObjectStore, head: CatalogHead): Promise
   // All keys after this one, the last manifest's own being the first of them.
   for await (const listed of listAll(store, range, hide)) {
     if (listed.deleteMarker) continue;
-    if (listed.key === key) versions.push(listed);
-    else if (parseManifestKey(listed.key)?.machine !== mark) foreign.add(listed.key);
+    if (listed.key === key) {
+      versions.push(listed);
+      continue;
+    }
+    const named = parseManifestKey(listed.key);
+    if (named?.machine !== mark) foreign.push(listed);
+    if (named !== undefined) addOldest(later, { ...named, received: listed.received });
   }
+  // One that a clock that was ahead once put behind all others would come up for years.
+  const nowMs = foreign.length === 0 ? 0 : await store.now();
+  const newer = foreign.filter((listed) => !isAhead(listed, nowMs)).map((listed) => listed.key);
   const own = versions.find((listed) => listed.version === version);
   // A PUT whose answer was lost is sent again, and leaves the same bytes twice.
   const doubled = own !== undefined && versions.some((listed) => !isSameObject(listed, own));
   const holds =
     own !== undefined || (hidden.some((run) => run.key === key) && (await hasData(store, key, version)));
-  return { holds, hidden, foreign: [...foreign], doubled };
+  return {
+    holds,
+    hidden,
+    foreign: [...new Set(newer)],
+    doubled,
+    // A run dated in the future lies behind all others, and is to be counted once and not in each run.
+    later: [...later.values()]
+      .filter(({ received }) => received > (own?.received ?? 0))
+      .sort((a, b) => a.received - b.received),
+  };
 }
 
 /** Whether the bytes of a version are there, though no listing shows them. */
@@ -62,6 +93,11 @@ async function hasData(store: ObjectStore, key: string, version: string): Promis
     if (error instanceof SysbackupError && error.code === 'NOT_FOUND') return false;
     throw error;
   }
+}
+
+function addOldest(runs: Map<string, LaterRun>, { run, outcome, time, received }: LaterRun): void {
+  const known = runs.get(run);
+  if (known === undefined || received <= known.received) runs.set(run, { run, outcome, time, received });
 }
 
 /** Whether the store lists a version. */

@@ -1,6 +1,7 @@
 import type { Settings } from '../config/settings.js';
 import type { EventListener, RequestCounts, RunOutcome } from '../events.js';
 import type { BytePath } from '../files/byte-path.js';
+import type { JudgedHistory } from '../manifest/run-history.js';
 import type { ObjectStore } from '../store/port.js';
 import type { WhyMade } from './join.js';
 
@@ -74,8 +75,8 @@ export interface RunPrice {
   amazon: boolean;
 }
 
-/** What a run came to. */
-export interface RunSummary {
+/** What a run came to, and how long the backup has been without a complete run (a dry run is not counted). */
+export interface RunSummary extends JudgedHistory {
   backup: string;
   run: string;
   outcome: RunOutcome;

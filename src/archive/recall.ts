@@ -7,7 +7,7 @@ import { hiddenRunLines } from '../manifest/hidden-runs.js';
 import { shellWord } from '../shell-word.js';
 import { identityBeforeMarker } from '../store/directory-marker.js';
 import type { ObjectStore, VersionName } from '../store/port.js';
-import { askShare, checkFence, isListed, type ShareAnswer } from './fence.js';
+import { askShare, checkFence, isListed, type LaterRun, type ShareAnswer } from './fence.js';
 import { forgetSetAside } from './set-aside.js';
 
 /** What this machine remembers and the store bears out. */
@@ -17,6 +17,8 @@ export interface Recalled {
   objects: ObjectTable;
   /** The journal of an interrupted run is believed and goes on. */
   keepJournal: boolean;
+  /** Runs of the backup name that the catalog does not know. */
+  later: readonly LaterRun[];
 }
 
 /**
@@ -32,7 +34,8 @@ export async function recall(
   const warn = (message: string) => onEvent({ type: 'log', level: 'warning', message });
   let catalog = readOwnCatalog(state, store, backupName, warn);
   const setAside = (await store.damage?.setAside()) ?? [];
-  if (catalog !== undefined && !(await fenceHolds(store, catalog, setAside, warn))) catalog = undefined;
+  const later = catalog === undefined ? undefined : await fenced(store, catalog, setAside, warn);
+  if (later === undefined) catalog = undefined;
   const objects = catalog?.objects ?? new ObjectTable();
   if (catalog !== undefined) {
     warnOfShare(await askShare(store, objects, catalog.head.turn), store, warn);
@@ -48,7 +51,7 @@ export async function recall(
       `${damaged} objects that this machine knows were set aside in ${store.description} as damaged: ` +
         'what the machine still has of them is stored again',
     );
-  return { catalog, objects, keepJournal };
+  return { catalog, objects, keepJournal, later: later ?? [] };
 }
 
 function warnOfShare(
@@ -92,13 +95,14 @@ function readOwnCatalog(
   return undefined;
 }
 
-async function fenceHolds(
+/** Runs that the catalog does not know; undefined where the store is not the one that it remembers. */
+async function fenced(
   store: ObjectStore,
   catalog: Catalog,
   setAside: readonly VersionName[],
   warn: (message: string) => void,
-): Promise<boolean> {
-  const { holds: isThere, hidden, foreign, doubled } = await checkFence(store, catalog.head);
+): Promise<readonly LaterRun[] | undefined> {
+  const { holds: isThere, hidden, foreign, doubled, later } = await checkFence(store, catalog.head);
   for (const line of hiddenRunLines(hidden)) warn(line);
   const { key, version } = catalog.head.manifest;
   const isSetAside = setAside.some((aside) => aside.key === key && aside.version === version);
@@ -127,7 +131,7 @@ async function fenceHolds(
         'Give each machine a name of its own.',
     );
   }
-  return holds;
+  return holds ? later : undefined;
 }
 
 /** That of a store before it got its marker too: such memory has been handed over (open-state.ts). */

@@ -25,6 +25,8 @@ export async function watchRenewal(start: RunStart): Promise<WatchedManifest | u
   // For fewer days now: whoever renews by the same conf would not touch it for a long time.
   if (given > daysOf(start) * DAY_SECONDS) return undefined;
   const ageSeconds = start.startMs / 1000 - watched.since;
+  // Given while a clock was ahead: it would be watched until that time comes.
+  if (ageSeconds < -DAY_SECONDS) return undefined;
   if (ageSeconds < Math.min(given * 0.75, LONGEST_DAYS * DAY_SECONDS)) return watched;
   const lock = await lockOf(start, watched);
   // A lock that cannot be asked for says nothing.

@@ -6,6 +6,8 @@ import { writePrintOrder } from '../catalog/print-order.js';
 import type { StateFolder } from '../catalog/state-folder.js';
 import { abortedError, throwIfAborted } from '../errors.js';
 import { OwnMemory } from '../own-memory.js';
+import { judged, withRun } from '../manifest/run-history.js';
+import { historyBefore, warnOfRunAhead } from './history.js';
 import { headerLine, storeManifest } from './manifest-ends.js';
 import { openState } from './open-state.js';
 import type { ArchiveOptions, RunSummary } from './options.js';
@@ -61,7 +63,9 @@ async function begin(options: ArchiveOptions, state: StateFolder, problems: Prob
     recalled.catalog?.head.objectLock === true || (await checkObjectLock(store, settings.destination));
   const startMs = await store.now();
   warnOfClock(startMs, Date.now(), onEvent);
-  return { options, state, store, onEvent, problems, recalled, startMs, objectLock };
+  warnOfRunAhead(recalled.catalog?.head, startMs, onEvent);
+  const history = await historyBefore(recalled, store, settings.backupName, startMs);
+  return { options, state, store, onEvent, problems, recalled, startMs, objectLock, history };
 }
 
 /** A dry run: picks and joins, and says what would come of it. */
@@ -81,6 +85,7 @@ async function look(start: RunStart, picking: Picking, watch: Stopwatch): Promis
     ...totals,
     ...foreseen,
     counts: shownCounts(totals, problems),
+    ...judged(start.history, start.startMs),
     backup: backupName,
     run: '',
     outcome: problems.outcome,
@@ -130,6 +135,7 @@ async function work(workshop: Workshop, picking: Picking, watch: Stopwatch): Pro
   const requests = options.requests?.() ?? {};
   const manifest = await storeManifest(workshop, { ...totals, outcome, requests }, snapshots, until);
   const head = start.recalled.catalog?.head;
+  const history = withRun(start.history, identity.startMs, outcome);
   remember(workshop, written.order, {
     format: 3,
     store: start.store.identity,
@@ -151,6 +157,7 @@ async function work(workshop: Workshop, picking: Picking, watch: Stopwatch): Pro
     groups: written.names.groups,
     objectLock: start.objectLock,
     watched: watched ?? toBeWatched(start, manifest, until),
+    ...history,
   });
   const sent = options.requests?.() ?? {};
   const stored = totalsOf(tally, problems, snapshots, objects);
@@ -162,6 +169,7 @@ async function work(workshop: Workshop, picking: Picking, watch: Stopwatch): Pro
   return {
     ...stored,
     counts: shownCounts(stored, problems),
+    ...judged(history, start.startMs),
     backup: settings.backupName,
     run: identity.run,
     outcome,

@@ -9,6 +9,7 @@ import { otherGzip } from '../content/other-gzip.js';
 import { ContentPool } from '../content/pool.js';
 import type { EventListener } from '../events.js';
 import { newRunId } from '../manifest/keys.js';
+import type { RunHistory } from '../manifest/run-history.js';
 import { type ManifestSink, ManifestSpool } from '../manifest/spool.js';
 import { SpoolThread } from '../manifest/spool-thread.js';
 import { LockDates } from '../store/lock-dates.js';
@@ -32,6 +33,8 @@ export interface RunStart {
   /** By the store's clock. */
   startMs: number;
   objectLock: boolean;
+  /** Of the backup name, without this run. */
+  history: RunHistory;
 }
 
 /** What identifies a run. */

@@ -1,6 +1,5 @@
 import { realpath, unlink } from 'node:fs/promises';
-import { SysbackupError, errnoOf, messageOf, throwIfAborted } from '../errors.js';
-import type { EventListener } from '../events.js';
+import { SysbackupError, errnoOf, throwIfAborted } from '../errors.js';
 import { readManifest } from '../manifest/reader.js';
 import type { HiddenRun } from '../manifest/hidden-runs.js';
 import { listRuns, type StoredRun } from '../manifest/runs.js';
@@ -11,41 +10,20 @@ import { whileLocked } from '../store/directory-lock.js';
 import { isStore } from '../store/directory-marker.js';
 import { readSidecar } from '../store/directory-sidecar.js';
 import { listAll, type ListedVersion, type ObjectStore } from '../store/port.js';
+import type { ExpireOptions, ExpireResult } from './expire-options.js';
 import { referencesOf } from './named-versions.js';
+import { runsToKeep } from './runs-to-keep.js';
+import { nothingRemoved, StoredWeights } from './stored-weights.js';
 import { VersionTable } from './version-table.js';
-
-export interface ExpireOptions {
-  /** Root of a directory store. */
-  path: string;
-  /**
-   * Whether the newest run of each backup name that is not broken stays with all it names, however long ago its
-   * locks ended. Default true: a machine that has died, or a clock that ran away, shall not cost the last backup.
-   */
-  keepNewest?: boolean;
-  /** Only count. Default false. */
-  dryRun?: boolean;
-  onEvent?: EventListener | undefined;
-  signal?: AbortSignal | undefined;
-}
-
-export interface ExpireResult {
-  /** Runs that stay, and runs whose manifests were removed. */
-  runsKept: number;
-  runsRemoved: number;
-  /** Object versions other than manifests. */
-  kept: number;
-  removed: number;
-  /** Stored bytes that removing them made free. */
-  bytes: number;
-}
 
 const MANIFESTS = 'manifests/';
 
 /**
  * Removes from a directory store what no lock holds any more and no living manifest names; a manifest lives while it
- * is locked. What is being stored or renewed at the same time is safe: each version's lock is looked at once more,
- * alone, before it goes. Throws NOT_FOUND, ACCESS_DENIED, STORE_FAILED, ABORTED, and REFUSED, before anything is
- * removed, where a living manifest, or the sidecar of any, cannot be read, since nobody knows then what it names.
+ * is locked, or must stay all the same (see {@link runsToKeep}). What is being stored or renewed at the same time is
+ * safe: each version's lock is looked at once more, alone, before it goes. Throws NOT_FOUND, ACCESS_DENIED,
+ * STORE_FAILED, ABORTED, and, before anything is removed, REFUSED where a living manifest cannot be read, since nobody
+ * knows then what it names, or the sidecar of any cannot be, and where all runs are dated ahead of now.
  */
 export async function expire(options: ExpireOptions): Promise<ExpireResult> {
   const store = await openDirectoryStore({ path: options.path });
@@ -68,7 +46,14 @@ class Expiry {
   readonly #nowMs: number;
   readonly #options: ExpireOptions;
   readonly #named = new VersionTable();
-  readonly #result: ExpireResult = { runsKept: 0, runsRemoved: 0, kept: 0, removed: 0, bytes: 0 };
+  readonly #result: ExpireResult = {
+    runsKept: 0,
+    runsRemoved: 0,
+    keptRuns: [],
+    kept: 0,
+    removed: 0,
+    bytes: 0,
+  };
 
   constructor(store: ObjectStore, root: string, nowMs: number, options: ExpireOptions) {
     this.#store = store;
@@ -78,11 +63,16 @@ class Expiry {
   }
 
   async run(): Promise<ExpireResult> {
-    const runs = await listRuns(this.#store, { onEvent: this.#options.onEvent, onHidden: refuseForHidden });
-    const newest = this.#options.keepNewest === false ? new Set<StoredRun>() : newestOfEach(runs);
+    const { onEvent, signal } = this.#options;
+    const runs = await listRuns(this.#store, { onEvent, onHidden: refuseForHidden });
+    const lapsed = new Set<StoredRun>();
+    for (const run of runs) if (!(await this.#isLocked(run.key, run.version))) lapsed.add(run);
+    const weights = new StoredWeights(this.#store, signal);
+    const keep = await runsToKeep(runs, lapsed, this.#nowMs, weights, this.#options);
+    this.#result.keptRuns = keep.kept([...lapsed]);
     for (const run of runs) {
-      throwIfAborted(this.#options.signal);
-      if (newest.has(run) || (await this.#isLocked(run.key, run.version))) await this.#take(run);
+      throwIfAborted(signal);
+      if (keep.has(run) || !lapsed.has(run)) await this.#take(run);
     }
     // Manifests first, so that none ever names what is gone.
     for await (const version of listAll(this.#store, { prefix: MANIFESTS })) await this.#judge(version);
@@ -103,11 +93,7 @@ class Expiry {
             this.#named.add({ key: version.key, ver: version.ver });
     } catch (cause) {
       throwIfAborted(signal);
-      throw new SysbackupError(
-        'REFUSED',
-        `nothing was removed: the manifest of ${run.backup}/${run.run} cannot be read: ${messageOf(cause)}`,
-        { hint: 'See what `s3-sysbackup verify` says of it; once its lock has ended, it goes too.', cause },
-      );
+      throw nothingRemoved(run, cause);
     }
   }
 
@@ -181,11 +167,4 @@ function refuseForHidden(hidden: readonly HiddenRun[]): void {
   throw new SysbackupError('REFUSED', `nothing was removed: ${last.message}${more}`, {
     hint: `To mend it: ${last.wayOut}`,
   });
-}
-
-/** Of runs in the order of their receipt. */
-function newestOfEach(runs: readonly StoredRun[]): Set<StoredRun> {
-  const newest = new Map<string, StoredRun>();
-  for (const run of runs) if (run.outcome !== 'broken') newest.set(run.backup, run);
-  return new Set(newest.values());
 }

@@ -1,9 +1,11 @@
 import { SysbackupError } from '../errors.js';
 import type { EventListener } from '../events.js';
+import { splitByClock } from '../manifest/ahead.js';
 import { fetchManifest, type FetchedManifest } from '../manifest/fetch.js';
 import { machineMark } from '../manifest/keys.js';
-import { isDatedInTheFuture, listRuns, type StoredRun, warn } from '../manifest/runs.js';
+import { isDatedInTheFuture, listRuns, type StoredRun } from '../manifest/runs.js';
 import { MANIFEST_FORMAT } from '../manifest/types.js';
+import { isOneManifestsOwn, UsableRuns } from '../manifest/usable-runs.js';
 import type { ObjectStore } from '../store/port.js';
 
 export interface OwnRunOptions {
@@ -23,24 +25,20 @@ export interface OwnRun {
 }
 
 /**
- * The newest run of this machine that a catalog can be made of: whole, not broken, not empty, not dated in the future.
- * What is passed over is said. Throws NOT_FOUND.
+ * The newest usable run of this machine (see {@link UsableRuns}) that a catalog can be made of: whole, and with any
+ * content. What is passed over is said. Throws NOT_FOUND.
  */
 export async function findOwnRun(options: OwnRunOptions): Promise<OwnRun> {
   const { store, backup, machine, onEvent } = options;
-  const runs = (await listRuns(store, { backup, onEvent })).filter(isUsable).reverse();
+  const listed = await listRuns(store, { backup, onEvent });
+  const runs = listed.filter(({ format, outcome }) => format === MANIFEST_FORMAT && outcome !== 'broken');
   const mark = machineMark(machine);
-  for (const run of runs) {
-    if (run.machine !== mark) continue;
-    const found = await fetchOf(run, options);
-    if (typeof found !== 'string') return found;
-    warn(onEvent, `passed over the run ${backup}/${run.run}: ${found}`);
-  }
-  throw noneOf(runs, options);
-}
-
-function isUsable(run: StoredRun): boolean {
-  return run.format === MANIFEST_FORMAT && run.outcome !== 'broken' && !isDatedInTheFuture(run);
+  const own = runs.filter((run) => run.machine === mark);
+  const look = (run: StoredRun): Promise<OwnRun | string> => fetchOf(run, options);
+  const nowMs = await store.now();
+  for await (const { found } of new UsableRuns(own, { nowMs, look, onEvent }).newestFirst()) return found;
+  const dated = runs.filter((run) => !isDatedInTheFuture(run));
+  throw noneOf(splitByClock(dated, nowMs).timely, options);
 }
 
 /** The run with its manifest, or why it cannot be used. */
@@ -50,8 +48,7 @@ async function fetchOf(run: StoredRun, options: OwnRunOptions): Promise<OwnRun |
   try {
     manifest = await fetchManifest(store, run, spoolFolder, { signal });
   } catch (error) {
-    const isItsOwn = error instanceof SysbackupError && ['DAMAGED', 'NOT_FOUND'].includes(error.code);
-    if (isItsOwn) return error.message;
+    if (isOneManifestsOwn(error)) return error.message;
     throw error;
   }
   // Four digits of an id are no proof of it.
@@ -67,7 +64,7 @@ async function fetchOf(run: StoredRun, options: OwnRunOptions): Promise<OwnRun |
 }
 
 function noneOf(runs: readonly StoredRun[], { store, backup }: OwnRunOptions): SysbackupError {
-  const [newest] = runs;
+  const newest = runs.at(-1);
   const hint =
     newest === undefined
       ? '`s3-sysbackup list` shows what there is. Without a catalog the next run reads all files and looks up what is stored.'

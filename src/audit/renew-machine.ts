@@ -2,6 +2,7 @@ import { classUntil, periodDays, periodOf } from '../manifest/retention-classes.
 import type { StoredRun } from '../manifest/runs.js';
 import type { RetentionClass } from '../manifest/types.js';
 import { LockDates } from '../store/lock-dates.js';
+import { goodRuns } from './good-runs.js';
 import type { RenewMemory } from './renew-memory.js';
 import type { RenewedMachine, RenewedRun, RenewReason } from './renew-options.js';
 import { type DatesFor, problemOf, type RunOutlook, type RunRenewer } from './renew-run.js';
@@ -37,6 +38,9 @@ type Weighed = Pick<RunOutlook, 'weight' | 'state'>;
  * 3. however old it is, the **newest** run that weighs anything;
  * 4. of each week, month and year that has recent runs the first that weighs at least half of the heaviest, until the
  *    end of its class.
+ *
+ * Which the runs of 2 and 3 are decides {@link goodRuns}, for `expire` too. Runs received ahead of now, or dated later
+ * than their receipt, take part in 2 to 4 only where all others hold nothing.
  *
  * A backup that became smaller with good reason keeps its larger predecessor until somebody says so (`accepted`).
  * Numbers cannot tell a true backup from one of as many invented contents that were really stored; who must be safe
@@ -78,12 +82,17 @@ export class MachineRenewal {
     for (const run of this.#old) this.#claims.set(run, await this.#claimOf(run));
     for (const run of this.#recent)
       this.#weighed.set(run, await this.#renew(run, 'recent', this.#baseDates()));
-    const heaviest = await this.#heaviest();
-    const lastGood = await this.#newestOf(heaviest / 2);
-    const newest = heaviest > 0 ? await this.#newestOf(1) : lastGood;
+    const { lastGood, newest, compared } = await goodRuns(this.#all, this.#options.nowMs, {
+      claim: (run) => this.#claim(run),
+      weigh: async (run) => {
+        const { weight, state } = await this.#weigh(run);
+        return { weight, isUsable: state !== 'damaged' && state !== 'unlocked' };
+      },
+    });
     if (lastGood) await this.#renew(lastGood, 'last-good', this.#baseDates());
     if (newest) await this.#renew(newest, 'newest', this.#baseDates());
-    for (const name of CLASSES) await this.#renewClass(name, heaviest / 2);
+    const heaviest = Math.max(0, ...compared.map((run) => this.#weighed.get(run)?.weight ?? 0));
+    for (const name of CLASSES) await this.#renewClass(name, compared, heaviest / 2);
     const [first] = this.#all;
     return {
       backup: first?.backup ?? '',
@@ -95,37 +104,13 @@ export class MachineRenewal {
     };
   }
 
-  /**
-   * The greatest weight there is. An old run can matter only if it may weigh more than twice what the heaviest of the
-   * recent ones does, which are renewed anyway; the rest is not read.
-   */
-  async #heaviest(): Promise<number> {
-    const recent = Math.max(0, ...this.#recent.map((run) => this.#weighed.get(run)?.weight ?? 0));
-    let heaviest = recent;
-    const byClaim = [...this.#old].sort((a, b) => this.#claim(b) - this.#claim(a));
-    for (const run of byClaim) {
-      if (this.#claim(run) <= Math.max(2 * recent, heaviest)) break;
-      const { weight } = await this.#weigh(run);
-      if (weight > 2 * recent) heaviest = Math.max(heaviest, weight);
-    }
-    return heaviest;
-  }
-
-  /** The newest run that can be used and weighs so much at least. */
-  async #newestOf(least: number): Promise<StoredRun | undefined> {
-    for (const run of this.#all.toReversed()) {
-      if (this.#claim(run) < least) continue;
-      const { weight, state } = await this.#weigh(run);
-      if (weight >= least && state !== 'damaged' && state !== 'unlocked') return run;
-    }
-    return undefined;
-  }
-
-  async #renewClass(name: RetentionClass, least: number): Promise<void> {
+  async #renewClass(name: RetentionClass, runs: readonly StoredRun[], least: number): Promise<void> {
     const days = this.#options.classes[name];
     if (days === undefined) return;
-    for (const period of new Set(this.#recent.map(({ received }) => periodOf(name, received)))) {
-      const run = await this.#firstOf(name, period, least);
+    const recent = new Set(this.#recent);
+    const periods = runs.filter((run) => recent.has(run)).map(({ received }) => periodOf(name, received));
+    for (const period of new Set(periods)) {
+      const run = await this.#firstOf(name, runs, period, least);
       if (!run) continue;
       const needed = classUntil(run.received, days);
       if (needed * 1000 <= this.#options.nowMs) continue;
@@ -133,8 +118,13 @@ export class MachineRenewal {
     }
   }
 
-  async #firstOf(name: RetentionClass, period: string, least: number): Promise<StoredRun | undefined> {
-    for (const run of this.#all) {
+  async #firstOf(
+    name: RetentionClass,
+    runs: readonly StoredRun[],
+    period: string,
+    least: number,
+  ): Promise<StoredRun | undefined> {
+    for (const run of runs) {
       if (periodOf(name, run.received) !== period || this.#claim(run) < least) continue;
       const { weight } = await this.#weigh(run);
       if (weight > 0 && weight >= least) return run;

@@ -5,15 +5,14 @@ import type { StoredRun } from '../manifest/runs.js';
 import type { ManifestFooter, ManifestLine } from '../manifest/types.js';
 import type { Retention } from '../store/port.js';
 import { StoreError } from '../store/store-error.js';
+import { DistinctContents } from './distinct-contents.js';
 import { FailureStreak } from './failure-streak.js';
 import { type Dates, LockExtender, type LockExtenderOptions, ONE_VERSION_FAILS } from './lock-extender.js';
-import { referencesOf } from './named-versions.js';
 import type { RenewLimits, RenewOptions } from './renew-options.js';
 
 /** Rows after which the table of versions is begun anew: about 400 MB. */
 const ROWS_MOST = 4_000_000;
 const MAX_SECONDS = 0xffff_ffff;
-const OWN_KEYS = /^(?:content\/[0-9a-f]{64}|bundles\/[0-9a-f]{64}\.tar)$/;
 
 /** What looking at a run, or renewing it, came to. See `RenewedRun`. */
 export interface RunOutlook {
@@ -165,11 +164,6 @@ export class RunRenewer {
   }
 }
 
-/** Bytes of a member with its header at least, in a compressed tar. */
-const SHORTEST_MEMBER = 128;
-/** Of so many bytes, in a bundle of 32 MiB and one member more. */
-const PLACES_IN_BUNDLE = 2 ** 19;
-
 /** What has been seen of one run while its lines are gone through. */
 class SeenRun {
   weight = 0;
@@ -179,62 +173,26 @@ class SeenRun {
   readonly #run: StoredRun;
   readonly #locks: LockExtender;
   readonly #dates: Dates | undefined;
-  readonly #serial: number;
-  readonly #snapshots: string;
-  readonly #members = new Set<number>();
+  readonly #contents: DistinctContents;
   readonly #failures = new FailureStreak(ONE_VERSION_FAILS);
 
   constructor(run: StoredRun, locks: LockExtender, dates: Dates | undefined, serial: number) {
     this.#run = run;
     this.#locks = locks;
     this.#dates = dates;
-    this.#serial = serial;
-    this.#snapshots = `snapshots/${run.backup}/`;
+    this.#contents = new DistinctContents(run.backup, locks.table, serial);
   }
 
   async take(lines: readonly ManifestLine[]): Promise<void> {
-    const { table } = this.#locks;
-    const contents: number[][] = [];
-    const added: number[] = [];
-    for (const line of lines) {
-      const rows: number[] = [];
-      let isNew: boolean | undefined;
-      for (const { version, off } of referencesOf(line)) {
-        if (!this.#mayName(version.key)) {
-          this.missing += 1;
-          isNew = false;
-          continue;
-        }
-        // How its bytes are encoded and what they hash to make no other version of it.
-        const row = table.add({ key: version.key, ver: version.ver });
-        const first = table.set[row] !== this.#serial;
-        isNew ??= off === undefined ? first : this.#isNewMember(row, off);
-        rows.push(row);
-        if (!first) continue;
-        table.set[row] = this.#serial;
-        added.push(row);
-      }
-      if (isNew === true) contents.push(rows);
-    }
-    this.refused += await this.#locks.extend(added, this.#dates, this.#failures);
-    for (const row of added) {
+    const foreign = this.#contents.foreign;
+    const { versions, contents } = this.#contents.take(lines);
+    this.missing += this.#contents.foreign - foreign;
+    this.refused += await this.#locks.extend(versions, this.#dates, this.#failures);
+    for (const row of versions) {
       if (this.#locks.isGone(row)) this.missing += 1;
       else this.until = Math.min(this.until, this.#locks.until(row));
     }
     for (const rows of contents) if (!rows.some((row) => this.#locks.isGone(row))) this.weight += 1;
-  }
-
-  /** Each place in a bundle weighs once, and two are further apart than a member with its header can be long. */
-  #isNewMember(row: number, off: number): boolean {
-    const place = row * PLACES_IN_BUNDLE + Math.floor(off / SHORTEST_MEMBER);
-    if (off / SHORTEST_MEMBER >= PLACES_IN_BUNDLE || this.#members.has(place)) return false;
-    this.#members.add(place);
-    return true;
-  }
-
-  /** A run has no business with another backup's snapshots, and with no manifest at all. */
-  #mayName(key: string): boolean {
-    return OWN_KEYS.test(key) || key.startsWith(this.#snapshots);
   }
 
   /** With the same slack as the rest, but never longer than what it names. */

@@ -1,8 +1,10 @@
 import { SysbackupError, throwIfAborted } from '../errors.js';
 import { type HiddenRun, hiddenRunLines } from '../manifest/hidden-runs.js';
+import { warnOfAhead } from '../manifest/ahead.js';
 import { MANIFESTS, manifestPrefix } from '../manifest/keys.js';
 import { listRuns, type StoredRun, warn } from '../manifest/runs.js';
 import { MANIFEST_FORMAT } from '../manifest/types.js';
+import { fromAccepted } from './accepted-runs.js';
 import { MachineRenewal } from './renew-machine.js';
 import { RenewMemory } from './renew-memory.js';
 import type { RenewedMachine, RenewedRun, RenewLimits, RenewOptions, RenewResult } from './renew-options.js';
@@ -47,6 +49,7 @@ export async function renew(options: RenewOptions): Promise<RenewResult> {
       { hint: '`s3-sysbackup list` shows what there is.' },
     );
   const nowMs = await store.now();
+  warnOfAhead(runs, nowMs, onEvent);
   const limits = { ...LIMITS, ...options.limits };
   const memory = RenewMemory.open(options.memoryPath, store.identity, (message) => warn(onEvent, message));
   const renewer = new RunRenewer(store, options.spoolFolder, limits, {
@@ -66,7 +69,8 @@ export async function renew(options: RenewOptions): Promise<RenewResult> {
   };
   let left = limits.runs;
   try {
-    for (const ofMachine of byMachine(runs, options.accepted ?? [])) {
+    const accepted = { accepted: options.accepted ?? [], nowMs, onEvent };
+    for (const ofMachine of fromAccepted(byMachine(runs), accepted)) {
       throwIfAborted(signal);
       const machine = new MachineRenewal(ofMachine, {
         renewer,
@@ -116,14 +120,12 @@ export function failureOfRenewal({ counts, runs, hidden }: RenewResult): Sysback
 }
 
 /** The runs of each machine under each name, machines whose runs were first received first. */
-function byMachine(runs: readonly StoredRun[], accepted: readonly string[]): StoredRun[][] {
+function byMachine(runs: readonly StoredRun[]): StoredRun[][] {
   const machines = new Map<string, StoredRun[]>();
   for (const run of runs) {
     const id = `${run.backup}/${run.machine}`;
     const known = machines.get(id);
     if (known === undefined) machines.set(id, [run]);
-    // From here on it is right to be smaller: what came before is no measure.
-    else if (accepted.includes(`${run.backup}/${run.run}`)) known.splice(0, known.length, run);
     else known.push(run);
   }
   return [...machines.values()];

@@ -31,6 +31,10 @@ export interface CatalogHead {
   objectLock: boolean;
   /** An earlier manifest, whose lock will tell whether anybody renews. */
   watched?: WatchedManifest | undefined;
+  /** Runs of the backup name so far, this one included (see `RunHistory`); absent in a catalog of before. */
+  lastComplete?: string | null;
+  sinceComplete?: number;
+  firstRun?: string | null;
 }
 
 /** A manifest of this machine, and the lock that this machine gave it. Times in seconds since the epoch. */

@@ -5,7 +5,7 @@ const MAX_BYTES = 200;
 
 /**
  * Throws `CONFIG` where a backup name cannot be a segment of a key and a file's name, or could be taken for a run
- * where the command line takes either (`latest`, or like a run id).
+ * where the command line takes either (`latest`, `latest~2`, or like a run id).
  */
 export function checkBackupName(name: string): void {
   const wrong = wrongWith(name);
@@ -22,6 +22,6 @@ function wrongWith(name: string): string | undefined {
   if (/[\p{Cc}\p{Cs}]/u.test(name)) return 'holds control characters or half a character';
   if (name !== name.trim()) return 'begins or ends with white space';
   if (Buffer.byteLength(name) > MAX_BYTES) return `is longer than ${MAX_BYTES} bytes`;
-  if (name === 'latest' || /^\d{8}T\d{6}Z/.test(name)) return 'reads like the name of a run';
+  if (/^latest(?:~\d+)?$/.test(name) || /^\d{8}T\d{6}Z/.test(name)) return 'reads like the name of a run';
   return undefined;
 }

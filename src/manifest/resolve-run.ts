@@ -1,33 +1,38 @@
 import { SysbackupError } from '../errors.js';
 import type { EventListener } from '../events.js';
 import type { ObjectStore } from '../store/port.js';
-import { StoreError } from '../store/store-error.js';
-import { readFooter } from './footer.js';
 import { type HiddenRun, hiddenRunLines } from './hidden-runs.js';
 import { parseRunId } from './keys.js';
-import { nearest } from './nearest.js';
-import { isOlderManifestEmpty } from './older-format.js';
-import { isDatedInTheFuture, listRuns, type StoredRun, warn } from './runs.js';
-import { OLDER_FORMAT } from './types.js';
+import { isOfDay, newestOfDay, newestRun, OneBackup } from './newest-run.js';
+import { noSuchBackup, notFound } from './not-found.js';
+import { type MeantRun, meantRun, splitRunText } from './run-text.js';
+import { listRuns, type StoredRun, warn } from './runs.js';
 
 export interface ResolveRunOptions {
-  /** The configured backup name, for `latest`; undefined where none is configured. */
+  /** The configured backup name, which `latest`, dates and beginnings of ids mean; undefined where none is configured. */
   backup?: string | undefined;
   onEvent?: EventListener | undefined;
 }
 
-type ReadableStore = Pick<ObjectStore, 'list' | 'get' | 'description'>;
+type ReadableStore = Pick<ObjectStore, 'list' | 'get' | 'now' | 'description'>;
+
+/** Runs that a message names at most. */
+const NAMED = 20;
 
 /**
- * The run that a person means by `text`: a run id (or `<backup name>/<run id>`), a backup name for its newest run
- * that is not broken, or `latest` for that of the configured backup name, or of the only one there is.
+ * The run that a person means by `text`, which is, in this order:
  *
- * Newest means last received by the store. Three kinds of run are passed over, each with a warning, and can
- * still be had by their id, because whoever holds a machine's rights to back up could store them to hide the good
- * ones: runs dated later than the day of their receipt, runs that hold no entry at all, and runs whose footer
- * cannot be read. That the newest run comes from another machine than the one before it is a warning too.
+ * 1. a run id, whatever became of that run;
+ * 2. a backup name: its newest usable run (see {@link UsableRuns});
+ * 3. `latest`, or `latest~N` for the usable run that is N before it;
+ * 4. a date, `2026-11-20`: the newest usable run that the store received on that day, UTC;
+ * 5. the beginning of a run id, where only one run begins so.
  *
- * Throws NOT_FOUND with the nearest names, and USAGE with all names where `latest` could mean several.
+ * The last three mean the configured backup name, or the only one there is; `<backup name>/` before any but the second
+ * chooses another. Newest means last received by the store. That the newest run comes from another machine than the
+ * one before it is a warning too.
+ *
+ * Throws NOT_FOUND with the nearest names, and USAGE, with those that it could be, where it could be several.
  */
 export async function resolveRun(
   store: ReadableStore,
@@ -47,15 +52,23 @@ export async function resolveRun(
     throw new SysbackupError('NOT_FOUND', `there is no backup in ${store.description}`, {
       hint: 'Check the name of the bucket or directory and the prefix.',
     });
-  const id = text.slice(text.lastIndexOf('/') + 1);
-  if (parseRunId(id)) return byId(runs, text, id, store, options);
+  const { backup, rest } = splitRunText(text);
+  if (rest === '')
+    throw new SysbackupError('USAGE', `${JSON.stringify(text)} names no run`, {
+      hint: 'Give a run id, a backup name, latest or a date; `s3-sysbackup list` shows what there is.',
+    });
+  if (parseRunId(rest)) return byId(runs, text, rest, store, options);
   const names = backupNames(runs);
-  if (text !== 'latest' && names.includes(text)) return newest(store, runs, text, options);
-  if (text === 'latest') return newest(store, runs, nameForLatest(names, store, options), options);
-  // Half a run id, or one that was mistyped, looks like none: the newest first.
-  const ids = runs.map((run) => run.run).reverse();
-  const candidates = [...names, 'latest', ...ids];
-  throw notFound(`no backup and no run is called ${text} in ${store.description}`, text, candidates);
+  if (backup !== undefined && !names.includes(backup)) throw noSuchBackup(backup, names, store);
+  const meant = meantRun(rest);
+  if (backup === undefined && text !== 'latest' && names.includes(text)) {
+    warnOfSecondMeaning(text, meant, runs, names, options);
+    return newestRun(new OneBackup(store, runs, text, await store.now(), options.onEvent));
+  }
+  if (meant.kind === 'beginning') return byBeginning(runs, meant.text, backup, store, options);
+  const name = backup ?? nameFor(rest, meant, runs, names, store, options);
+  const own = new OneBackup(store, runs, name, await store.now(), options.onEvent);
+  return meant.kind === 'latest' ? newestRun(own, meant.back) : newestOfDay(own, rest, meant);
 }
 
 /** Throws DAMAGED where the run that is meant, or all that could be, are there without a readable sidecar. */
@@ -65,14 +78,14 @@ function throwIfHidden(
   text: string,
   configured: string | undefined,
 ): void {
-  const id = text.slice(text.lastIndexOf('/') + 1);
-  const name = text === id ? undefined : text.slice(0, -id.length - 1);
-  const isNamed = ({ backup, run }: Pick<HiddenRun, 'backup' | 'run'>): boolean =>
-    run === id && (name === undefined || backup === name);
-  const backup = text === 'latest' ? configured : text;
-  const isOf = (run: Pick<HiddenRun, 'backup'>): boolean =>
-    run.backup === backup || (text === 'latest' && backup === undefined);
-  const isMeant = parseRunId(id) ? isNamed : isOf;
+  const { backup, rest } = splitRunText(text);
+  const isWholeName = backup === undefined && [...runs, ...hidden].some((run) => run.backup === text);
+  const name = isWholeName ? text : (backup ?? configured);
+  const id = isWholeName || !/^\d{8}T/.test(rest) ? '' : rest;
+  // By its id in whichever backup, else of the one backup that is meant, or of any.
+  const isMeant = (run: Pick<HiddenRun, 'backup' | 'run'>): boolean =>
+    run.run.startsWith(id) &&
+    (run.backup === name || (id === '' ? name === undefined : backup === undefined));
   const meant = hidden.filter(isMeant);
   const last = meant.at(-1);
   if (last === undefined || runs.some(isMeant)) return;
@@ -91,7 +104,7 @@ function byId(
   store: ReadableStore,
   options: ResolveRunOptions,
 ): StoredRun {
-  const named = text === id ? undefined : text.slice(0, -id.length - 1);
+  const { backup: named } = splitRunText(text);
   const found = runs.filter((run) => run.run === id && (named === undefined || run.backup === named));
   const preferred = found.find((run) => run.backup === options.backup) ?? found[0];
   if (!preferred) {
@@ -99,92 +112,95 @@ function byId(
     throw notFound(`there is no run ${text} in ${store.description}`, id, ids);
   }
   if (found.length > 1 && preferred.backup !== options.backup)
-    throw new SysbackupError('USAGE', `several backups have a run ${id}: ${backupNames(found).join(', ')}`, {
+    throw new SysbackupError('USAGE', `several backups have a run ${id}: ${namesOf(found, true)}`, {
       hint: `Name one of them, as in ${preferred.backup}/${id}.`,
     });
   return preferred;
 }
 
-function nameForLatest(names: readonly string[], store: ReadableStore, options: ResolveRunOptions): string {
+function byBeginning(
+  runs: readonly StoredRun[],
+  text: string,
+  named: string | undefined,
+  store: ReadableStore,
+  options: ResolveRunOptions,
+): StoredRun {
+  const names = backupNames(runs);
+  const backup = named ?? options.backup ?? (names.length === 1 ? names[0] : undefined);
+  const begun = runs.filter(({ run }) => run.startsWith(text));
+  const fitting = begun.filter((run) => backup === undefined || run.backup === backup);
+  const [first] = fitting;
+  if (first === undefined) {
+    const what =
+      named === undefined ? `no backup and no run is called ${text}` : `no run of ${named} is called ${text}`;
+    const message = `${what} in ${store.description}`;
+    if (begun.length > 0)
+      throw new SysbackupError('NOT_FOUND', message, {
+        hint: `Of another backup there is ${namesOf(begun, true)}.`,
+      });
+    // Half a run id, or one that was mistyped, looks like none: the newest first.
+    const ids = runs.filter((run) => named === undefined || run.backup === named).map(({ run }) => run);
+    throw notFound(message, text, [...(named === undefined ? [...names, 'latest'] : []), ...ids.reverse()]);
+  }
+  if (backup === undefined)
+    throw new SysbackupError('USAGE', `${text} could mean ${namesOf(fitting, true)}`, {
+      hint: `Name the backup too, as in ${first.backup}/${first.run}.`,
+    });
+  if (fitting.length > 1)
+    throw new SysbackupError(
+      'USAGE',
+      `the ids of ${fitting.length} runs of ${backup} begin with ${text}: ${namesOf(fitting, false)}`,
+      { hint: 'Give more of the id.' },
+    );
+  return first;
+}
+
+/** The newest first. */
+function namesOf(runs: readonly StoredRun[], withBackup: boolean): string {
+  const names = runs.map(({ backup, run }) => (withBackup ? `${backup}/${run}` : run)).reverse();
+  const more = names.length > NAMED ? `, and ${names.length - NAMED} more` : '';
+  return `${names.slice(0, NAMED).join(', ')}${more}`;
+}
+
+/** The backup that `latest` or a date without a name means. */
+function nameFor(
+  text: string,
+  meant: Exclude<MeantRun, { kind: 'beginning' }>,
+  runs: readonly StoredRun[],
+  names: readonly string[],
+  store: ReadableStore,
+  options: ResolveRunOptions,
+): string {
   if (options.backup !== undefined) {
     if (names.includes(options.backup)) return options.backup;
-    throw notFound(`there is no backup ${options.backup} in ${store.description}`, options.backup, names);
+    throw noSuchBackup(options.backup, names, store);
   }
   const [only] = names;
   if (only !== undefined && names.length === 1) return only;
+  const ofDay = meant.kind === 'day' ? runs.filter((run) => isOfDay(run, meant)) : [];
   throw new SysbackupError(
     'USAGE',
-    `\`latest\` could mean any of ${names.length} backups in ${store.description}: ${names.join(', ')}`,
-    { hint: 'Name the backup.' },
+    `\`${text}\` could mean any of ${names.length} backups in ${store.description}: ${names.join(', ')}` +
+      (ofDay.length === 0 ? '' : `; of that day there is ${namesOf(ofDay, true)}`),
+    { hint: `Name the backup, as in ${only}/${text}.` },
   );
 }
 
-async function newest(
-  store: ReadableStore,
+/** A backup may be called like a day or like the beginning of an id; then it is what was meant. */
+function warnOfSecondMeaning(
+  text: string,
+  meant: MeantRun,
   runs: readonly StoredRun[],
-  backup: string,
-  options: ResolveRunOptions,
-): Promise<StoredRun> {
-  const own = runs.filter((run) => run.backup === backup && run.outcome !== 'broken').reverse();
-  for (const [index, run] of own.entries()) {
-    const reason = await reasonToPassOver(store, run);
-    if (reason === undefined) {
-      warnOfOtherMachine(run, own.slice(index + 1), options.onEvent);
-      return run;
-    }
-    warn(options.onEvent, `passed over the run ${backup}/${run.run}: ${reason}`);
-  }
-  throw new SysbackupError('NOT_FOUND', `the backup ${backup} has no run that could be used`, {
-    hint: 'Its broken, empty or damaged runs can be named by their run ids, which `s3-sysbackup list` shows.',
-  });
-}
-
-/** Whether it is this one manifest that is wrong, and not the store that fails. */
-function isItsOwn(error: SysbackupError): boolean {
-  if (error.code === 'DAMAGED' || error.code === 'NOT_FOUND') return true;
-  return error instanceof StoreError && error.code === 'STORE_FAILED' && !error.retryable;
-}
-
-async function reasonToPassOver(store: ReadableStore, run: StoredRun): Promise<string | undefined> {
-  if (isDatedInTheFuture(run))
-    return `it is dated after ${new Date(run.received).toISOString()}, when the store received it`;
-  try {
-    return (await isEmpty(store, run)) ? 'it holds nothing' : undefined;
-  } catch (error) {
-    // One that cannot be had may have been stored so on purpose: in a class that must be thawed, under a foreign key.
-    if (error instanceof SysbackupError && isItsOwn(error)) return error.message;
-    throw error;
-  }
-}
-
-async function isEmpty(store: ReadableStore, { format, key, version, size }: StoredRun): Promise<boolean> {
-  if (format === OLDER_FORMAT) return isOlderManifestEmpty(store, key, version);
-  const { counts } = await readFooter(store, key, version, size);
-  return counts.d + counts.l + counts.f + counts.s === 0;
-}
-
-/**
- * `earlier`: the newest first. Runs of the older format do not tell their machine, so they are passed over, or
- * anyone could hide a change of machine behind one; and none is expected after runs of this format.
- */
-function warnOfOtherMachine(
-  run: StoredRun,
-  earlier: readonly StoredRun[],
-  onEvent: EventListener | undefined,
+  names: readonly string[],
+  { backup, onEvent }: ResolveRunOptions,
 ): void {
-  const before = earlier.find(({ format }) => format !== OLDER_FORMAT);
-  if (before === undefined || before.machine === run.machine) return;
-  warn(
-    onEvent,
-    `the newest run ${run.backup}/${run.run} comes from another machine than the one before it, ${before.run}`,
-  );
-}
-
-function notFound(message: string, text: string, candidates: readonly string[]): SysbackupError {
-  const near = nearest(text, candidates);
-  const hint =
-    near.length === 0
-      ? '`s3-sysbackup list` shows what there is.'
-      : `The nearest ${near.length === 1 ? 'name is' : 'names are'} ${near.join(', ')}.`;
-  return new SysbackupError('NOT_FOUND', message, { hint });
+  const other = backup ?? (names.length === 1 ? names[0] : undefined);
+  if (other === undefined) return;
+  const own = runs.filter((run) => run.backup === other);
+  const fits =
+    meant.kind === 'beginning'
+      ? own.some(({ run }) => run.startsWith(text))
+      : meant.kind === 'latest' || own.some((run) => isOfDay(run, meant));
+  if (fits)
+    warn(onEvent, `${text} is taken as the backup of that name; ${other}/${text} is a run of ${other}`);
 }

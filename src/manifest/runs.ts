@@ -27,6 +27,8 @@ export interface StoredRun extends ManifestKey {
 export interface ListRunsOptions {
   /** Only runs of this backup name. */
   backup?: string | undefined;
+  /** Whether to leave out runs of the older format, which lie under a key of their own: one listing less. */
+  withoutOlder?: boolean;
   onEvent?: EventListener | undefined;
   /** Gets the manifests that are there and cannot be used for want of a readable sidecar. Default: each is a warning. */
   onHidden?: ((runs: HiddenRun[]) => void) | undefined;
@@ -56,7 +58,7 @@ export async function listRuns(
     const run = hiddenRunOf(data);
     if (run !== undefined) hidden.set(data.sidecar, run);
   };
-  for await (const listed of listManifests(store, options.backup, hide)) {
+  for await (const listed of listManifests(store, options, hide)) {
     const run = listed.deleteMarker ? undefined : runOf(listed);
     if (!run) continue;
     const id = `${run.backup}/${run.run}`;
@@ -80,7 +82,7 @@ export async function listRuns(
 
 async function* listManifests(
   store: Pick<ObjectStore, 'list'>,
-  backup: string | undefined,
+  { backup, withoutOlder = false }: ListRunsOptions,
   onHidden: (data: HiddenData) => void,
 ): AsyncGenerator<ListedVersion> {
   if (backup === undefined) {
@@ -88,7 +90,7 @@ async function* listManifests(
     return;
   }
   yield* listAll(store, { prefix: manifestPrefix(backup) }, onHidden);
-  yield* listAll(store, { prefix: olderManifestKey(backup) });
+  if (!withoutOlder) yield* listAll(store, { prefix: olderManifestKey(backup) });
 }
 
 function isSameManifest(a: ListedVersion, b: ListedVersion): boolean {

@@ -3,12 +3,10 @@ import { open, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoOf } from '../errors.js';
 
-const CANNOT_WRITE = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT']);
-
 /**
  * The time that the file system gives a new file, in milliseconds since the epoch: over NFS the server's clock.
- * Where the folder does not exist yet, the nearest one above it is asked. `fallback` counts where nothing can be
- * written, as on a medium mounted for reading.
+ * Where the folder does not exist yet, the nearest one above it is asked. `fallback` counts where no file can be made,
+ * as on a medium mounted for reading or a disk that fails: whoever only reads must not depend on it.
  */
 export async function fileSystemTime(folder: string, fallback: () => number): Promise<number> {
   const path = join(await nearestFolder(folder), `.s3-sysbackup-clock-${randomBytes(8).toString('hex')}.tmp`);
@@ -21,7 +19,7 @@ export async function fileSystemTime(folder: string, fallback: () => number): Pr
       await unlink(path);
     }
   } catch (error) {
-    if (CANNOT_WRITE.has(errnoOf(error) ?? '')) return fallback();
+    if (errnoOf(error) !== undefined) return fallback();
     throw error;
   }
 }

@@ -63,6 +63,49 @@ describe('listBackups', () => {
     expect(row).toMatchObject({ bytes: 5, lock: undefined, problem: 'not for you' });
   });
 
+  it('tells of each name when its last complete run was, and how many were stored since', async () => {
+    const store = filled();
+    const add = (run: string, outcome: 'complete' | 'partial', received: string, lines = [directory('/')]) =>
+      store.add(
+        `manifests/a/${run}.${outcome}.jsonl.gz`,
+        manifestOf(lines, { outcome }, { ...header, backup: 'a', run }),
+        Date.parse(received),
+      );
+    const historyOf = async (footers: boolean) => {
+      const listed = await listBackups(store, { footers });
+      return Object.fromEntries(listed.map(({ name, history }) => [name, history]));
+    };
+    store.time = Date.parse('2026-01-20T00:00:00Z');
+    const [first, , third] = ['2026-01-01T00:00:00.000Z', '', '2026-01-03T00:00:00.000Z'];
+    const whole = { lastComplete: third, sinceComplete: 0, firstRun: first, lacksComplete: false };
+    expect(await historyOf(true)).toEqual({ a: whole, b: whole });
+    add('20260106T000000Z-abcd0006', 'partial', '2026-01-06');
+    add('20260107T000000Z-abcd0007', 'partial', '2026-01-07');
+    expect((await historyOf(true))['a']).toMatchObject({ sinceComplete: 2, lacksComplete: false });
+    // Complete as its key says, and empty; damaged; dated in the future.
+    add('20260108T000000Z-abcd0008', 'complete', '2026-01-08', []);
+    store.add(
+      'manifests/a/20260109T000000Z-abcd0009.complete.jsonl.gz',
+      Buffer.from('x'),
+      Date.parse('2026-01-09'),
+    );
+    add('20360110T000000Z-abcd0010', 'complete', '2026-01-10');
+    const lacking = { ...whole, sinceComplete: 5, lacksComplete: true };
+    expect(await historyOf(true)).toEqual({ a: lacking, b: whole });
+    expect((await historyOf(false))['a']).toMatchObject({ sinceComplete: 1 });
+    // One under a clock that was ahead silences nothing.
+    add('20360111T000000Z-abcd0011', 'complete', '2036-01-11');
+    expect(await historyOf(true)).toEqual({ a: lacking, b: whole });
+    expect((await listBackups(store, { footers: true })).filter(({ ahead }) => ahead)).toHaveLength(1);
+  });
+
+  it('knows of no complete run where a footer could not be read, unless that is the right to read', async () => {
+    const store = filled();
+    store.get = () => Promise.reject(new SysbackupError('ACCESS_DENIED', 'not for you'));
+    const [row] = await listBackups(store, { footers: true });
+    expect(row?.history).toMatchObject({ sinceComplete: 0 });
+  });
+
   it('stops when told to, and passes on a listing that fails', async () => {
     const store = filled();
     const signal = AbortSignal.abort();

@@ -194,6 +194,12 @@ describe('renew', () => {
     const accepted = await renewed(machine, { accepted: [`test-backup/${small}`] });
     expect(accepted.machines).toMatchObject([{ lastGood: small, newest: small, shrunk: false }]);
     expect(accepted.runs).toHaveLength(1);
+    const warnings: string[] = [];
+    const onEvent: RenewOptions['onEvent'] = (event) => {
+      if (event.type === 'log') warnings.push(event.message);
+    };
+    await renewed(machine, { accepted: ['test-backup/none'], onEvent });
+    expect(warnings.join()).toContain('test-backup/none is not accepted');
   });
 
   it('gives the first good run of each week, month and year the time of its class', async () => {
@@ -223,6 +229,46 @@ describe('renew', () => {
     expect(untilOf(runs[1]?.run)).toBeLessThan(classUntil(runs[0]?.received ?? 0, 365));
     const again = await renewed(machine, { classes, memoryPath: join(machine.folder, 'memory') });
     expect(again).toMatchObject({ asked: 0, extended: 0 });
+  });
+
+  it('takes a run that is ahead of now neither for the newest nor for the first of its month', async () => {
+    const machine = await machineWith(8);
+    const ten = 3650 * DAY;
+    machine.now += ten;
+    const ahead = (await machine.archive()).summary.run;
+    machine.now -= ten - DAY;
+    machine.write('f/0', 'changed');
+    const newest = (await machine.archive()).summary.run;
+    machine.now += DAY;
+    const warnings: string[] = [];
+    const onEvent: RenewOptions['onEvent'] = (event) => {
+      if (event.type === 'log') warnings.push(event.message);
+    };
+    const classes = { monthly: 400 };
+    const result = await renewed(machine, { classes, onEvent });
+    expect(result.machines).toMatchObject([{ lastGood: newest, newest, shrunk: false }]);
+    const reasons = new Map(result.runs.map(({ run, reasons }) => [run, reasons]));
+    expect(reasons.get(newest)).toContain('monthly');
+    expect(reasons.get(ahead)).toEqual(['recent']);
+    expect(warnings).toEqual([expect.stringMatching(new RegExp(`${ahead} .*ahead of now`))]);
+    // Where now lies before all of them it is the clock that is doubted, and they are renewed as ever.
+    machine.now = DAY;
+    const early = await renewed(machine, { onEvent });
+    expect(early.machines).toMatchObject([{ lastGood: ahead, newest: ahead }]);
+    expect(early.runs.map(({ state }) => state)).toEqual(['renewed', 'renewed']);
+    expect(warnings.at(-1)).toContain('clock may be wrong');
+  });
+
+  it('lets no run that is dated after its receipt displace one that is not', async () => {
+    const machine = await machineWith(5);
+    const good = (await machine.archive()).summary.run;
+    machine.now += DAY;
+    const thief = new Thief(machine.memory, () => machine.now, machineId(machine.statePath));
+    thief.dateAhead = 400 * DAY;
+    const dated = thief.storeManifest(thief.storedFiles(50));
+    const { machines, runs } = await renewed(machine);
+    expect(runs.map(({ run }) => run)).toContain(dated);
+    expect(machines).toMatchObject([{ lastGood: good, newest: good, shrunk: false }]);
   });
 
   it('looks at the runs of broken pickers not at all, and at those that promise no lock no further', async () => {

@@ -18,11 +18,13 @@ interface Held {
   retention: Retention | undefined;
 }
 
-type Readings = Pick<ObjectStore, 'description' | 'get' | 'head' | 'list' | 'getRetention'>;
+type Readings = Pick<ObjectStore, 'description' | 'get' | 'head' | 'list' | 'getRetention' | 'now'>;
 
 /** What a reader sees of a store: versions in memory, and every request for one kept in `gets`. */
 export class FakeStore implements Readings {
   readonly description = 'memory';
+  /** The store's time in milliseconds. */
+  time = Date.now();
   readonly gets: { key: string; version: string; range: ByteRange | undefined }[] = [];
   /** What `get` gives instead of a version's bytes, by `key@version`. */
   readonly replaced = new Map<string, () => Readable>();
@@ -76,6 +78,10 @@ export class FakeStore implements Readings {
 
   async getRetention(key: string, version: string): Promise<Retention | undefined> {
     return this.find(key, version).retention;
+  }
+
+  async now(): Promise<number> {
+    return this.time;
   }
 
   async list({ prefix, continuation }: { prefix: string; continuation?: string }): Promise<ListPage> {

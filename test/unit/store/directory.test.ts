@@ -420,6 +420,17 @@ describe('listing a large folder', () => {
   });
 });
 
+describe('the time of a directory', () => {
+  it("is this machine's where no file can be made, for whatever reason", async () => {
+    // Says that there is no such file.
+    const store = await openDirectoryStore({ path: '/proc', machineTime: () => 1_000_000 });
+    stores.push(store);
+    const time = await store.now();
+    expect(time).toBeGreaterThanOrEqual(1_000_000);
+    expect(time).toBeLessThan(1_060_000);
+  });
+});
+
 function runScript(script: string, args: string[]) {
   const child = spawn(process.execPath, ['--input-type=module', '-e', script, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
