@@ -5,6 +5,7 @@
  * clock and store are passed in. Functions load what they need when they are called, so importing this is cheap.
  */
 import type { ArchiveOptions, RunSummary } from './archive/options.js';
+import type { HostRenamedOptions } from './archive/host-renamed.js';
 import type { SysbackupError } from './errors.js';
 import type { ListBackupsOptions, ListedBackup } from './audit/list.js';
 import type { ExpireOptions, ExpireResult } from './audit/expire.js';
@@ -18,6 +19,7 @@ import type { ListEntriesOptions } from './audit/ls.js';
 import type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
 import type { UpdateResourcesOptions } from './aws/update-resources.js';
 import type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
+import type { UnknownName } from './config/unknown-names.js';
 import type { GzipLibrary } from './config/compression.js';
 import type { ContentSettings, Settings } from './config/settings.js';
 import type { Problem } from './events.js';
@@ -90,6 +92,7 @@ export type { ResourceParameters } from './aws/resource-parameters.js';
 export type { ParameterChange, ResourceChange, UpdateResourcesOptions } from './aws/update-resources.js';
 export type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
 export type { SettingsInForce } from './config/setting-reader.js';
+export type { UnknownName } from './config/unknown-names.js';
 export type { Encoding, GzipLibrary } from './config/compression.js';
 export type { ContentSettings, S3Settings, Settings } from './config/settings.js';
 export type { ReadManifestOptions } from './manifest/reader.js';
@@ -143,6 +146,27 @@ export type {
 /** Reads and validates `<confDir>/conf`. Throws CONFIG with file, line, setting and what is allowed. */
 export async function loadSettings(options: LoadSettingsOptions): Promise<LoadedSettings> {
   return (await import('./config/load.js')).loadSettings(options);
+}
+
+/**
+ * The error that {@link LoadSettingsOptions.refuseMisspelt} has thrown: for names in a conf that are nearly known ones.
+ * Undefined where there are none.
+ */
+export async function misspeltError(names: readonly UnknownName[]): Promise<SysbackupError | undefined> {
+  return (await import('./config/unknown-names.js')).misspeltError(names);
+}
+
+/** Throws CONFIG where nothing in a conf's folder says what to back up: no executable in pickers.d and snapshots.d. */
+export async function requireSources(confDir: string, uid: number): Promise<void> {
+  return (await import('./archive/require-sources.js')).requireSources(confDir, uid);
+}
+
+/**
+ * A warning where nobody chose the backup name and this machine has stored under another one in this store, as after a
+ * change of its host name. `archive` tells it too.
+ */
+export async function hostRenamed(options: HostRenamedOptions): Promise<string | undefined> {
+  return (await import('./archive/host-renamed.js')).hostRenamed(options);
 }
 
 /** What to know about the storage class that settings choose: charged for longer than it is kept, or not to be read at once. */

@@ -30,7 +30,7 @@ const OUTCOME_LEVEL = { complete: undefined, partial: 'warning', broken: 'error'
 
 export function define(command: Command): void {
   command
-    .option('--name <name>', 'whose backup this is (default: <hostname>-backup)')
+    .option('--name <name>', 'whose backup this is (default: [backup] name, or <hostname>-backup)')
     .option('--dry-run', 'only look: nothing is read, stored or remembered')
     .addOption(
       new Option('--progress <when>', 'show how far it is; auto: on a terminal')
@@ -49,7 +49,10 @@ export async function run(command: Command, session: Session): Promise<number> {
     presenter.listener(event);
   };
   try {
-    const { settings } = await configured(session, onEvent, flags.name);
+    const { settings } = await configured(session, onEvent, {
+      backupName: flags.name,
+      refuseMisspelt: true,
+    });
     const opening = { create: true, maxRequests: flags.maxRequests, onEvent };
     return await withStore(session, settings.destination, opening, async ({ store, requests }) => {
       const { env, user, host, tool, signal, output, fileLog } = session;

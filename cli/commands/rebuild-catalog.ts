@@ -41,7 +41,7 @@ Examples:
 export function define(command: Command): void {
   command
     .argument('[run]', 'run id (default: the newest that this machine has stored)')
-    .option('--name <name>', 'whose backup this is (default: <hostname>-backup)')
+    .option('--name <name>', 'whose backup this is (default: [backup] name, or <hostname>-backup)')
     .option('--trust-manifest', 'believe what the run says of bundles, and save reading them')
     .option('--yes', 'replace a whole catalog without being asked');
   addRoleOptions(command);
@@ -56,7 +56,7 @@ export async function run(command: Command, session: Session): Promise<number> {
   const onEvent = session.globals.json === true ? eventLogger(session.log) : presenter.listener;
   try {
     const assume = assumeRequest(flags, session);
-    const { settings } = await configured(session, onEvent, flags.name);
+    const { settings } = await configured(session, onEvent, { backupName: flags.name });
     const destination = readAs(settings.destination, flags);
     checkRole(assume, destination);
     return await withStore(session, destination, { onEvent, assume }, async ({ store, requests }) => {

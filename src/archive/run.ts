@@ -4,6 +4,7 @@ import { writeHead, writeObjectsFile } from '../catalog/objects-file.js';
 import { writePrintOrder } from '../catalog/print-order.js';
 import { StateFolder } from '../catalog/state-folder.js';
 import { abortedError, throwIfAborted } from '../errors.js';
+import { hostRenamed } from './host-renamed.js';
 import { headerLine, storeManifest } from './manifest-ends.js';
 import type { ArchiveOptions, RunSummary } from './options.js';
 import { Picking } from './pick.js';
@@ -51,6 +52,8 @@ export async function archive(options: ArchiveOptions): Promise<RunSummary> {
 
 async function begin(options: ArchiveOptions, state: StateFolder, problems: ProblemLog): Promise<RunStart> {
   const { settings, store, onEvent = () => undefined } = options;
+  const renamed = hostRenamed({ settings, store, systemIdPath: options.systemIdPath });
+  if (renamed !== undefined) onEvent({ type: 'log', level: 'warning', message: renamed });
   const recalled = await recall(state, store, settings.backupName, onEvent);
   // A lock, once there, cannot be taken off a bucket; its lack was allowed by settings that may have changed.
   const objectLock =

@@ -23,9 +23,10 @@ import { readHead, readObjectsFile } from './objects-file.js';
 import { readPrintOrder } from './print-order.js';
 import type { UnprovenContent } from './unproven-content.js';
 
-const CURRENT = 'current';
+/** Names which generation counts. */
+export const CURRENT = 'current';
 const ENTRIES = 'entries';
-const HEAD = 'head';
+export const HEAD = 'head';
 const OBJECTS = 'objects';
 const ORDER = 'order';
 const MANIFEST = 'manifest.jsonl.gz';

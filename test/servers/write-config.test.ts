@@ -117,6 +117,19 @@ describe.skipIf(skipped)('write-config against moto (needs root, python3, PyPI)'
     expect(other.stderr).toContain('manifests/db1-backup/');
   });
 
+  it('the user may store under the name that the conf gives', async () => {
+    mkdirSync(join(folder, 'web1'));
+    writeFileSync(
+      join(folder, 'web1', 'conf'),
+      '[backup]\nname = shop\n\n[state]\npath = /var/lib/s3-sysbackup\n',
+    );
+    expect(await writeConfig('web1', ...server, '--user', 'carl')).toMatchObject({ code: 0 });
+    pickFrom('web1', 'a');
+    const archived = await run(['archive', '--conf-dir', join(folder, 'web1')]);
+    expect(archived).toMatchObject({ code: 0, stderr: '' });
+    expect(archived.stdout).toMatch(/^shop: run /);
+  });
+
   it.skipIf(!hasCcrypt)('a second machine takes the encrypted key over (needs ccrypt)', async () => {
     const password = join(folder, 'password');
     const carried = join(folder, 'fleet.cpt');
