@@ -16,12 +16,13 @@ import type { CreateResourcesOptions, PlannedResources, ResourcesSummary } from 
 import type { OpenContentOptions, OpenedContent } from './audit/cat.js';
 import type { Change, DiffRunsOptions } from './audit/diff.js';
 import type { ListEntriesOptions } from './audit/ls.js';
+import type { Lifecycle } from './aws/lifecycle.js';
 import type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
 import type { UpdateResourcesOptions } from './aws/update-resources.js';
 import type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
 import type { UnknownName } from './config/unknown-names.js';
 import type { GzipLibrary } from './config/compression.js';
-import type { ContentSettings, Settings } from './config/settings.js';
+import type { ContentSettings, S3Settings, Settings } from './config/settings.js';
 import type { Problem } from './events.js';
 import type { ResolveRunOptions } from './manifest/resolve-run.js';
 import type { ReadManifestOptions } from './manifest/reader.js';
@@ -58,6 +59,7 @@ export type {
   RunOutcome,
   SysbackupEvent,
 } from './events.js';
+export { documentPath } from './documents.js';
 export { type BytePath, displayPath, textOfPath } from './files/byte-path.js';
 export type { ArchiveOptions, RunEstimate, RunPrice, RunSummary } from './archive/options.js';
 export type { OpenContentOptions, OpenedContent } from './audit/cat.js';
@@ -86,6 +88,7 @@ export type { AwsAccess } from './aws/access.js';
 export type { CreateResourcesOptions, PlannedResources, ResourcesSummary } from './aws/create-resources.js';
 export type { ListEntriesOptions } from './audit/ls.js';
 export type { AssumeRequest } from './aws/credentials.js';
+export type { Lifecycle } from './aws/lifecycle.js';
 export type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
 export { defaultStatePath } from './config/conf-path.js';
 export type { ResourceParameters } from './aws/resource-parameters.js';
@@ -188,6 +191,14 @@ export async function openDestination(
   options: OpenDestinationOptions,
 ): Promise<OpenedDestination> {
   return (await import('./aws/open-destination.js')).openDestination(destination, options);
+}
+
+/** Reads a bucket's lifecycle rules, as far as that is allowed, and says what to know about them. */
+export async function lifecycleOf(
+  s3: S3Settings,
+  options: Pick<OpenDestinationOptions, 'env' | 'userAtHost' | 'assume' | 'signal'>,
+): Promise<Lifecycle> {
+  return (await import('./aws/lifecycle.js')).lifecycleOf(s3, options);
 }
 
 /** One run: pick, store what is new, renew what is due, and at the very end the manifest. */

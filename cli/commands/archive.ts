@@ -21,7 +21,7 @@ object stored.
 
 Examples:
   s3-sysbackup archive
-  s3-sysbackup archive --conf-dir examples/quickstart --dry-run
+  s3-sysbackup archive --dry-run
   s3-sysbackup archive --name web1 --log-to /var/log/s3-sysbackup.log
 `;
 

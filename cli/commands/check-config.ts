@@ -5,12 +5,15 @@ import { configured } from '../configured.js';
 import {
   combinedExitCode,
   type EventListener,
+  type S3Settings,
   type Settings,
   type SettingsInForce,
   SysbackupError,
   findExecutables,
   gzipLibraryFor,
   hostRenamed,
+  type Lifecycle,
+  lifecycleOf,
   storageClassWarnings,
 } from '../../src/index.js';
 import { eventLogger } from '../presentation/event-lines.js';
@@ -32,10 +35,15 @@ nearly a known name), or everybody may read the credentials file. A machine that
 pickers: --for renew, --for restore.
 
 Examples:
-  s3-sysbackup check-config
+  s3-sysbackup check-config --connect
   s3-sysbackup check-config --conf-dir /etc/backup/renew --for renew
-  s3-sysbackup check-config --conf-dir examples/quickstart --connect
 `;
+
+const LIFECYCLES: Record<Lifecycle['rules'], string> = {
+  seen: 'has rules',
+  none: 'no rules',
+  unseen: 'cannot be seen',
+};
 
 const SOURCES = ['pickers.d', 'snapshots.d'];
 
@@ -139,10 +147,16 @@ async function tryStore(
         },
       );
     const source = store.description;
+    const lifecycle = async (s3: S3Settings): Promise<SettingsInForce[string][string]> => {
+      const { rules, warnings } = await lifecycleOf(s3, session);
+      for (const message of warnings) onEvent({ type: 'log', level: 'warning', message });
+      return { value: LIFECYCLES[rules], source };
+    };
     return {
       reachable: { value: true, source },
       object_lock: { value: objectLock, source },
       versioning: { value: versioning, source },
+      ...(destination.kind === 's3' ? { lifecycle: await lifecycle(destination.s3) } : {}),
     };
   });
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import {
   type RebuiltCatalog,
   type Settings,
+  documentPath,
   rebuildCatalog,
   resolveRun,
   SysbackupError,
@@ -28,8 +29,9 @@ For a machine whose state directory was lost or damaged. It reads back the newes
 its backup name, or the run that is named, and remembers what is stored and until when it is locked. The next archive
 reads all files, and stores no content again, also what is in bundles.
 
-It needs the right to read, which the credentials in the conf do not have: name others (docs/permissions.md). Bundles are
-read whole, since a manifest alone could be a thief's. A machine set up anew has another id: name the run then.
+It needs the right to read, which the credentials in the conf do not have: name others. Bundles are read whole, since a
+manifest alone could be a thief's. A machine set up anew has another id: name the run then. The rights it needs:
+${documentPath('permissions.md')}
 
 Exit code 3: done, but some of what the run names is gone or damaged; the next archive stores it anew.
 
@@ -86,8 +88,7 @@ export async function run(command: Command, session: Session): Promise<number> {
 /** The credentials of a machine may not read, and that is as it should be. */
 function explained(error: unknown): unknown {
   if (!(error instanceof SysbackupError) || error.code !== 'ACCESS_DENIED') return error;
-  const hint =
-    'Reading back takes the rights of who restores: --profile, --role-arn or --package; see docs/permissions.md.';
+  const hint = `Reading back takes the rights of who restores: --profile, --role-arn or --package; see ${documentPath('permissions.md')}`;
   return new SysbackupError('ACCESS_DENIED', error.message, { hint, cause: error });
 }
 
