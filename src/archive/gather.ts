@@ -1,3 +1,4 @@
+import { explainedErrno } from '../errno-names.js';
 import { readlinkSync } from 'node:fs';
 import { errnoOf, messageOf } from '../errors.js';
 import type { Problem } from '../events.js';
@@ -345,7 +346,11 @@ function unreachable(errno: string): Omit<Problem, 'path'> {
     case 'ENAMETOOLONG':
       return { severity: 'failure', code: 'too-long', message: 'is longer than the system takes' };
     default:
-      return { severity: 'failure', code: 'unreadable', message: `cannot be looked at (${errno})` };
+      return {
+        severity: 'failure',
+        code: 'unreadable',
+        message: `cannot be looked at (${explainedErrno(errno)})`,
+      };
   }
 }
 

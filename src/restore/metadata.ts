@@ -1,3 +1,4 @@
+import { explainedErrno } from '../errno-names.js';
 import { applyMetadata, type MetadataFailure, type WantedMetadata } from '../files/apply.js';
 import type { InodeHandle } from '../files/handle.js';
 import type { OwnerIds } from '../files/owners.js';
@@ -61,5 +62,6 @@ export function notSetOf(problems: readonly string[], failures: readonly Metadat
 }
 
 function reasonOf(failure: MetadataFailure): string {
-  return 'name' in failure ? `${failure.name}: ${failure.errno}` : failure.errno;
+  const reason = explainedErrno(failure.errno);
+  return 'name' in failure ? `${failure.name}: ${reason}` : reason;
 }
