@@ -7,8 +7,8 @@ import type { VersionTable } from './version-table.js';
 export interface FindVersionsOptions {
   store: Pick<ObjectStore, 'list'>;
   table: VersionTable;
-  /** Told each row whose version the store lists. */
-  found: (row: number) => void;
+  /** Told each row whose version the store lists, and how it is listed. */
+  found: (row: number, listed: ListedVersion) => void;
   /** Told now and then how many more rows have been decided. */
   onDecided?: ((rows: number) => void) | undefined;
   signal?: AbortSignal | undefined;
@@ -123,13 +123,14 @@ class Walk {
   }
 
   #take(versions: readonly ListedVersion[]): void {
-    for (const { key, version, deleteMarker } of versions) {
+    for (const listed of versions) {
+      const { key, version, deleteMarker } = listed;
       while (this.#group !== undefined && compareKeys(this.#group.key, key) < 0)
         this.#moveTo(this.#group.end);
       const group = this.#group;
       if (group === undefined) return;
       if (group.key !== key || deleteMarker) continue;
-      for (const row of group.wanted.get(version) ?? []) this.#options.found(row);
+      for (const row of group.wanted.get(version) ?? []) this.#options.found(row, listed);
       group.wanted.delete(version);
       if (group.wanted.size === 0) this.#moveTo(group.end);
     }
