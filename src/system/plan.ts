@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { readTemplate } from '../aws/resource-template.js';
 import { type ConfChanges, changedConf } from './conf-text.js';
 import { type AccessKey, credentialsFile } from './credentials-text.js';
@@ -85,8 +85,17 @@ class Planner {
     });
   }
 
+  /** With what is missing above it, so that a plan shows all that it makes, and takes it back. */
   #folder(path: string, mode: number, owner: Owner = ROOT): void {
+    this.#missing(dirname(path));
     this.#steps.push({ kind: 'folder', path, mode, ...this.#owned(owner) });
+  }
+
+  /** The folder and those above it, as far as they are neither there nor planned. */
+  #missing(path: string): void {
+    const planned = this.#steps.some((step) => step.kind === 'folder' && step.path === path);
+    if (planned || !this.#machine.missingFolders.includes(path)) return;
+    this.#folder(path, 0o755);
   }
 
   /** In a folder of one's own, all is one's own. */
@@ -168,6 +177,7 @@ class Planner {
       window: units.window,
     };
     const timers = [units.name];
+    this.#missing(units.folder);
     this.#unitFiles(units.folder, await archiveUnits(settings));
     if (renewal !== undefined) {
       const own = { ...settings, unit: `${units.name}-renew`, state: `${STATE}-renew`, readWrite: [] };

@@ -50,7 +50,11 @@ class ConfigWriting {
   async run(): Promise<WriteConfigSummary> {
     const { confDir, user, dryRun, encrypted } = this.#options;
     const window = this.#checkOptions();
-    const machine = await machineFacts(confDir, join(confDir, RENEW_FOLDER), user.uid);
+    const { directory, units } = this.#options;
+    const machine = await machineFacts(confDir, join(confDir, RENEW_FOLDER), user.uid, [
+      ...(directory === undefined ? [] : [directory]),
+      ...(units === undefined ? [] : [units.folder]),
+    ]);
     this.#checkMachine(machine);
     if (encrypted !== undefined) await checkEncrypted(encrypted, this.#saves, this.#options.env);
     const facts = this.#options.directory === undefined ? await storeFacts(this.#options) : undefined;
