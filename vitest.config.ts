@@ -14,7 +14,7 @@ export default defineConfig({
         ? []
         : [['json', { outputFile: results }] as ['json', { outputFile: string }]]),
     ],
-    // As the command line sets it: which Node this runs on is its own business.
+    // For the clients that tests make themselves; what the library makes is silent by itself.
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
     projects: [
       {

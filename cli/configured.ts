@@ -3,11 +3,18 @@ import { existsSync } from 'node:fs';
 import { type EventListener, type LoadedSettings, SysbackupError, loadSettings } from '../src/index.js';
 import type { Session } from './session.js';
 
-/** The conf's settings, its warnings told to the listener. Throws CONFIG. */
+export interface Wanted {
+  /** --name. */
+  backupName?: string | undefined;
+  /** Whether a misspelt name in the conf stops the command; else it is a warning. */
+  refuseMisspelt?: boolean;
+}
+
+/** The conf's settings, its warnings and notes told to the listener. Throws CONFIG. */
 export async function configured(
   session: Session,
   onEvent: EventListener,
-  backupName?: string,
+  { backupName, refuseMisspelt = false }: Wanted = {},
 ): Promise<LoadedSettings> {
   const { confDir } = session.globals;
   const { env, user, host } = session;
@@ -16,9 +23,11 @@ export async function configured(
     hostname: host,
     env,
     user,
+    refuseMisspelt,
     ...(backupName === undefined ? {} : { backupName }),
   });
   for (const message of loaded.warnings) onEvent({ type: 'log', level: 'warning', message });
+  for (const message of loaded.notes) onEvent({ type: 'log', level: 'info', message });
   return loaded;
 }
 

@@ -1,4 +1,4 @@
-import type { Settings } from '../src/index.js';
+import { type Settings, shellWord } from '../src/index.js';
 import type { Session } from './session.js';
 
 /**
@@ -17,9 +17,5 @@ export function createStoreCommand(
     isService && destination.kind === 'directory'
       ? ['write-config', ...conf, '--directory', destination.path, '--no-systemd-unit']
       : ['archive', ...conf, ...(name === undefined ? [] : ['--name', name]), '--create-store'];
-  return `${isService ? 'sudo ' : ''}s3-sysbackup ${words.map(quoted).join(' ')}`;
-}
-
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+  return `${isService ? 'sudo ' : ''}s3-sysbackup ${words.map(shellWord).join(' ')}`;
 }

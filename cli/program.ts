@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { COMMANDS, type CommandModule } from './commands/registry.js';
 import { LOG_LEVELS } from './presentation/log.js';
 import type { GlobalFlags } from './session.js';
-import { EXIT_CODES } from '../src/index.js';
+import { documentPath, EXIT_CODES } from '../src/index.js';
 
 /** What the command line asks for. */
 export interface Invocation {
@@ -26,6 +26,9 @@ Examples:
   s3-sysbackup archive                             back up as /etc/backup says
   s3-sysbackup list --bucket my-backups            what is in a bucket
   s3-sysbackup restore latest --target /tmp/back   files of the newest run
+
+The first of the documents to read:
+  ${documentPath('getting-started.md')}
 
 Exit codes:
 ${EXIT_CODES.map(({ code, meaning }) => `  ${String(code).padStart(3)}  ${meaning.replaceAll('`', '')}`).join('\n')}

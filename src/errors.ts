@@ -1,3 +1,5 @@
+import { namedCode, namedMessage } from './errno-names.js';
+
 /**
  * What kind of failure an error is. Programs branch on the code; people read the message and the hint.
  * The exit code of the command line follows from it (see {@link SysbackupError.exitCode}).
@@ -133,12 +135,13 @@ export class SysbackupError extends Error {
 /** The message of anything thrown, in one line. */
 export function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message || error.name : String(error);
-  return text.replaceAll(/\s*\n\s*/g, ' ');
+  return namedMessage(text.replaceAll(/\s*\n\s*/g, ' '));
 }
 
-/** The errno name (`ENOENT`) that Node's system errors carry; undefined for other values. */
+/** The errno name (`ENOENT`) of Node's system errors, also where Node has no name for it; undefined for other values. */
 export function errnoOf(error: unknown): string | undefined {
-  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string')
+    return namedCode(error.code);
   return undefined;
 }
 

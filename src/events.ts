@@ -45,6 +45,8 @@ export type Phase =
   | 'manifest'
   | 'restore'
   | 'verify'
+  | 'verify-locks'
+  | 'verify-data'
   | 'rebuild';
 
 export interface Progress {

@@ -5,6 +5,7 @@
  * clock and store are passed in. Functions load what they need when they are called, so importing this is cheap.
  */
 import type { ArchiveOptions, RunSummary } from './archive/options.js';
+import type { HostRenamedOptions } from './archive/host-renamed.js';
 import type { SysbackupError } from './errors.js';
 import type { ListBackupsOptions, ListedBackup } from './audit/list.js';
 import type { ExpireOptions, ExpireResult } from './audit/expire-options.js';
@@ -16,11 +17,13 @@ import type { CreateResourcesOptions, PlannedResources, ResourcesSummary } from 
 import type { OpenContentOptions, OpenedContent } from './audit/cat.js';
 import type { Change, DiffRunsOptions } from './audit/diff.js';
 import type { ListEntriesOptions } from './audit/ls.js';
+import type { Lifecycle } from './aws/lifecycle.js';
 import type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
 import type { UpdateResourcesOptions } from './aws/update-resources.js';
 import type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
+import type { UnknownName } from './config/unknown-names.js';
 import type { GzipLibrary } from './config/compression.js';
-import type { ContentSettings, Settings } from './config/settings.js';
+import type { ContentSettings, S3Settings, Settings } from './config/settings.js';
 import type { Problem } from './events.js';
 import type { ResolveRunOptions } from './manifest/resolve-run.js';
 import type { ReadManifestOptions } from './manifest/reader.js';
@@ -57,7 +60,9 @@ export type {
   RunOutcome,
   SysbackupEvent,
 } from './events.js';
+export { documentPath } from './documents.js';
 export { type BytePath, displayPath, textOfPath } from './files/byte-path.js';
+export { shellWord } from './shell-word.js';
 export type { ArchiveOptions, PathToStore, RunEstimate, RunPrice, RunSummary } from './archive/options.js';
 export type { AdmittedDirectory, Archiving } from './archive/admit-directory.js';
 export type { OpenContentOptions, OpenedContent } from './audit/cat.js';
@@ -89,12 +94,14 @@ export type { AwsAccess } from './aws/access.js';
 export type { CreateResourcesOptions, PlannedResources, ResourcesSummary } from './aws/create-resources.js';
 export type { ListEntriesOptions } from './audit/ls.js';
 export type { AssumeRequest } from './aws/credentials.js';
+export type { Lifecycle } from './aws/lifecycle.js';
 export type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
 export { defaultStatePath } from './config/conf-path.js';
 export type { ResourceParameters } from './aws/resource-parameters.js';
 export type { ParameterChange, ResourceChange, UpdateResourcesOptions } from './aws/update-resources.js';
 export type { LoadedSettings, LoadSettingsOptions } from './config/load.js';
 export type { SettingsInForce } from './config/setting-reader.js';
+export type { UnknownName } from './config/unknown-names.js';
 export type { Encoding, GzipLibrary } from './config/compression.js';
 export type { ContentSettings, S3Settings, Settings } from './config/settings.js';
 export type { ReadManifestOptions } from './manifest/reader.js';
@@ -152,6 +159,22 @@ export async function loadSettings(options: LoadSettingsOptions): Promise<Loaded
   return (await import('./config/load.js')).loadSettings(options);
 }
 
+/**
+ * The error that {@link LoadSettingsOptions.refuseMisspelt} has thrown: for names in a conf that are nearly known ones.
+ * Undefined where there are none.
+ */
+export async function misspeltError(names: readonly UnknownName[]): Promise<SysbackupError | undefined> {
+  return (await import('./config/unknown-names.js')).misspeltError(names);
+}
+
+/**
+ * A warning where nobody chose the backup name and this machine has stored under another one in this store, as after a
+ * change of its host name. `archive` tells it too.
+ */
+export async function hostRenamed(options: HostRenamedOptions): Promise<string | undefined> {
+  return (await import('./archive/host-renamed.js')).hostRenamed(options);
+}
+
 /** What to know about the storage class that settings choose: charged for longer than it is kept, or not to be read at once. */
 export async function storageClassWarnings(settings: Settings): Promise<string[]> {
   return (await import('./config/storage-class.js')).storageClassWarnings(settings);
@@ -179,6 +202,14 @@ export async function openDestination(
   options: OpenDestinationOptions,
 ): Promise<OpenedDestination> {
   return (await import('./aws/open-destination.js')).openDestination(destination, options);
+}
+
+/** Reads a bucket's lifecycle rules, as far as that is allowed, and says what to know about them. */
+export async function lifecycleOf(
+  s3: S3Settings,
+  options: Pick<OpenDestinationOptions, 'env' | 'userAtHost' | 'assume' | 'signal'>,
+): Promise<Lifecycle> {
+  return (await import('./aws/lifecycle.js')).lifecycleOf(s3, options);
 }
 
 /** One run: pick, store what is new, renew what is due, and at the very end the manifest. */

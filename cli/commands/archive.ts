@@ -52,7 +52,7 @@ const OUTCOME_LEVEL = { complete: undefined, partial: 'warning', broken: 'error'
 
 export function define(command: Command): void {
   command
-    .option('--name <name>', 'whose backup this is (default: <hostname>-backup)')
+    .option('--name <name>', 'whose backup this is (default: [backup] name, or <hostname>-backup)')
     .option('--dry-run', 'only look: nothing is read, stored or remembered')
     .option('--list', 'with --dry-run: a line for each path that would be stored, new or changed')
     .addOption(
@@ -82,7 +82,10 @@ export async function run(command: Command, session: Session): Promise<number> {
     presenter.listener(event);
   };
   try {
-    const { settings } = await configured(session, onEvent, flags.name);
+    const { settings } = await configured(session, onEvent, {
+      backupName: flags.name,
+      refuseMisspelt: true,
+    });
     const { destination, statePath } = settings;
     if (flags.createStore === true && destination.kind !== 'directory')
       throw new SysbackupError('USAGE', '--create-store is for a directory, and the conf names a bucket', {

@@ -1,16 +1,22 @@
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { complaintsOf, type Purpose, PURPOSES } from '../config-complaints.js';
 import { configured } from '../configured.js';
 import { createStoreCommand } from '../create-store-command.js';
 import {
   type AdmittedDirectory,
+  combinedExitCode,
   type EventListener,
+  type S3Settings,
   type Settings,
   type SettingsInForce,
   SysbackupError,
   findExecutables,
   gzipLibraryFor,
   listBackups,
+  hostRenamed,
+  type Lifecycle,
+  lifecycleOf,
   storageClassWarnings,
 } from '../../src/index.js';
 import { eventLogger } from '../presentation/event-lines.js';
@@ -20,6 +26,7 @@ import { withStore } from '../store.js';
 
 interface Flags {
   connect?: true;
+  for: Purpose;
 }
 
 const AFTER_HELP = `
@@ -27,13 +34,22 @@ With --json, all of it as {"<section>": {"<setting>": {"value": …, "source": "
 snapshots.d as sections with an executable for each setting, and with --connect the section "store". Of a directory that
 says which store it is, and whether archive would take it; where it would not, check-config ends with the same error.
 
+Exit code 2: nothing says what to back up, or a name in the conf is not known (archive stops only for one that is
+nearly a known name), or everybody may read the credentials file. A machine that only renews or restores has no
+pickers: --for renew, --for restore.
+
 Examples:
-  s3-sysbackup check-config
-  s3-sysbackup check-config --conf-dir examples/quickstart --connect
+  s3-sysbackup check-config --connect
+  s3-sysbackup check-config --conf-dir /etc/backup/renew --for renew
 `;
 
+const LIFECYCLES: Record<Lifecycle['rules'], string> = {
+  seen: 'has rules',
+  none: 'no rules',
+  unseen: 'cannot be seen',
+};
+
 const SOURCES = ['pickers.d', 'snapshots.d'];
-const RUNS = 'runs';
 
 const SKIP_REASONS: Record<string, string> = {
   hidden: 'its name begins with a dot',
@@ -46,24 +62,45 @@ const SKIP_REASONS: Record<string, string> = {
 export function define(command: Command): void {
   command
     .option('--connect', 'try whether the store can be reached and locks what it stores')
+    .addOption(
+      new Option('--for <command>', 'what this machine uses the conf for')
+        .choices(PURPOSES)
+        .default('archive'),
+    )
     .addHelpText('after', AFTER_HELP);
 }
 
 export async function run(command: Command, session: Session): Promise<number> {
+  const flags = command.opts<Flags>();
   const onEvent = eventLogger(session.log);
-  const { settings, values } = await configured(session, onEvent);
-  for (const message of await storageClassWarnings(settings))
-    onEvent({ type: 'log', level: 'warning', message });
+  const loaded = await configured(session, () => undefined);
+  const { settings, values } = loaded;
+  const warnings = [...loaded.warnings, ...(await storageClassWarnings(settings))];
+  // What is an error here is not said as a warning too.
+  for (const message of warnings)
+    if (message !== loaded.exposedCredentials) session.log.write('warning', message);
+  for (const message of loaded.notes) session.log.write('info', message);
   const shown: SettingsInForce = { ...values, content: await withGzipLibrary(settings, values['content']) };
   for (const folder of SOURCES) {
     shown[folder] = await executablesIn(join(settings.confDir, folder), session.user.uid);
   }
-  if (!SOURCES.some((folder) => Object.values(shown[folder] ?? {}).some(({ value }) => value === RUNS)))
-    session.log.write('warning', 'nothing says what to back up: no executable in pickers.d or snapshots.d');
-  if (command.opts<Flags>().connect === true) shown['store'] = await tryStore(session, settings, onEvent);
+  const complaints = await complaintsOf(loaded, flags.for, session);
+  if (flags.connect === true) {
+    try {
+      shown['store'] = await tryStore(session, settings, onEvent);
+    } catch (error) {
+      if (complaints.length === 0 || !(error instanceof SysbackupError) || session.signal.aborted)
+        throw error;
+      complaints.push(error);
+    }
+  }
   if (session.globals.json === true) session.output.json(shown);
   else for (const line of linesOf(shown)) session.output.line(line);
-  return 0;
+  for (const { message, hint } of complaints) {
+    session.log.writeBare('error', `s3-sysbackup: ${message}`);
+    if (hint !== undefined) session.log.writeBare('error', `hint: ${hint}`);
+  }
+  return combinedExitCode(complaints.map(({ exitCode }) => exitCode));
 }
 
 /** Of `auto`, which library that is here. Throws CONFIG where the one that has to be is missing. */
@@ -81,7 +118,7 @@ async function withGzipLibrary(
 async function executablesIn(folder: string, uid: number): Promise<SettingsInForce[string]> {
   const { executables, skipped } = await findExecutables(folder, { uid });
   const found = [
-    ...executables.map(({ name }) => ({ name, value: RUNS })),
+    ...executables.map(({ name }) => ({ name, value: 'runs' })),
     ...skipped.map(({ name, reason }) => ({
       name,
       value: `skipped: ${SKIP_REASONS[reason] ?? reason}`,
@@ -107,6 +144,8 @@ async function tryStore(
     // Warns of runs whose sidecars cannot be read, which takes no right of its own there.
     if (destination.kind === 'directory')
       await listBackups(store, { name: settings.backupName, footers: false, onEvent });
+    const renamed = await hostRenamed({ settings, store });
+    if (renamed !== undefined) onEvent({ type: 'log', level: 'warning', message: renamed });
     const mustLock = destination.kind === 'directory' || destination.s3.requireObjectLock;
     if (mustLock && !(objectLock && versioning))
       throw new SysbackupError(
@@ -117,12 +156,18 @@ async function tryStore(
         },
       );
     const source = store.description;
+    const lifecycle = async (s3: S3Settings): Promise<SettingsInForce[string][string]> => {
+      const { rules, warnings } = await lifecycleOf(s3, session);
+      for (const message of warnings) onEvent({ type: 'log', level: 'warning', message });
+      return { value: LIFECYCLES[rules], source };
+    };
     return {
       ...(directory === undefined ? {} : { store: { value: standingOf(directory), source } }),
       // A directory that would be made is not there yet.
       reachable: { value: directory?.found !== 'nothing', source },
       object_lock: { value: objectLock, source },
       versioning: { value: versioning, source },
+      ...(destination.kind === 's3' ? { lifecycle: await lifecycle(destination.s3) } : {}),
     };
   });
 }

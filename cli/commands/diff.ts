@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type Change, diffRuns, resolveRun } from '../../src/index.js';
+import { type Change, diffRuns, documentPath, resolveRun } from '../../src/index.js';
 import { changeLine } from '../presentation/change-lines.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { formatCount } from '../presentation/quantities.js';
@@ -15,7 +15,7 @@ symlink's target, mode, owner, group, ACL (its lines that went with "-" and that
 (likewise; without a sign: another value), modification time. Times are UTC.
 
 With --json each change is a line {"change": "added" | "removed" | "changed", "before", "after", "parts"}, with entries
-as they stand in the manifests (docs/format.md).
+as they stand in the manifests: ${documentPath('format.md')}
 
 Examples:
   s3-sysbackup diff latest~1 latest

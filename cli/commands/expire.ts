@@ -6,13 +6,13 @@ import {
   type KeptRun,
   SysbackupError,
   expire,
+  shellWord,
 } from '../../src/index.js';
 import { configured, requireConf } from '../configured.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { printable } from '../presentation/printable.js';
 import { formatBytes, formatCount } from '../presentation/quantities.js';
 import { saysSummary } from '../presentation/says-summary.js';
-import { shellWord } from '../presentation/shell-word.js';
 import type { Session } from '../session.js';
 
 interface Flags {

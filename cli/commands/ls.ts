@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { listEntries, resolveRun } from '../../src/index.js';
+import { documentPath, listEntries, resolveRun } from '../../src/index.js';
 import { EntryLines } from '../presentation/entry-lines.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { tellRun } from '../presentation/which-run.js';
@@ -16,7 +16,7 @@ const AFTER_HELP = `${RUN_HELP}
 Without PATH all of the run is listed, in the order of the paths, and then its snapshots. PATH stands for itself and all
 that is below it, or is the name of a snapshot. Times are UTC; "?" is what the run's format does not know.
 
-With --json each entry is a line, as it stands in the manifest (docs/format.md).
+With --json each entry is a line, as it stands in the manifest: ${documentPath('format.md')}
 
 Examples:
   s3-sysbackup ls latest

@@ -1,5 +1,11 @@
 import type { Command } from 'commander';
-import { type RebuiltCatalog, rebuildCatalog, resolveRun, SysbackupError } from '../../src/index.js';
+import {
+  type RebuiltCatalog,
+  documentPath,
+  rebuildCatalog,
+  resolveRun,
+  SysbackupError,
+} from '../../src/index.js';
 import { configured } from '../configured.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { EventPresenter } from '../presentation/event-presenter.js';
@@ -22,8 +28,9 @@ For a machine whose state directory was lost or damaged. It reads back the newes
 its backup name, or the run that is named, and remembers what is stored and until when it is locked. The next archive
 reads all files, and stores no content again, also what is in bundles.
 
-It needs the right to read, which the credentials in the conf do not have: name others (docs/permissions.md). Bundles are
-read whole, since a manifest alone could be a thief's. A machine set up anew has another id: name the run then.
+It needs the right to read, which the credentials in the conf do not have: name others. Bundles are read whole, since a
+manifest alone could be a thief's. A machine set up anew has another id: name the run then. The rights it needs:
+${documentPath('permissions.md')}
 
 RUN is named as in s3-sysbackup restore --help.
 
@@ -37,7 +44,7 @@ Examples:
 export function define(command: Command): void {
   command
     .argument('[run]', 'which run (default: the newest that this machine has stored)')
-    .option('--name <name>', 'whose backup this is (default: <hostname>-backup)')
+    .option('--name <name>', 'whose backup this is (default: [backup] name, or <hostname>-backup)')
     .option('--trust-manifest', 'believe what the run says of bundles, and save reading them')
     .option('--yes', 'replace a whole catalog without being asked');
   addRoleOptions(command);
@@ -52,7 +59,7 @@ export async function run(command: Command, session: Session): Promise<number> {
   const onEvent = session.globals.json === true ? eventLogger(session.log) : presenter.listener;
   try {
     const assume = assumeRequest(flags, session);
-    const { settings } = await configured(session, onEvent, flags.name);
+    const { settings } = await configured(session, onEvent, { backupName: flags.name });
     const destination = readAs(settings.destination, flags);
     return await withStore(session, destination, { onEvent, assume }, async ({ store, requests }) => {
       const wanted = command.processedArgs[0] as string | undefined;
@@ -82,8 +89,7 @@ export async function run(command: Command, session: Session): Promise<number> {
 /** The credentials of a machine may not read, and that is as it should be. */
 function explained(error: unknown): unknown {
   if (!(error instanceof SysbackupError) || error.code !== 'ACCESS_DENIED') return error;
-  const hint =
-    'Reading back takes the rights of who restores: --profile, --role-arn or --package; see docs/permissions.md.';
+  const hint = `Reading back takes the rights of who restores: --profile, --role-arn or --package; see ${documentPath('permissions.md')}`;
   return new SysbackupError('ACCESS_DENIED', error.message, { hint, cause: error });
 }
 

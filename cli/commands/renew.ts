@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { configured } from '../configured.js';
-import { failureOfRenewal, renew, type RenewResult } from '../../src/index.js';
+import { documentPath, failureOfRenewal, renew, type RenewResult } from '../../src/index.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { EventPresenter } from '../presentation/event-presenter.js';
 import { printable } from '../presentation/printable.js';
@@ -22,9 +22,9 @@ interface Flags extends ReadFlags {
 }
 
 const AFTER_HELP = `
-Run daily from a machine other than those backed up, under a role of its own (docs/permissions.md): so neither a dead
-machine nor a thief with its rights lets the last good backup lapse. Retention and classes are the conf's, where there
-is one.
+Run daily from a machine other than those backed up, under a role of its own: so neither a dead machine nor a thief with
+its rights lets the last good backup lapse. Retention and classes are the conf's, where there is one. The role's rights:
+${documentPath('permissions.md')}
 
 Exit code 1: something that should be renewed is missing or damaged; 13: not all could be renewed.
 

@@ -10,12 +10,17 @@ const NAMES: Record<Phase, string> = {
   renew: 'renewing',
   manifest: 'manifest',
   restore: 'restoring',
-  verify: 'verifying',
+  verify: 'looking up',
+  'verify-locks': 'asking for locks',
+  'verify-data': 'reading',
   rebuild: 'reading back',
 };
 
 /** As wide as there is room for, within these. */
 const BAR_WIDTH = { least: 10, most: 30 };
+
+/** A phase's first seconds tell little of its rate. */
+const LEFT_AFTER_MS = 5000;
 
 /** In the order in which they are shown. */
 const SHOWN = ['phase', 'bar', 'share', 'entries', 'bytes', 'rate', 'left'] as const;
@@ -30,6 +35,8 @@ export class ProgressView {
   readonly #clock: () => number;
   #phase: Phase = 'prepare';
   #latest: Progress | undefined;
+  /** When the phase's first progress came. */
+  #since = 0;
   #entries = new Rate();
   #bytes = new Rate();
 
@@ -48,8 +55,9 @@ export class ProgressView {
 
   update(progress: Progress): void {
     this.enter(progress.phase);
-    this.#latest = progress;
     const now = this.#clock();
+    if (this.#latest === undefined) this.#since = now;
+    this.#latest = progress;
     this.#entries.add(now, progress.entries);
     this.#bytes.add(now, progress.bytes);
   }
@@ -90,7 +98,7 @@ export class ProgressView {
   /** By the rate of what the share is measured in: bytes where their total is known, else entries. */
   get secondsLeft(): number | undefined {
     const latest = this.#latest;
-    if (latest === undefined) return undefined;
+    if (latest === undefined || this.#clock() - this.#since < LEFT_AFTER_MS) return undefined;
     const inBytes = latest.bytesTotal !== undefined && latest.bytesTotal > 0;
     const total = inBytes ? latest.bytesTotal : latest.entriesTotal;
     const rate = (inBytes ? this.#bytes : this.#entries).perSecond;

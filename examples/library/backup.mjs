@@ -21,7 +21,10 @@ if (confDir === undefined || target === undefined) {
 const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort(signal));
 
-/** The library prints nothing: it tells what happens, and this makes lines of what matters here. */
+/**
+ * The library prints nothing: it tells what happens, and this makes lines of what matters here.
+ * @param {import('s3-sysbackup').SysbackupEvent} event
+ */
 function tell(event) {
   if (event.type === 'phase') process.stderr.write(`${event.phase} ...\n`);
   else if (event.type === 'problem')
@@ -30,7 +33,7 @@ function tell(event) {
 }
 
 try {
-  process.exitCode = await backUpAndRestore();
+  process.exitCode = await backUpAndRestore(confDir, target);
 } catch (error) {
   if (!(error instanceof SysbackupError)) throw error;
   process.stderr.write(`${error.code}: ${error.message}\n`);
@@ -38,10 +41,21 @@ try {
   process.exitCode = error.exitCode;
 }
 
-async function backUpAndRestore() {
+/**
+ * @param {string} confDir
+ * @param {string} target
+ */
+async function backUpAndRestore(confDir, target) {
   const { env } = process;
-  const user = { uid: process.geteuid(), home: homedir() };
-  const { settings, warnings } = await loadSettings({ confDir, hostname: hostname(), env, user });
+  const user = { uid: process.geteuid?.() ?? 0, home: homedir() };
+  const { settings, warnings } = await loadSettings({
+    confDir,
+    hostname: hostname(),
+    env,
+    user,
+    // A misspelt setting is no setting.
+    refuseMisspelt: true,
+  });
   for (const warning of warnings) process.stderr.write(`${warning}\n`);
 
   const { store, requests } = await openDestination(settings.destination, {
@@ -67,11 +81,15 @@ async function backUpAndRestore() {
     });
     const { run, outcome, manifest, stored, lockedUntil } = summary;
     print(`run ${run} is ${outcome}: ${stored.objects} objects stored, locked until ${lockedUntil}`);
+    // Only a dry run has none.
+    if (manifest === undefined) return 1;
 
     // Lines come in batches; that the last is there and right is checked before the loop ends.
+    /** @type {{ path?: string; path64?: string; size?: number } | undefined} */
     let longest;
     for await (const lines of readManifest(store, manifest)) {
-      for (const line of lines) if (line.typ === 'f' && line.size > (longest?.size ?? -1)) longest = line;
+      for (const line of lines)
+        if (line.typ === 'f' && (line.size ?? 0) > (longest?.size ?? -1)) longest = line;
     }
     // A path that is no UTF-8 is in `path64` instead.
     if (longest !== undefined)
@@ -87,6 +105,7 @@ async function backUpAndRestore() {
   }
 }
 
+/** @param {string} line */
 function print(line) {
   process.stdout.write(`${line}\n`);
 }

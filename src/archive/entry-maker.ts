@@ -1,3 +1,4 @@
+import { explainedErrno } from '../errno-names.js';
 import { SETTLED } from '../catalog/entry-blocks.js';
 import type { Problem } from '../events.js';
 import { type BytePath, displayPath } from '../files/byte-path.js';
@@ -161,7 +162,7 @@ export class EntryMaker {
   }
 
   #reportUnreadable(path: BytePath, unreadable: readonly Unreadable[]): void {
-    const what = unreadable.map(({ name, errno }) => `${name} (${errno})`).join(', ');
+    const what = unreadable.map(({ name, errno }) => `${name} (${explainedErrno(errno)})`).join(', ');
     const message = `${displayPath(path)}: could not read ${what}; the rest of it is backed up`;
     this.#options.report({ severity: 'failure', code: 'attributes-unreadable', message, path });
   }

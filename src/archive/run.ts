@@ -8,6 +8,7 @@ import { abortedError, throwIfAborted } from '../errors.js';
 import { OwnMemory } from '../own-memory.js';
 import { judged, withRun } from '../manifest/run-history.js';
 import { historyBefore, warnOfRunAhead } from './history.js';
+import { hostRenamed } from './host-renamed.js';
 import { headerLine, storeManifest } from './manifest-ends.js';
 import { openState } from './open-state.js';
 import type { ArchiveOptions, RunSummary } from './options.js';
@@ -57,6 +58,8 @@ export async function archive(options: ArchiveOptions): Promise<RunSummary> {
 
 async function begin(options: ArchiveOptions, state: StateFolder, problems: ProblemLog): Promise<RunStart> {
   const { settings, store, onEvent = () => undefined } = options;
+  const renamed = hostRenamed({ settings, store, systemIdPath: options.systemIdPath });
+  if (renamed !== undefined) onEvent({ type: 'log', level: 'warning', message: renamed });
   const recalled = await recall(state, store, settings.backupName, onEvent);
   // A lock, once there, cannot be taken off a bucket; its lack was allowed by settings that may have changed.
   const objectLock =

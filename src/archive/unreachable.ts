@@ -1,3 +1,4 @@
+import { explainedErrno } from '../errno-names.js';
 import type { Problem } from '../events.js';
 import { type BytePath, displayPath } from '../files/byte-path.js';
 
@@ -29,7 +30,11 @@ export function unreachable(errno: string): PathProblem {
     case 'ENAMETOOLONG':
       return { severity: 'failure', code: 'too-long', message: 'is longer than the system takes' };
     default:
-      return { severity: 'failure', code: 'unreadable', message: `cannot be looked at (${errno})` };
+      return {
+        severity: 'failure',
+        code: 'unreadable',
+        message: `cannot be looked at (${explainedErrno(errno)})`,
+      };
   }
 }
 

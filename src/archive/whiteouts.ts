@@ -1,5 +1,6 @@
 import type { Problem } from '../events.js';
 import { type BytePath, displayPath, parentOf } from '../files/byte-path.js';
+import { shellWord } from '../shell-word.js';
 
 /**
  * Overlay whiteouts, by the picker that printed them. A format without devices cannot hold them, and without them what
@@ -23,7 +24,7 @@ export class Whiteouts {
       const message =
         `picker ${picker} printed ${which}: no run can hold these devices, ` +
         'and without them a restore shows files that were deleted. ' +
-        `Leave the layers out: find … -path ${quoted(layersOf(first))} -prune -o …`;
+        `Leave the layers out: find … -path ${shellWord(displayPath(layersOf(first)))} -prune -o …`;
       return { severity: 'failure', code: 'overlay-whiteouts', message, path: first, source: picker };
     });
   }
@@ -35,10 +36,4 @@ function layersOf(whiteout: BytePath): BytePath {
   if (layers !== undefined) return layers as BytePath;
   const folder = parentOf(whiteout);
   return folder === '/' ? whiteout : folder;
-}
-
-/** As a shell takes it. */
-function quoted(path: BytePath): string {
-  const shown = displayPath(path);
-  return /^[\w/.,:@%+-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", `'\\''`)}'`;
 }

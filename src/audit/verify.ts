@@ -33,13 +33,13 @@ import { share } from './share.js';
 import { ShortestLocks } from './shortest-locks.js';
 import { sideBySide } from './side-by-side.js';
 import type { VerifiedRun, VerifyOptions, VerifyResult } from './verify-options.js';
+import { VerifyProgress } from './verify-progress.js';
 import { VersionTable } from './version-table.js';
 
 const LOCKS_AT_ONCE = 16;
 const READS_AT_ONCE = 8;
 /** Each is in memory whole. */
 const BUNDLES_AT_ONCE = 2;
-const PROGRESS_ROWS = 500;
 const MAX_SECONDS = 0xffff_ffff;
 const STORE_FAILS: ReadonlySet<string> = new Set(['ACCESS_DENIED', 'STORE_FAILED']);
 const ONE_RUN_FAILS: ReadonlySet<string> = new Set(['DAMAGED', 'NOT_FOUND', ...STORE_FAILS]);
@@ -105,16 +105,15 @@ class Verification {
   readonly #shortest = new ShortestLocks();
   readonly #runs: { received: number; verified: VerifiedRun }[] = [];
   readonly #checked: VerifyResult['checked'] = { existence: 0, locks: 0, data: 0, bytes: 0 };
-  #total = { rows: 0, bytes: 0 };
   /** The first failure of the store to give a manifest: one run's own as long as others can be read. */
   #failure: SysbackupError | undefined;
   readonly #damage: DamagedRows;
-  #done = 0;
-  #said = 0;
+  readonly #progress: VerifyProgress;
 
   constructor(options: VerifyOptions, mender: Mender | undefined) {
     this.#options = options;
     this.#damage = new DamagedRows({ options, table: this.#table, findings: this.#findings, mender });
+    this.#progress = new VerifyProgress(options.onEvent);
   }
 
   /** Manifests that no listing shows. A broken run's is one too: what it is worth cannot be looked up. */
@@ -223,32 +222,42 @@ class Verification {
   async check(chooseLocks: (die: number) => boolean, chooseData: (die: number) => boolean): Promise<void> {
     const { store, signal, concurrency = LOCKS_AT_ONCE, readsAtOnce = READS_AT_ONCE } = this.#options;
     const table = this.#table;
-    this.#total.rows = table.count;
-    for (let row = 0; row < table.count; row++) {
-      const die = table.die(row);
-      if (chooseLocks(die) && this.#needsLock(row)) this.#total.rows += 1;
-      if (!chooseData(die)) continue;
-      this.#total.rows += 1;
-      this.#total.bytes += table.size[row] ?? 0;
-    }
+    const progress = this.#progress;
+    if (this.#options.readData !== undefined) progress.keepStored(table.count);
+    progress.begin('verify', { entries: table.count, bytes: 0 });
     let anyHidden = false;
     await findVersions({
       store,
       table,
-      found: (row, listed) => this.#noteFound(row, listed),
+      found: (row, listed) => {
+        this.#noteFound(row, listed);
+        progress.noteStored(row, listed.size);
+      },
       onHidden: () => {
         anyHidden = true;
       },
-      onDecided: (rows) => this.#advance(rows),
+      onDecided: (rows) => progress.advance(rows),
       signal,
     });
     this.#checked.existence = table.count;
     if (anyHidden) await this.#damage.lookAtHidden();
     const failures = new FailureStreak([...STORE_FAILS]);
+    progress.begin('verify-locks', this.#amount(chooseLocks, true));
     await sideBySide(this.#rows(chooseLocks, true), concurrency, (row) => this.#askLock(row, failures));
+    progress.begin('verify-data', this.#amount(chooseData, false));
     await sideBySide(this.#rows(chooseData, false), readsAtOnce, (row) => this.#read(row, failures));
     await this.#damage.setAside();
-    this.#tell();
+    progress.tell();
+  }
+
+  /** How much {@link #rows} will give. */
+  #amount(choose: (die: number) => boolean, locks: boolean): { entries: number; bytes: number } {
+    const amount = { entries: 0, bytes: 0 };
+    for (const row of this.#rows(choose, locks)) {
+      amount.entries += 1;
+      if (!locks) amount.bytes += this.#progress.storedOf(row);
+    }
+    return amount;
   }
 
   #noteFound(row: number, { size, storedSize }: ListedVersion): void {
@@ -265,7 +274,6 @@ class Verification {
       if (!choose(table.die(row)) || (locks && !this.#needsLock(row))) continue;
       throwIfAborted(this.#options.signal);
       if (((table.flags[row] ?? 0) & FOUND) !== 0) yield row;
-      else this.#advance(1);
     }
   }
 
@@ -292,17 +300,21 @@ class Verification {
         table.flags[row] = (table.flags[row] ?? 0) & ~FOUND;
       else this.#unreadable(row, failures.failed(error));
     }
-    this.#advance(1);
+    this.#progress.advance(1);
   }
 
   /** Returns the bytes it took to prove. */
   async #readVersion(row: number): Promise<number> {
     const { store, signal } = this.#options;
     const table = this.#table;
-    if (table.kind(row) !== 'bundle') return await readObject(store, table, row, signal);
+    if (table.kind(row) !== 'bundle')
+      return await this.#progress.reading(store, row, (counted) => readObject(counted, table, row, signal));
     const sha = Buffer.from(table.sha(row) ?? '', 'hex');
     const bundle = { key: table.key(row), version: table.version(row), sha };
-    const read = () => readBundle(store, bundle, this.#members.of(row), signal);
+    const read = () =>
+      this.#progress.reading(store, row, (counted) =>
+        readBundle(counted, bundle, this.#members.of(row), signal),
+      );
     return (await this.#bundlesRead.run(1, read)).bytes;
   }
 
@@ -323,7 +335,6 @@ class Verification {
         this.#findings.explain(row, messageOf(error));
       } else this.#unreadable(row, failures.failed(error));
     }
-    this.#advance(1);
   }
 
   #unreadable(row: number, error: SysbackupError): void {
@@ -333,23 +344,6 @@ class Verification {
 
   #flag(row: number, flag: number): void {
     this.#table.flags[row] = (this.#table.flags[row] ?? 0) | flag;
-  }
-
-  #advance(rows: number): void {
-    this.#done += rows;
-    if (this.#done - this.#said >= PROGRESS_ROWS) this.#tell();
-  }
-
-  #tell(): void {
-    this.#said = this.#done;
-    this.#options.onEvent?.({
-      type: 'progress',
-      phase: 'verify',
-      entries: this.#done,
-      entriesTotal: this.#total.rows,
-      bytes: this.#checked.bytes,
-      bytesTotal: this.#total.bytes,
-    });
   }
 
   async result(): Promise<VerifyResult> {

@@ -2,6 +2,7 @@ import { access, constants } from 'node:fs/promises';
 import { isAmazonEndpoint } from '../config/endpoint.js';
 import type { S3Settings } from '../config/settings.js';
 import { messageOf, SysbackupError } from '../errors.js';
+import { quietSdk, SILENT } from '../store/quiet-sdk.js';
 import { explainAwsError } from './explain.js';
 import { keptCredentials } from './kept-credentials.js';
 import { sessionName } from './session-name.js';
@@ -33,6 +34,11 @@ export interface CredentialsOptions {
   now?: () => number;
 }
 
+/** Else the SDK says on standard error what it makes of the environment. */
+const logger = SILENT as NonNullable<
+  NonNullable<Parameters<typeof import('@aws-sdk/credential-providers').fromIni>[0]>['logger']
+>;
+
 /** Seconds: what every role allows, also one that is assumed by a role. */
 const SESSION_SECONDS = 3600;
 /** Of a session that MFA was asked for: whoever restores for a day shall not be asked each hour. */
@@ -45,6 +51,7 @@ const MFA_SECONDS = 12 * 3600;
  * and again before its session ends. Errors are `ACCESS_DENIED`, `CONFIG` where the credentials file cannot be read.
  */
 export function credentialsFor(aws: S3Settings['aws'], options: CredentialsOptions): CredentialsProvider {
+  quietSdk();
   const { credentialsFile, roleArn } = aws;
   const now = options.now ?? Date.now;
   const withNow = { ...options, now };
@@ -70,7 +77,9 @@ function fromChain(profile: string | undefined): CredentialsProvider {
     const { fromIni, fromNodeProviderChain } = await import('@aws-sdk/credential-providers');
     try {
       // A profile asked for by name must not give way to an instance's role when it is mistyped.
-      return await (profile === undefined ? fromNodeProviderChain() : fromIni({ profile }))(properties);
+      return await (profile === undefined ? fromNodeProviderChain({ logger }) : fromIni({ profile, logger }))(
+        properties,
+      );
     } catch (error) {
       const source = profile === undefined ? '' : ` from the profile ${profile}`;
       throw explainAwsError(error, `cannot get AWS credentials${source}`);
@@ -89,7 +98,7 @@ function fromCredentialsFile(path: string, profile: string): CredentialsProvider
     });
     const { fromIni } = await import('@aws-sdk/credential-providers');
     try {
-      return await fromIni({ filepath: path, profile, ignoreCache: true })(properties);
+      return await fromIni({ filepath: path, profile, ignoreCache: true, logger })(properties);
     } catch (error) {
       throw explainAwsError(
         error,

@@ -1,3 +1,4 @@
+import { documentPath } from '../documents.js';
 import { messageOf, SysbackupError } from '../errors.js';
 
 /** Names of the errors by which AWS's services and its SDK say that nobody, or the wrong one, asks. */
@@ -18,7 +19,7 @@ const HINTS = new Map<string, string>([
       [name, 'The session has ended: log in again, or use credentials that renew themselves.'] as const,
   ),
   ...['AccessDenied', 'AccessDeniedException', 'UnauthorizedOperation', 'Forbidden'].map(
-    (name) => [name, 'See docs/permissions.md for what each command needs.'] as const,
+    (name) => [name, `What each command needs is in ${documentPath('permissions.md')}`] as const,
   ),
   ...['RequestTimeTooSkewed', 'RequestExpired'].map(
     (name) =>

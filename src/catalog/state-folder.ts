@@ -27,7 +27,7 @@ import type { UnprovenContent } from './unproven-content.js';
 /** The file that names the generation that counts. */
 export const CURRENT = 'current';
 const ENTRIES = 'entries';
-const HEAD = 'head';
+export const HEAD = 'head';
 const OBJECTS = 'objects';
 const ORDER = 'order';
 const MANIFEST = 'manifest.jsonl.gz';

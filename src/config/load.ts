@@ -1,15 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { errnoOf, messageOf, SysbackupError } from '../errors.js';
-import { checkBackupName } from './backup-name.js';
+import { readBackupName } from './backup-name.js';
 import { type ConfFile, parseConf } from './conf-file.js';
 import { confPath, defaultStatePath } from './conf-path.js';
 import { decodeConf } from './conf-text.js';
 import { MAX_DAYS, readContentSection } from './content-section.js';
+import { exposedCredentials } from './exposed-credentials.js';
 import { readS3Sections } from './s3-section.js';
 import { SettingReader, type SettingsInForce } from './setting-reader.js';
 import type { Settings } from './settings.js';
 import type { ConfSurroundings } from './surroundings.js';
+import { misspeltError, type UnknownName } from './unknown-names.js';
 import { days, NAMES, seconds } from './value-kinds.js';
 
 export interface LoadSettingsOptions extends ConfSurroundings {
@@ -17,16 +19,30 @@ export interface LoadSettingsOptions extends ConfSurroundings {
   confDir: string;
   /** Of this machine, for the default backup name. */
   hostname: string;
-  /** Default `<hostname>-backup`. */
+  /** Before what the conf says. Default `<hostname>-backup`. */
   backupName?: string;
+  /**
+   * Whether a name that is nearly a known one is refused with CONFIG, as before a run: `days_retaine = 30` would lock
+   * for 14 days. Default: it is a warning.
+   */
+  refuseMisspelt?: boolean;
 }
 
 export interface LoadedSettings {
   settings: Settings;
   /** The same by section and setting, with where each comes from. */
   values: SettingsInForce;
-  /** Sentences with file and line: unknown sections and settings, settings that have no effect. */
+  /**
+   * Sentences, most with file and line: unknown sections and settings, settings that have no effect, credentials that
+   * others may read.
+   */
   warnings: string[];
+  /** Sentences with file and line: settings of earlier versions. */
+  notes: string[];
+  /** What in the conf is not read. Each is among the warnings or the notes too. */
+  unknownNames: UnknownName[];
+  /** Says that others than its owner and group may read the file with the key, where they may. Among the warnings too. */
+  exposedCredentials?: string;
 }
 
 /**
@@ -37,7 +53,10 @@ export async function loadSettings(options: LoadSettingsOptions): Promise<Loaded
   const confDir = resolve(options.confDir);
   const file = join(confDir, 'conf');
   const conf = parseConf(decodeConf(await readConf(file), file), file);
-  return settingsFrom(conf, { ...options, confDir });
+  const loaded = settingsFrom(conf, { ...options, confDir });
+  const exposed = await exposedCredentials(loaded.settings.destination);
+  if (exposed === undefined) return loaded;
+  return { ...loaded, exposedCredentials: exposed, warnings: [...loaded.warnings, exposed] };
 }
 
 async function readConf(file: string): Promise<Uint8Array> {
@@ -60,11 +79,11 @@ async function readConf(file: string): Promise<Uint8Array> {
 /** As {@link loadSettings}, from a conf that has been read. `confDir` must be absolute. */
 export function settingsFrom(conf: ConfFile, options: LoadSettingsOptions): LoadedSettings {
   const reader = new SettingReader(conf);
-  const backupName = options.backupName ?? `${options.hostname}-backup`;
-  checkBackupName(backupName);
+  const { name, isDefault } = readBackupName(reader, options);
   const settings: Settings = {
     confDir: options.confDir,
-    backupName,
+    backupName: name,
+    ...(isDefault ? { backupNameIsDefault: true } : {}),
     destination: readDestination(reader, options),
     content: readContentSection(reader),
     classes: readClasses(reader),
@@ -74,8 +93,18 @@ export function settingsFrom(conf: ConfFile, options: LoadSettingsOptions): Load
     },
     statePath: readStatePath(reader, options),
   };
-  reader.warnOfUnknown();
-  return { settings, values: reader.inForce, warnings: reader.warnings };
+  const names = reader.unknownNames();
+  const misspelt = options.refuseMisspelt === true ? misspeltError(names) : undefined;
+  if (misspelt !== undefined) throw misspelt;
+  const messages = (former: boolean): string[] =>
+    names.flatMap(({ kind, message }) => ((kind === 'former') === former ? [message] : []));
+  return {
+    settings,
+    values: reader.inForce,
+    warnings: [...reader.warnings, ...messages(false)],
+    notes: messages(true),
+    unknownNames: names,
+  };
 }
 
 function readDestination(reader: SettingReader, options: LoadSettingsOptions): Settings['destination'] {

@@ -9,6 +9,16 @@ export function nearestName(name: string, known: Iterable<string>): string | und
   return nearest.distance < nearest.name.length ? nearest.name : undefined;
 }
 
+/**
+ * The known name that this one is a slip away from, so that it was surely meant: two letters put in, left out, changed
+ * or swapped with a neighbour at most, one in a name of up to four letters. Case counts for nothing.
+ */
+export function nearMiss(name: string, known: Iterable<string>): string | undefined {
+  const [nearest] = byNearness(name, known);
+  const allowed = [...name].length <= 4 ? 1 : 2;
+  return nearest !== undefined && nearest.distance <= allowed ? nearest.name : undefined;
+}
+
 /** All known names, the nearest first. */
 export function byNearness(name: string, known: Iterable<string>): { name: string; distance: number }[] {
   return Array.from(known, (candidate) => ({

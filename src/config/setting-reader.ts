@@ -1,7 +1,7 @@
 import { SysbackupError } from '../errors.js';
-import { type ConfFile, DEFAULT_SECTION, excerpt } from './conf-file.js';
-import { namesReferredTo, valueOf } from './conf-interpolation.js';
-import { nearestName } from './nearest-name.js';
+import { type ConfFile, DEFAULT_SECTION } from './conf-file.js';
+import { valueOf } from './conf-interpolation.js';
+import { type KnownNames, shown, type UnknownName, unknownNames } from './unknown-names.js';
 import { listed, type ValueKind } from './value-kinds.js';
 
 /** A setting in force and where it comes from. */
@@ -16,8 +16,8 @@ export interface SettingInForce {
 export type SettingsInForce = Record<string, Record<string, SettingInForce>>;
 
 /**
- * Reads settings one by one, and remembers which were asked for: these are the known ones, what else the conf
- * holds is a warning.
+ * Reads settings one by one, and remembers which were asked for: these are the known ones (what else the
+ * conf holds: unknown-names.ts).
  */
 export class SettingReader {
   readonly inForce: SettingsInForce = {};
@@ -86,33 +86,19 @@ export class SettingReader {
     this.warnings.push(warning);
   }
 
-  /** Warns of every section and setting that nobody asked for. To be called last. */
-  warnOfUnknown(): void {
-    const known = new Map(Object.entries(this.inForce).map(([name, own]) => [name, Object.keys(own)]));
-    for (const [section, { line, settings }] of this.#conf.sections) {
-      const names = known.get(section);
-      if (names === undefined) {
-        const ignored = [...settings.keys()];
-        this.warn(
-          `${this.#conf.file}:${line}: [${shown(section)}] is not a known section` +
-            `${ignored.length === 0 ? '' : `, and ${ignored.map(shown).join(', ')} in it ${ignored.length === 1 ? 'is' : 'are'} ignored`}; ` +
-            suggestion(section, [...known.keys()], (name) => `[${name}]`),
-        );
-        continue;
-      }
-      const referred = namesReferredTo(settings.values());
-      for (const [name, { line, value }] of settings)
-        if (!names.includes(name) && !referred.has(name))
-          this.warn(
-            `${this.#conf.file}:${line}: [${section}] ${shown(name)} = ${shown(value)} is ignored: not a known setting; ` +
-              suggestion(name, names, (known) => known),
-          );
-    }
+  /** What the conf holds and nobody asked for. To be called last. */
+  unknownNames(): UnknownName[] {
+    const known = this.#known();
     this.#warnOfDefaults(known);
+    return unknownNames(this.#conf, known);
+  }
+
+  #known(): KnownNames {
+    return new Map(Object.entries(this.inForce).map(([name, own]) => [name, Object.keys(own)]));
   }
 
   /** Names in `[DEFAULT]` may serve interpolation only; a known one that reaches no section is a mistake. */
-  #warnOfDefaults(known: ReadonlyMap<string, readonly string[]>): void {
+  #warnOfDefaults(known: KnownNames): void {
     for (const [name, { line }] of this.#conf.defaults) {
       const homes = [...known].filter(([, names]) => names.includes(name)).map(([section]) => section);
       if (homes.length > 0 && !homes.some((section) => this.#conf.sections.has(section)))
@@ -122,15 +108,4 @@ export class SettingReader {
         );
     }
   }
-}
-
-function suggestion(name: string, known: readonly string[], show: (name: string) => string): string {
-  const nearest = nearestName(name, known);
-  const start = nearest === undefined ? '' : `did you mean ${show(nearest)}? `;
-  return `${start}Known: ${known.map(show).join(', ')}`;
-}
-
-/** As written where it is short and plain, else as {@link excerpt}. */
-function shown(text: string): string {
-  return /^[\p{L}\p{N}\p{P}\p{S} ]{1,60}$/u.test(text) ? text : excerpt(text);
 }

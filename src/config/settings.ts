@@ -6,6 +6,8 @@ export interface Settings {
   confDir: string;
   /** Whose backups these are. Default `<hostname>-backup`. */
   backupName: string;
+  /** Whether nobody chose that name, so that a new host name changes it. */
+  backupNameIsDefault?: boolean;
   /** What to store in. `s3` may leave the bucket open, for CloudFormation to name. */
   destination: { kind: 'directory'; path: string } | { kind: 's3'; s3: S3Settings };
   content: ContentSettings;

@@ -1,4 +1,5 @@
 import koffi from 'koffi';
+import { errnoName } from '../errno-names.js';
 
 /**
  * The system calls that Node lacks, called in the C library. Paths are NUL-terminated bytes
@@ -25,14 +26,9 @@ export function addressOf(buffer: Uint8Array): number {
   return Number(koffi.address(buffer));
 }
 
-const ERRNO_NAMES = new Map<number, string>(
-  Object.entries(koffi.os.errno).map(([name, code]) => [code, name]),
-);
-
 /** The name (`ENOENT`) of the error that the last call of this thread ended with. */
 export function lastErrno(): string {
-  const code = koffi.errno();
-  return ERRNO_NAMES.get(code) ?? `errno ${code}`;
+  return errnoName(koffi.errno());
 }
 
 // Sizes that come back as int64_t are numbers: koffi turns what a number holds exactly into one.

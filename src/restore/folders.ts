@@ -1,3 +1,4 @@
+import { explainedErrno } from '../errno-names.js';
 import { baseOf, type BytePath, displayPath, parentOf } from '../files/byte-path.js';
 import { OpenFileHandle } from '../files/handle.js';
 import { entryPath } from '../manifest/paths.js';
@@ -208,7 +209,7 @@ export class Folders {
   #isBlocked(at: BytePath, errno: string): 'blocked' {
     if (!this.#blocked.has(at)) {
       this.#blocked.add(at);
-      const message = `${displayPath(at)}: cannot be a folder in the target, nothing below it is restored: ${REASONS[errno] ?? errno}`;
+      const message = `${displayPath(at)}: cannot be a folder in the target, nothing below it is restored: ${REASONS[errno] ?? explainedErrno(errno)}`;
       this.#report.problem({ severity: 'failure', code: 'folder-blocked', path: at, message });
     }
     return 'blocked';

@@ -1,3 +1,4 @@
+import { explainedErrno } from '../errno-names.js';
 import { differentXattrs } from '../files/apply-xattrs.js';
 import { applyMetadata, type MetadataFailure, type WantedMetadata } from '../files/apply.js';
 import { compareMetadata, type Setter, thisSetter } from '../files/compare-metadata.js';
@@ -90,5 +91,6 @@ export function notSetOf(problems: readonly string[], failures: readonly Metadat
 }
 
 function reasonOf(failure: MetadataFailure): string {
-  return 'name' in failure ? `${failure.name}: ${failure.errno}` : failure.errno;
+  const reason = explainedErrno(failure.errno);
+  return 'name' in failure ? `${failure.name}: ${reason}` : reason;
 }

@@ -1,6 +1,10 @@
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
+import { SILENT } from './quiet-sdk.js';
 
 type Logger = NonNullable<S3ClientConfig['logger']>;
+
+/** The type wants an `info`, too, of which nothing would be heard. */
+const LOGGER = SILENT as Logger;
 
 export interface S3Timeouts {
   /** Milliseconds for a connection to come about. Default 10,000. */
@@ -11,9 +15,6 @@ export interface S3Timeouts {
 
 /** Sockets at most, so many more requests than that never help on one machine. */
 const MOST_SOCKETS = 64;
-
-/** Without `info`: the SDK gathers what it would say of each request by that, whether it is heard or not. */
-const SILENT = { trace() {}, debug() {}, warn() {}, error() {} } as Logger;
 
 /**
  * What a client for {@link openS3Store} must have, whoever makes it: `new S3Client({...s3ClientDefaults(), region,
@@ -27,13 +28,13 @@ export function s3ClientDefaults(timeouts: S3Timeouts = {}): S3ClientConfig {
     responseChecksumValidation: 'WHEN_REQUIRED',
     // Waiting for a "100 Continue" costs a round trip, and the SDK opens a connection of its own for it each time.
     expectContinueHeader: false,
-    logger: SILENT,
+    logger: LOGGER,
     requestHandler: {
       connectionTimeout: timeouts.connect ?? 10_000,
       socketTimeout: timeouts.idle ?? 60_000,
       httpAgent: { keepAlive: true, maxSockets: MOST_SOCKETS },
       httpsAgent: { keepAlive: true, maxSockets: MOST_SOCKETS },
-      logger: SILENT,
+      logger: LOGGER,
     },
   };
 }

@@ -1,3 +1,4 @@
+import { documentPath } from '../documents.js';
 import { abortedError, errnoOf, messageOf, SysbackupError } from '../errors.js';
 import { FrozenObjectError } from './cold.js';
 import { noSuchVersion, StoreError } from './store-error.js';
@@ -115,7 +116,7 @@ export function storeErrorOfS3(thrown: unknown, action: S3Action, context: S3Err
   if (DENIED.has(name))
     return new StoreError('ACCESS_DENIED', `access denied ${what} (${name})`, {
       cause: error,
-      hint: `The credentials need ${action.rights}; see docs/permissions.md.`,
+      hint: `The credentials need ${action.rights}; see ${documentPath('permissions.md')}`,
       retryable: $metadata?.clockSkewCorrected === true,
     });
   if (name === 'InvalidObjectState') return new FrozenObjectError(what, storageClassIn(thrown), error);

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { quietSdk } from './quiet-sdk.js';
 
 export type S3Sdk = typeof import('@aws-sdk/client-s3');
 
@@ -7,5 +8,6 @@ export type S3Sdk = typeof import('@aws-sdk/client-s3');
  * the names that it exports before it runs it, and takes 100 ms where `require` takes 63.
  */
 export function loadS3Sdk(): S3Sdk {
+  quietSdk();
   return createRequire(import.meta.url)('@aws-sdk/client-s3') as S3Sdk;
 }

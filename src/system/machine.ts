@@ -17,13 +17,23 @@ export interface MachineFacts {
   hasGroup: boolean;
   /** Whether systemd runs here, and takes commands. */
   systemd: boolean;
+  /** Of the folders that a plan may write into, and of those above them: the ones that are not there. */
+  missingFolders: readonly string[];
 }
 
 /** Who owns what a backup of the whole system needs, and runs it. */
 export const SERVICE_USER = 'backup';
 
-/** Looks at the machine, and changes nothing. Throws SYSTEM. */
-export async function machineFacts(confDir: string, renewDir: string, uid: number): Promise<MachineFacts> {
+/**
+ * Looks at the machine, and changes nothing. Throws SYSTEM.
+ * @param folders what else a plan may write into, absolute
+ */
+export async function machineFacts(
+  confDir: string,
+  renewDir: string,
+  uid: number,
+  folders: readonly string[] = [],
+): Promise<MachineFacts> {
   const names = new NameService();
   const [users, groups] = await Promise.all([
     names.find('passwd', [SERVICE_USER]),
@@ -36,7 +46,16 @@ export async function machineFacts(confDir: string, renewDir: string, uid: numbe
     hasUser: users.some(({ name }) => name === SERVICE_USER),
     hasGroup: groups.some(({ name }) => name === SERVICE_USER),
     systemd: await exists('/run/systemd/system'),
+    missingFolders: await missingAmong([confDir, ...folders]),
   };
+}
+
+async function missingAmong(paths: readonly string[]): Promise<string[]> {
+  const missing = new Set<string>();
+  for (const path of paths)
+    for (let folder = path; !(await exists(folder)) && folder !== dirname(folder); folder = dirname(folder))
+      missing.add(folder);
+  return [...missing];
 }
 
 /** Whether this process could make the path, or write into it. */

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readTemplate } from '../aws/resource-template.js';
 import { type ConfChanges, changedConf } from './conf-text.js';
@@ -86,8 +85,17 @@ class Planner {
     });
   }
 
+  /** With what is missing above it, so that a plan shows all that it makes, and takes it back. */
   #folder(path: string, mode: number, owner: Owner = ROOT): void {
+    this.#missing(dirname(path));
     this.#steps.push({ kind: 'folder', path, mode, ...this.#owned(owner) });
+  }
+
+  /** The folder and those above it, as far as they are neither there nor planned. */
+  #missing(path: string): void {
+    const planned = this.#steps.some((step) => step.kind === 'folder' && step.path === path);
+    if (planned || !this.#machine.missingFolders.includes(path)) return;
+    this.#folder(path, 0o755);
   }
 
   /** In a folder of one's own, all is one's own. */
@@ -140,7 +148,7 @@ class Planner {
 
   /** Only who backs up gets at what is stored. */
   #store(path: string): void {
-    for (const above of missingAbove(path)) this.#folder(above, 0o755);
+    this.#missing(dirname(path));
     const owner = { user: SERVICE_USER, group: SERVICE_USER };
     this.#steps.push({ kind: 'store', path, mode: 0o700, ...this.#owned(owner) });
   }
@@ -171,6 +179,7 @@ class Planner {
       window: units.window,
     };
     const timers = [units.name];
+    this.#missing(units.folder);
     this.#unitFiles(units.folder, await archiveUnits(settings));
     if (renewal !== undefined) {
       const own = { ...settings, unit: `${units.name}-renew`, state: `${STATE}-renew`, readWrite: [] };
@@ -208,13 +217,6 @@ class Planner {
       ),
     );
   }
-}
-
-/** The folders that a path needs and that are not there, the outermost first. */
-function missingAbove(path: string): string[] {
-  const missing: string[] = [];
-  for (let above = dirname(path); !existsSync(above); above = dirname(above)) missing.unshift(above);
-  return missing;
 }
 
 function systemctl(timers: readonly string[], start: boolean): CommandStep[] {

@@ -28,7 +28,7 @@ export interface WriteConfigOptions {
   renewTimer: boolean;
   /** Only compute the plan. What AWS and the machine are asked is only looked at. */
   dryRun: boolean;
-  /** Of this machine: its backups are called `<hostname>-backup`. */
+  /** Of this machine: its backups are called `<hostname>-backup`, unless the conf names them. */
   hostname: string;
   user: { uid: number; home: string };
   env: Readonly<Record<string, string>>;

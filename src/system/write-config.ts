@@ -50,19 +50,23 @@ class ConfigWriting {
   async run(): Promise<WriteConfigSummary> {
     const { confDir, user, dryRun, encrypted } = this.#options;
     const window = this.#checkOptions();
-    const machine = await machineFacts(confDir, join(confDir, RENEW_FOLDER), user.uid);
+    const { directory, units } = this.#options;
+    const machine = await machineFacts(confDir, join(confDir, RENEW_FOLDER), user.uid, [
+      ...(directory === undefined ? [] : [directory]),
+      ...(units === undefined ? [] : [units.folder]),
+    ]);
     this.#checkMachine(machine);
     if (encrypted !== undefined) await checkEncrypted(encrypted, this.#saves, this.#options.env);
     const facts = this.#options.directory === undefined ? await storeFacts(this.#options) : undefined;
     const planned = await this.#plan(machine, facts, window, { backup: facts?.key ?? NO_KEY, renew: NO_KEY });
-    this.#checkConf(planned, facts);
+    const backupName = this.#checkConf(planned, facts);
     await this.#warnOfService(machine);
     const users = this.#users();
     const willBeSaved = this.#saves && encrypted !== undefined ? [encrypted.path] : [];
     if (dryRun) return { steps: planned, saved: willBeSaved, users, done: false, scope: machine.scope };
     if (this.#needsRoot(machine)) await this.#options.agreeToRoot(planned);
     try {
-      const keys = await this.#keys(facts);
+      const keys = await this.#keys(facts, backupName);
       if (facts !== undefined) await this.#saveEncrypted(facts, keys.backup);
       const steps = await this.#plan(machine, facts, window, keys);
       await this.#carryOut(steps, machine);
@@ -205,12 +209,18 @@ class ConfigWriting {
     }
   }
 
-  /** The conf must be one that archive takes, and ask for no lock that the bucket refuses. Throws CONFIG. */
-  #checkConf(steps: readonly Step[], facts: StoreFacts | undefined): void {
+  /**
+   * The conf must be one that archive takes, and ask for no lock that the bucket refuses. Throws CONFIG.
+   * @returns the name under which this machine will back up
+   */
+  #checkConf(steps: readonly Step[], facts: StoreFacts | undefined): string {
+    const { confDir, hostname } = this.#options;
+    let backupName = `${hostname}-backup`;
     for (const step of steps) {
       if (!isConf(step)) continue;
       const { settings, warnings } = this.#loaded(step);
       for (const message of warnings) this.#say('warning', message);
+      if (step.path === join(confDir, 'conf')) ({ backupName } = settings);
       const needed = longestLock(settings.content.daysRetained, settings.classes);
       const allowed = facts?.maximumLockDays;
       if (allowed !== undefined && needed > allowed)
@@ -220,10 +230,14 @@ class ConfigWriting {
           { hint: `Allow it: update-resources --max-lock-days ${needed}; or retain for fewer days.` },
         );
     }
+    return backupName;
   }
 
-  async #keys(facts: StoreFacts | undefined): Promise<{ backup: AccessKey; renew: AccessKey }> {
-    const { credentials, renewTimer, hostname, encrypted, access } = this.#options;
+  async #keys(
+    facts: StoreFacts | undefined,
+    backupName: string,
+  ): Promise<{ backup: AccessKey; renew: AccessKey }> {
+    const { credentials, renewTimer, encrypted, access } = this.#options;
     if (credentials?.kind !== 'user') return { backup: facts?.key ?? NO_KEY, renew: NO_KEY };
     throwIfAborted(this.#options.signal);
     const output = (name: string): string => facts?.stack?.outputs.get(name) ?? '';
@@ -232,7 +246,7 @@ class ConfigWriting {
       group: output('BackupGroupName'),
       boundary: output('BackupBoundaryArn'),
       // A key that is carried to other machines backs up under their names too.
-      backupName: encrypted === undefined ? `${hostname}-backup` : undefined,
+      backupName: encrypted === undefined ? backupName : undefined,
     });
     this.#undo.unshift(() => this.#unmake(credentials.name, backup.undo));
     this.#say('info', `made the IAM user ${credentials.name} in the group ${output('BackupGroupName')}`);

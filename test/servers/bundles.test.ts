@@ -43,7 +43,7 @@ async function setUp(ceph: CephServer, users: Users, content = ''): Promise<Mach
   const Policy = JSON.stringify(documentedPolicy(bucket, 'test-backup'));
   await owner.send(new PutBucketPolicyCommand({ Bucket: bucket, Policy }));
   const credentials = backup.at('credentials');
-  writeFileSync(credentials, `[default]\n${section(users.web1)}`);
+  writeFileSync(credentials, `[default]\n${section(users.web1)}`, { mode: 0o600 });
   const config = backup.at('config');
   writeFileSync(config, `[profile restore]\nregion = us-east-1\n${section(users.restorer)}`);
   backup.conf(

@@ -200,6 +200,7 @@ class Site {
     writeFileSync(
       this.#folder.at('credentials'),
       `[default]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`,
+      { mode: 0o600 },
     );
     this.keepFor(14);
     mkdirSync(this.tree);

@@ -78,7 +78,7 @@ describe.skipIf(moto === undefined)(
       expect(await create()).toMatchObject({ code: 0 });
       expect(await update(200)).toMatchObject({ code: 0 });
       expect(await write('first', '--renew-timer')).toMatchObject({ code: 0 });
-      const units = ['--systemd-unit', 'a', '--unit-dir', join(folder, 'not-there'), '--no-start'];
+      const units = ['--systemd-unit', 'a', '--unit-dir', '/dev/null', '--no-start'];
       const failed = await command(
         'write-config',
         '--user',

@@ -77,16 +77,38 @@ describe.skipIf(system === undefined)('under a real systemd (needs root, and to 
     );
   });
 
-  it('a run that lacks something is no failure, and a warning in the journal; a drop-in makes it a failure', async () => {
+  /** The lines of the last run at this priority and no other. */
+  async function linesAt(priority: string): Promise<string[]> {
+    const { stdout } = await sh('systemctl show s3-sysbackup --property=InvocationID --value');
+    const said = await journal(
+      `_SYSTEMD_INVOCATION_ID=${stdout.trim()}`,
+      `--priority=${priority}..${priority}`,
+    );
+    return said.split('\n').filter((line) => line !== '' && line !== '-- No entries --');
+  }
+
+  it('a run that lacks something is no failure, and one line says so as a warning; a drop-in makes it a failure', async () => {
     await picker('echo /etc/shadow; echo /etc/not-there');
     expect(await started('s3-sysbackup.service')).toEqual({ code: 0, result: 'success', status: '3' });
-    expect(await journal('--unit=s3-sysbackup', '--priority=warning')).toContain('/etc/not-there');
+    const warnings = await linesAt('warning');
+    expect(warnings.filter((line) => /: run \S+ is partial$/.test(line))).toHaveLength(1);
+    expect(warnings.filter((line) => !line.includes('/etc/not-there'))).toHaveLength(1);
+    expect(await linesAt('err')).toEqual([]);
     const dropIn = '/etc/systemd/system/s3-sysbackup.service.d';
     await sh(
       `mkdir ${dropIn}; printf '[Service]\\nSuccessExitStatus=\\n' >${dropIn}/strict.conf; systemctl daemon-reload`,
     );
     expect(await started('s3-sysbackup.service')).toEqual({ code: 1, result: 'exit-code', status: '3' });
     await sh(`rm -r ${dropIn}; systemctl daemon-reload; systemctl reset-failed`);
+  });
+
+  it('a broken run fails the service, and the journal has it as an error', async () => {
+    await picker('echo /etc/shadow; exit 1');
+    expect(await started('s3-sysbackup.service')).toEqual({ code: 1, result: 'exit-code', status: '4' });
+    const errors = await linesAt('err');
+    expect(errors.filter((line) => /: run \S+ is broken$/.test(line))).toHaveLength(1);
+    expect((await sh('systemctl is-failed s3-sysbackup.service')).stdout).toBe('failed\n');
+    await sh('systemctl reset-failed');
   });
 
   it('the timer starts the service by itself', async () => {

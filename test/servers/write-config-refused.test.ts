@@ -81,8 +81,8 @@ describe.skipIf(skipped)('write-config refused, against moto (needs root, ccrypt
       /there is a file .*password already/,
     ],
     [
-      'a folder for units that is not there',
-      ['--unit-dir', '@/no'],
+      'a folder for units that is none',
+      ['--unit-dir', '@/password'],
       1,
       /cannot write .*s3-sysbackup\.service/,
     ],
@@ -150,7 +150,7 @@ describe.skipIf(skipped)('write-config refused, against moto (needs root, ccrypt
     const old = '# of ours\n[content]\n; long\ndays_retained = 20\nshare = no\n';
     mkdirSync(join(folder, 'etc'));
     writeFileSync(join(folder, 'etc', 'conf'), old);
-    const failed = await writeConfig(['--user', 'anna', ...server, '--unit-dir', '@/no']);
+    const failed = await writeConfig(['--user', 'anna', ...server, '--unit-dir', '@/password']);
     expect(failed.code).toBe(1);
     expect(readdirSync(join(folder, 'etc'))).toEqual(['conf']);
     expect(readFileSync(join(folder, 'etc', 'conf'), 'utf8')).toBe(old);

@@ -117,6 +117,32 @@ describe.skipIf(skipped)('write-config against moto (needs root, python3, PyPI)'
     expect(other.stderr).toContain('manifests/db1-backup/');
   });
 
+  it('a folder for units that is missing is made, and shown beforehand', async () => {
+    const units = join(folder, 'new', 'units');
+    const where = ['--directory', join(folder, 'new', 'store'), '--unit-dir', units, '--no-start'];
+    const args = ['write-config', '--conf-dir', join(folder, 'web1'), ...where];
+    const planned = await run([...args, '--dry-run']);
+    expect(planned.code).toBe(0);
+    for (const path of [join(folder, 'new'), units])
+      expect(planned.stdout).toContain(`folder  0755 root:root ${path}\n`);
+    expect(await run([...args, '--yes'])).toMatchObject({ code: 0 });
+    expect(readdirSync(units)).toContain('s3-sysbackup.service');
+    expect(statSync(units).mode & 0o7777).toBe(0o755);
+  });
+
+  it('the user may store under the name that the conf gives', async () => {
+    mkdirSync(join(folder, 'web1'));
+    writeFileSync(
+      join(folder, 'web1', 'conf'),
+      '[backup]\nname = shop\n\n[state]\npath = /var/lib/s3-sysbackup\n',
+    );
+    expect(await writeConfig('web1', ...server, '--user', 'carl')).toMatchObject({ code: 0 });
+    pickFrom('web1', 'a');
+    const archived = await run(['archive', '--conf-dir', join(folder, 'web1')]);
+    expect(archived).toMatchObject({ code: 0, stderr: '' });
+    expect(archived.stdout).toMatch(/^shop: run /);
+  });
+
   it.skipIf(!hasCcrypt)('a second machine takes the encrypted key over (needs ccrypt)', async () => {
     const password = join(folder, 'password');
     const carried = join(folder, 'fleet.cpt');
@@ -192,6 +218,7 @@ describe.skipIf(skipped)('write-config against moto (needs root, python3, PyPI)'
   );
 
   it('a step that fails takes back all before it, the IAM user too', async () => {
+    writeFileSync(join(folder, 'no-folder'), '');
     const failed = await run(
       [
         'write-config',
@@ -201,12 +228,12 @@ describe.skipIf(skipped)('write-config against moto (needs root, python3, PyPI)'
         '--conf-dir',
         join(folder, 'web1'),
         '--unit-dir',
-        join(folder, 'no-such'),
+        join(folder, 'no-folder'),
       ],
       { env: admin },
     );
     expect(failed.code).toBe(1);
-    expect(failed.stderr).toContain('no-such');
+    expect(failed.stderr).toContain('no-folder');
     expect(existsSync(join(folder, 'web1'))).toBe(false);
     expect(await users()).not.toContain('cora');
   });

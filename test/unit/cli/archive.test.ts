@@ -142,7 +142,7 @@ describe('archive', () => {
     }
     expect(readdirSync(machine.folder).sort()).toEqual(['conf', 'data']);
     const checked = await run(['check-config', '--conf-dir', machine.confDir]);
-    expect(checked.code).toBe(0);
+    expect(checked.code).toBe(2);
     expect(checked.stderr).toContain('nothing says what to back up');
     // One of either kind is enough.
     machine.snapshotter('db', 'echo dump >&$1');

@@ -153,7 +153,7 @@ describe('check-config', () => {
   it('warns of what has no meaning, on standard error', async () => {
     const machine = new Machine('[contnet]\nshare = no\n');
     const { code, stdout, stderr } = await run(['check-config', '--conf-dir', machine.confDir]);
-    expect(code).toBe(0);
+    expect(code).toBe(2);
     expect(stderr).toMatch(/^warning: .*\[contnet\].*\[content\]/);
     expect(stdout).toContain('days_retained');
     expect(stdout).not.toContain('contnet');

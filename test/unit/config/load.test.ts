@@ -46,6 +46,7 @@ describe('settings', () => {
     expect(settings).toEqual({
       confDir: '/etc/backup',
       backupName: 'web1-backup',
+      backupNameIsDefault: true,
       destination: {
         kind: 's3',
         s3: {

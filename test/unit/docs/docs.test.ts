@@ -2,6 +2,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { COMMANDS } from '#cli/commands/registry.js';
+import { parseConf } from '#src/config/conf-file.js';
+import { settingsFrom } from '#src/config/load.js';
 import { run } from '../cli/command.js';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
@@ -39,6 +41,69 @@ describe.each(documents)('docs/%s', (name) => {
   it('has JSON that is JSON', () => {
     for (const [, json = ''] of text.matchAll(/^```json.*\n([^]*?)^```$/gm))
       expect(() => JSON.parse(json) as unknown).not.toThrow();
+  });
+});
+
+describe('README.md', () => {
+  const text = read(join(ROOT, 'README.md'));
+
+  it('links every document', () => {
+    for (const name of documents) expect(text, name).toContain(`](docs/${name})`);
+  });
+
+  it('is one page, whose first section makes a backup, before libdeflate is spoken of', () => {
+    expect(text.split('\n').length - 1).toBeLessThanOrEqual(200);
+    const [, first = ''] = text.split(/^## /m);
+    expect(first).toMatch(/^npm ci && npm run quickstart$/m);
+    expect(read(join(ROOT, 'package.json'))).toMatch(/"quickstart": .* archive /);
+    expect(text.indexOf('libdeflate')).toBeGreaterThan(text.indexOf(first) + first.length);
+  });
+});
+
+describe('the flags of chattr', () => {
+  it.each([
+    ['README.md', '## What is kept, and what is not'],
+    ['README.md', '## What it does not do yet'],
+    ['docs/format.md', '### Entries'],
+  ])('are named in %s, under "%s", as not kept', (name, heading) => {
+    const [, section = ''] = read(join(ROOT, name)).split(`\n${heading}\n`);
+    const [text = ''] = section.split(/^##/m);
+    for (const word of ['`chattr`', '`+i`', '`+a`', '`+d`']) expect(text).toContain(word);
+  });
+});
+
+describe('docs/configuration.md', () => {
+  it('names every setting, in its section', () => {
+    const { values } = settingsFrom(parseConf('', 'conf'), {
+      confDir: '/etc/backup',
+      env: {},
+      user: { uid: 0, home: '/root' },
+      hostname: 'web1',
+    });
+    const table = read(join(DOCS, 'configuration.md')).split('\n## Settings\n')[1] ?? '';
+    const sections = new Map(
+      [...table.matchAll(/^\| \*\*`\[(\w+)\]`\*\* .*\n((?:\| `.*\n)*)/gm)].map(([, name, rows = '']) => [
+        name,
+        [...rows.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, cell = '']) =>
+          [...cell.matchAll(/`(\w+)`/g)].map(([, setting]) => setting),
+        ),
+      ]),
+    );
+    const known = Object.entries(values).map(([name, own]) => [name, Object.keys(own).sort()] as const);
+    expect(Object.fromEntries([...sections].map(([name, own]) => [name, own.sort()]))).toEqual(
+      Object.fromEntries(known),
+    );
+  });
+
+  it('has an example that is read without a warning', () => {
+    const [, example = ''] = /^```ini\n([^]*?)^```$/m.exec(read(join(DOCS, 'configuration.md'))) ?? [];
+    const { warnings, unknownNames } = settingsFrom(parseConf(example, 'conf'), {
+      confDir: '/etc/backup',
+      env: {},
+      user: { uid: 0, home: '/root' },
+      hostname: 'web1',
+    });
+    expect({ warnings, unknownNames }).toEqual({ warnings: [], unknownNames: [] });
   });
 });
 

@@ -136,9 +136,21 @@ describe('the example for PostgreSQL', () => {
     expect(taken.restoreThrough).toContain('pg_restore');
   });
 
-  it('dumps the roles', async () => {
-    const taken = await as('postgresql-globals', { pg_dumpall: 'echo "CREATE ROLE"' });
-    expect(taken).toMatchObject({ ok: true, description: 'PostgreSQL: roles and tablespaces' });
+  it.each([
+    ['with their passwords for a superuser', 't', '', 'PostgreSQL: roles and tablespaces'],
+    [
+      'without their passwords for anybody else',
+      'f',
+      '--no-role-passwords',
+      'PostgreSQL: roles without their passwords, and tablespaces',
+    ],
+  ])('dumps the roles %s', async (_, superuser, option, description) => {
+    const programs = { psql: `echo ${superuser}`, pg_dumpall: 'echo "CREATE ROLE $*"' };
+    const taken = await as('postgresql-globals', programs);
+    expect(taken).toMatchObject({ ok: true, description });
+    if (!taken.ok) return;
+    const passwords = /--no-role-passwords|$/.exec(readFileSync(taken.path, 'utf8'));
+    expect(passwords?.[0]).toBe(option);
   });
 
   it('fails where the dump does, or the link has no name', async () => {

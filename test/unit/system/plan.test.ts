@@ -1,13 +1,16 @@
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseConf } from '#src/config/conf-file.js';
 import { type LoadedSettings, settingsFrom } from '#src/config/load.js';
+import { carryOut } from '#src/system/carry-out.js';
 import type { ConfChanges } from '#src/system/conf-text.js';
 import { carriedText, readCarried } from '#src/system/credentials-text.js';
 import type { MachineFacts } from '#src/system/machine.js';
 import { type PlanOptions, planSteps } from '#src/system/plan.js';
 import type { FileStep, Step } from '#src/system/steps.js';
 import { timeWindow } from '#src/system/time-window.js';
+import { temporaryFolder } from '../../kit/temporary.js';
 
 const BARE: MachineFacts = {
   scope: 'system',
@@ -16,6 +19,7 @@ const BARE: MachineFacts = {
   hasUser: false,
   hasGroup: false,
   systemd: true,
+  missingFolders: [],
 };
 const TO_S3: ConfChanges = {
   store: { kind: 's3', bucket: 'locked', region: 'eu-central-1', endpointUrl: undefined },
@@ -65,6 +69,60 @@ function loaded(text: string | undefined): LoadedSettings {
     env: {},
   });
 }
+
+describe('folders that are missing', () => {
+  const foldersOf = (steps: readonly Step[]): string[] =>
+    steps.flatMap((step) => (step.kind === 'folder' ? [step.path] : []));
+
+  it('are steps of the plan, each once and before what is in it', async () => {
+    const missingFolders = ['/etc/units/ours', '/etc/units', '/etc/backup', '/srv/a/store', '/srv/a'];
+    const units = { ...UNITS, folder: '/etc/units/ours' };
+    const changes: ConfChanges = { ...TO_S3, store: { kind: 'directory', path: '/srv/a/store' } };
+    const steps = await plan({ units, changes }, { missingFolders });
+    expect(foldersOf(steps)).toEqual([
+      '/etc/backup',
+      '/etc/backup/pickers.d',
+      '/etc/backup/snapshots.d',
+      '/srv/a',
+      '/srv/a/store',
+      '/etc/units',
+      '/etc/units/ours',
+    ]);
+    const unit = steps.findIndex((step) => step.kind === 'file' && step.path.startsWith('/etc/units/ours/'));
+    expect(unit).toBeGreaterThan(
+      steps.findIndex((step) => step.kind === 'folder' && step.path === units.folder),
+    );
+    expect(steps.find((step) => step.kind === 'folder' && step.path === '/etc/units')).toMatchObject({
+      mode: 0o755,
+      owner: { user: 'root', group: 'root' },
+    });
+  });
+
+  it('are made, and taken back where a later step fails', async () => {
+    const folder = temporaryFolder();
+    const at = (name: string): string => join(folder, name);
+    const missingFolders = ['etc', 'etc/backup', 'units/of', 'units', 'srv'].map(at);
+    const steps = await plan(
+      {
+        confDir: at('etc/backup'),
+        key: undefined,
+        units: { ...UNITS, folder: at('units/of') },
+        changes: { ...TO_S3, store: { kind: 'directory', path: at('srv/store') } },
+      },
+      { missingFolders, scope: 'personal' },
+    );
+    const ended = (status: number) => ({ status, stdout: Buffer.of(), stderr: Buffer.from('no systemd') });
+    const done = carryOut(steps, { env: {}, run: async () => ended(1) });
+    await expect(done).rejects.toThrow('systemctl daemon-reload failed');
+    expect(readdirSync(folder)).toEqual([]);
+    await carryOut(steps, { env: {}, run: async () => ended(0) });
+    expect(readdirSync(at('units/of'))).toContain('s3-sysbackup.service');
+  });
+
+  it('are no steps where they are there', async () => {
+    expect(foldersOf(await plan())).not.toContain(UNITS.folder);
+  });
+});
 
 describe('the plan for a machine', () => {
   it('has every file with the mode and the owner that it must have', async () => {
