@@ -96,8 +96,9 @@ async function fenceHolds(
 ): Promise<boolean> {
   const { holds: isThere, hidden, foreign, doubled } = await checkFence(store, catalog.head);
   for (const line of hiddenRunLines(hidden)) warn(line);
-  const { key, version } = catalog.head.manifest;
-  const isSetAside = setAside.some((aside) => aside.key === key && aside.version === version);
+  const { key } = catalog.head.manifest;
+  // Whatever its bytes were by then: no other run has this key.
+  const isSetAside = setAside.some((aside) => aside.key === key);
   const holds = isThere || isSetAside;
   if (!isThere && isSetAside)
     warn(

@@ -4,6 +4,7 @@ import type { EventListener } from '../events.js';
 import { readManifest } from '../manifest/reader.js';
 import type { HiddenRun } from '../manifest/hidden-runs.js';
 import { listRuns, type StoredRun } from '../manifest/runs.js';
+import { shellWord } from '../shell-word.js';
 import { openDirectoryStore } from '../store/directory.js';
 import { StoreFolders } from '../store/directory-folders.js';
 import { furtherSlot, primarySlot, type Slot } from '../store/directory-layout.js';
@@ -101,7 +102,12 @@ class Expiry {
       throw new SysbackupError(
         'REFUSED',
         `nothing was removed: the manifest of ${run.backup}/${run.run} cannot be read: ${messageOf(cause)}`,
-        { hint: 'See what `s3-sysbackup verify` says of it; once its lock has ended, it goes too.', cause },
+        {
+          hint:
+            'See what `s3-sysbackup verify` says of it. To do without it: ' +
+            `s3-sysbackup verify --set-aside ${shellWord(`${run.backup}/${run.run}`)} --directory ${shellWord(this.#root)}`,
+          cause,
+        },
       );
     }
   }
