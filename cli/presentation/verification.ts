@@ -30,10 +30,10 @@ export function verificationLines({
   if (total > findings.length)
     lines.push(`only the first ${countOf(findings.length, 'object')} of these are listed above`);
   if (mended.sidecars > 0) lines.push(`${countOf(mended.sidecars, 'sidecar')} written again`);
-  if (mended.setAside > 0)
-    lines.push(
-      `${countOf(mended.setAside, 'object')} set aside: the next archive of each machine stores them again`,
-    );
+  const again = 'the next archive of each machine stores again what it has of them';
+  if (mended.setAside > 0) lines.push(`${countOf(mended.setAside, 'object')} set aside: ${again}`);
+  if (mended.noted > 0)
+    lines.push(`${countOf(mended.noted, 'missing object')} noted in set-aside/: ${again}`);
   lines.push(
     total === 0
       ? 'nothing is wrong'

@@ -104,8 +104,9 @@ async function fenced(
 ): Promise<readonly LaterRun[] | undefined> {
   const { holds: isThere, hidden, foreign, doubled, later } = await checkFence(store, catalog.head);
   for (const line of hiddenRunLines(hidden)) warn(line);
-  const { key, version } = catalog.head.manifest;
-  const isSetAside = setAside.some((aside) => aside.key === key && aside.version === version);
+  const { key } = catalog.head.manifest;
+  // Whatever its bytes were by then: no other run has this key.
+  const isSetAside = setAside.some((aside) => aside.key === key);
   const holds = isThere || isSetAside;
   if (!isThere && isSetAside)
     warn(

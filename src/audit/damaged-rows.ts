@@ -30,7 +30,7 @@ export class DamagedRows {
   }
 
   get mended(): Mended {
-    return this.#mender?.mended ?? { setAside: 0, sidecars: 0 };
+    return this.#mender?.mended ?? { setAside: 0, noted: 0, sidecars: 0 };
   }
 
   /** Of what no listing shows some may be there without a readable sidecar, and may get it back. */
@@ -75,14 +75,19 @@ export class DamagedRows {
     }
   }
 
-  /** What is damaged is looked at once more, and set aside where it still is. */
+  /** What is damaged is looked at once more, and set aside where it still is; what is missing is noted there. */
   async setAside(): Promise<void> {
     const table = this.#table;
     for (let row = 0; this.#mender !== undefined && row < table.count; row++) {
       const flags = table.flags[row] ?? 0;
-      if ((flags & FOUND) === 0 || (flags & DAMAGED) === 0) continue;
+      const isMissing = (flags & (FOUND | HIDDEN)) === 0;
+      if (!isMissing && (flags & (FOUND | DAMAGED)) !== (FOUND | DAMAGED)) continue;
       throwIfAborted(this.#options.signal);
-      this.#findings.note(row, await this.#mender.setAside(table.key(row), table.version(row)));
+      const [key, version] = [table.key(row), table.version(row)];
+      const done = await (isMissing
+        ? this.#mender.noteMissing(key, version)
+        : this.#mender.setAside(key, version));
+      if (done !== undefined) this.#findings.note(row, done);
     }
   }
 

@@ -3,6 +3,7 @@ import { SysbackupError, errnoOf, throwIfAborted } from '../errors.js';
 import { readManifest } from '../manifest/reader.js';
 import type { HiddenRun } from '../manifest/hidden-runs.js';
 import { listRuns, type StoredRun } from '../manifest/runs.js';
+import { shellWord } from '../shell-word.js';
 import { openDirectoryStore } from '../store/directory.js';
 import { StoreFolders } from '../store/directory-folders.js';
 import { furtherSlot, primarySlot, type Slot } from '../store/directory-layout.js';
@@ -93,7 +94,7 @@ class Expiry {
             this.#named.add({ key: version.key, ver: version.ver });
     } catch (cause) {
       throwIfAborted(signal);
-      throw nothingRemoved(run, cause);
+      throw nothingRemoved(run, this.#root, cause);
     }
   }
 

@@ -18,6 +18,8 @@ const MAGIC: readonly { enc: Encoding; bytes: Buffer }[] = [
 export interface Mended {
   /** Versions whose data was moved to `set-aside/`. */
   setAside: number;
+  /** Versions whose data is missing, noted there so that the machines store it again. */
+  noted: number;
   /** Sidecars that were written again. */
   sidecars: number;
 }
@@ -26,7 +28,7 @@ type MendedStore = Pick<ObjectStore, 'get'>;
 
 /** Mends a directory store for a verification. To be closed. */
 export class Mender {
-  readonly mended: Mended = { setAside: 0, sidecars: 0 };
+  readonly mended: Mended = { setAside: 0, noted: 0, sidecars: 0 };
   readonly #store: MendedStore;
   readonly #mending: DirectoryMending;
   readonly #signal: AbortSignal | undefined;
@@ -62,6 +64,15 @@ export class Mender {
       if (!(error instanceof SysbackupError) || error.code === 'ACCESS_DENIED') throw error;
       return `left in its place: ${messageOf(error)}`;
     }
+  }
+
+  /** Notes that the data of a version is gone, where a machine could store it again. Returns what was done, in words. */
+  async noteMissing(key: string, version: string): Promise<string | undefined> {
+    // A snapshot has a key of its own in each run.
+    if (!SHA_OF_KEY.test(key)) return undefined;
+    const to = await this.#mending.noteMissing(key, version);
+    this.mended.noted++;
+    return `noted: ${to}`;
   }
 
   /**

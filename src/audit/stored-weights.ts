@@ -3,6 +3,7 @@ import { readFooter } from '../manifest/footer.js';
 import { readManifest } from '../manifest/reader.js';
 import type { StoredRun } from '../manifest/runs.js';
 import { OLDER_FORMAT } from '../manifest/types.js';
+import { shellWord } from '../shell-word.js';
 import type { ObjectStore } from '../store/port.js';
 import { DistinctContents } from './distinct-contents.js';
 import type { RunScales } from './good-runs.js';
@@ -59,7 +60,7 @@ export class StoredWeights implements RunScales {
     const later = newest === undefined ? runs : runs.slice(runs.indexOf(newest) + 1);
     for (const run of later) {
       const error = this.#damaged.get(run);
-      if (error) throw nothingRemoved(run, error);
+      if (error) throw nothingRemoved(run, this.#store.description, error);
     }
   }
 
@@ -114,10 +115,15 @@ export class StoredWeights implements RunScales {
 }
 
 /** The error that ends `expire` before anything is removed. */
-export function nothingRemoved(run: StoredRun, cause: unknown): SysbackupError {
+export function nothingRemoved(run: StoredRun, root: string, cause: unknown): SysbackupError {
   return new SysbackupError(
     'REFUSED',
     `nothing was removed: the manifest of ${run.backup}/${run.run} cannot be read: ${messageOf(cause)}`,
-    { hint: 'See what `s3-sysbackup verify` says of it; once its lock has ended, it goes too.', cause },
+    {
+      hint:
+        'See what `s3-sysbackup verify` says of it. To do without it: ' +
+        `s3-sysbackup verify --set-aside ${shellWord(`${run.backup}/${run.run}`)} --directory ${shellWord(root)}`,
+      cause,
+    },
   );
 }

@@ -24,8 +24,9 @@ export interface VerifyOptions {
   spoolFolder: string;
   /**
    * Mends a directory store: the data of a version whose bytes, read once more, are not those that were stored is moved
-   * to `set-aside/`, so that the next run of each machine stores it again. Where all runs are verified, the sidecars
-   * of versions that have none which can be read are written again, with the longest lock that a run promises.
+   * to `set-aside/`, and what is missing is noted there, so that the next run of each machine stores it again. Where all
+   * runs are verified, the sidecars of versions that have none which can be read are written again, with the longest
+   * lock that a run promises.
    */
   setAside?: SetAsideOptions | undefined;
   /** Locks asked for at a time. Default 16. */

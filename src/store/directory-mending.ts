@@ -1,4 +1,4 @@
-import { lstat, realpath, rename } from 'node:fs/promises';
+import { lstat, open, realpath, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { asStoreErrors } from './directory-errors.js';
 import { StoreFolders } from './directory-folders.js';
@@ -28,7 +28,7 @@ export interface FoundData {
 
 /**
  * What a person may have done about damage in a directory store: sidecars are written again, and data is moved to
- * `set-aside/`. Nothing is removed. Errors are those of a store.
+ * `set-aside/`, or noted there where it is missing. Nothing is removed. Errors are those of a store.
  */
 export class DirectoryMending {
   readonly #root: string;
@@ -108,6 +108,20 @@ export class DirectoryMending {
         return to;
       }),
     );
+  }
+
+  /** Makes an empty `set-aside/<key>@<version>`: the version's data is gone. Returns its path below the root. */
+  noteMissing(key: string, version: string): Promise<string> {
+    return this.#try(`noting that ${key} is missing`, async () => {
+      const below = `${SET_ASIDE_FOLDER}/${key}@${version}`;
+      const path = join(this.#root, below);
+      await this.#folders.create(dirname(path));
+      if (!(await isThere(path))) {
+        await (await open(path, 'a', 0o600)).close();
+        await this.#writer.settleNames([path]);
+      }
+      return below;
+    });
   }
 
   #slotOf(key: string, named: string | undefined): Slot {

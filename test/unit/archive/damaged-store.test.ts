@@ -208,6 +208,21 @@ describe('rotten objects in a directory on this machine', () => {
   });
 });
 
+describe('objects without a readable sidecar', () => {
+  it('are reported within seven runs, and get it back in their place as they are stored again', async () => {
+    const { machine, path } = await inDirectory();
+    await machine.archive();
+    const files = dataIn(path);
+    for (const file of files) truncateSync(`${file.replace(path, join(path, 'retention'))}.json`, 0);
+    const results = await everyShare(machine);
+    const warnings = results.flatMap(({ warnings }) => warnings);
+    expect(warnings.join()).toContain('is there, but not their sidecars');
+    expect(sumOfStored(results)).toBe(files.length);
+    expect(dataIn(path)).toEqual(files);
+    expect(await isWhole(machine)).toBe(true);
+  });
+});
+
 describe('what was set aside', () => {
   it('counts as gone at the start of the next run of each machine, and is stored again, until it is back', async () => {
     const { machine, path } = await inDirectory();

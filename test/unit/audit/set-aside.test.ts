@@ -85,7 +85,7 @@ describe('verify that sets aside', () => {
     });
     const result = await check(scene);
     expect(result.counts).toMatchObject({ damaged: 3, missing: 0 });
-    expect(result.mended).toEqual({ setAside: 3, sidecars: 0 });
+    expect(result.mended).toEqual({ setAside: 3, noted: 0, sidecars: 0 });
     expect(result.findings.map(({ done }) => done?.slice(0, 21))).toEqual(
       Array(3).fill('set aside: set-aside/'),
     );
@@ -119,6 +119,20 @@ describe('verify that sets aside', () => {
     }
     expect(dataIn(path, 'set-aside').map((aside) => readFileSync(aside).length)).toEqual([9, 7]);
     expect(failureOf(await check(scene))).toBeUndefined();
+  });
+
+  it('notes what is missing, so that the next run stores it again; a snapshot nobody can', async () => {
+    const scene = await backedUp();
+    const { machine, path } = scene;
+    for (const folder of ['content', 'bundles', 'snapshots']) rmSync(dataIn(path, folder)[0] ?? '');
+    const result = await check(scene);
+    expect(result.counts).toMatchObject({ missing: 3, damaged: 0 });
+    expect(result.mended).toEqual({ setAside: 0, noted: 2, sidecars: 0 });
+    expect(dataIn(path, 'set-aside').map((file) => readFileSync(file).length)).toEqual([0, 0]);
+    const { summary } = await machine.archive();
+    expect(summary.stored.objects).toBe(3);
+    const run = (await listRuns(machine.store)).at(-1);
+    expect(failureOf(await check(scene, { setAside: undefined, run }))).toBeUndefined();
   });
 
   it('leaves what reads right the second time', async () => {
@@ -213,7 +227,7 @@ describe('objects whose sidecars cannot be read', () => {
     expect(one.mended.sidecars).toBe(0);
 
     const mended = await check(scene);
-    expect(mended.mended).toEqual({ setAside: 0, sidecars: 3 });
+    expect(mended.mended).toEqual({ setAside: 0, noted: 0, sidecars: 3 });
     expect(failureOf(mended)).toBeUndefined();
     const promise = mended.runs.at(-1)?.promise as Retention;
     for (const [index, file] of [content, bundle].entries())

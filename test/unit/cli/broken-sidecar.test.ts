@@ -214,6 +214,8 @@ describe('a manifest whose sidecar cannot be read', () => {
     expect((await run(['expire', ...store])).code).toBe(0);
     const archive = await machine.archive('--name', 't');
     expect(archive.code).toBe(0);
+    expect(archive.stderr).toContain('was set aside');
+    expect(archive.stderr).not.toContain('emptied or replaced');
   }, 60_000);
 
   it('is set aside with a readable sidecar too, once its run is named; else it is only found', async () => {
