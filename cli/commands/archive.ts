@@ -27,9 +27,11 @@ interface Flags {
 
 const AFTER_HELP = `
 Runs the executables in pickers.d, whose output says which paths to back up, and those in snapshots.d, and stores
-what is new. With --json, each line is an event, and the last one the summary; --log-level debug adds one for each
-object stored. After three runs and 48 hours without a complete one, the summary's first line says since when. The exit
-code of a dry run is the one that the run would have, as far as it looks.
+what is new. A picker that prints nothing makes the run broken, and a snapshotter that writes nothing to its descriptor
+has failed, unless the conf has "allow_empty = NAME" under [programs]. With --json, each line is an event, and the last
+one the summary; --log-level debug adds one for each object stored. After three runs and 48 hours without a complete
+one, the summary's first line says since when. The exit code of a dry run is the one that the run
+would have, as far as it looks.
 
 With --list, a path is "new", "changed" since the last run (a file written at the very moment in which that read it
 counts as changed), or stored "again", as the store has lost something of it or did not keep it locked. The summary has

@@ -1,7 +1,7 @@
 import type { RequestCounts, RunEstimate, RunSummary } from '../../src/index.js';
 import { completeText } from './complete-text.js';
 import { foldRow } from './fold.js';
-import { MOST_OF_A_KIND } from './line-limit.js';
+import { onLinesAbove } from './line-limit.js';
 import { priceText } from './price-text.js';
 import { printable } from './printable.js';
 import { countOf, formatBytes, formatCount, formatDuration, formatTime } from './quantities.js';
@@ -108,14 +108,10 @@ function snapshotsText({ programs, lastBytes }: RunEstimate['snapshots']): strin
 
 /** Notes are told apart: most of them are there every night. */
 function problems({ counts }: RunSummary): Row[] {
-  const where =
-    counts.problems <= MOST_OF_A_KIND
-      ? 'each on a line above'
-      : `${MOST_OF_A_KIND} of each kind on lines above`;
   return [
     ...(counts.problems === 0
       ? []
-      : [['problems', `${formatCount(counts.problems)}, ${where}`] satisfies Row]),
+      : [['problems', `${formatCount(counts.problems)}, ${onLinesAbove(counts.problems)}`] satisfies Row]),
     ...(counts.notes === 0
       ? []
       : [['notes', `${formatCount(counts.notes)}, which leave a run complete`] satisfies Row]),

@@ -1,7 +1,12 @@
 import type { LogLevel } from '../../src/index.js';
 
 /** Lines shown of each kind: more would drown the rest, and cost the disk that the journal is on. */
-export const MOST_OF_A_KIND = 100;
+const MOST_OF_A_KIND = 100;
+
+/** Where so many problems are named, for a summary below them. */
+export function onLinesAbove(count: number): string {
+  return count <= MOST_OF_A_KIND ? 'each on a line above' : `${MOST_OF_A_KIND} of each kind on lines above`;
+}
 
 /** What lines have in common that can be many. */
 export interface LineKind {

@@ -1,6 +1,7 @@
 import type { RestoreSummary } from '../../src/index.js';
 import { type Frozen, frozenLines, jsonOfFrozen } from '../restore/thaw-frozen.js';
 import type { Through, ThroughSnapshots } from '../restore/through.js';
+import { onLinesAbove } from './line-limit.js';
 import { printable } from './printable.js';
 import { countOf, formatBytes, formatCount } from './quantities.js';
 
@@ -78,10 +79,11 @@ function fileLines(files: RestoreSummary, where: string): string[] {
     ],
     [dryRun ? 'would fetch' : 'fetched', `${formatBytes(bytes)} of content, ${countOf(requests, 'request')}`],
   ];
-  if (failed > frozen) rows.push(['failed', `${countOf(failed - frozen, 'path')}, each on a line above`]);
+  if (failed > frozen)
+    rows.push(['failed', `${countOf(failed - frozen, 'path')}, ${onLinesAbove(failed - frozen)}`]);
   if (frozen > 0) rows.push(['frozen', `${countOf(frozen, 'file')}, see below`]);
   const other = problemCounts.failure + problemCounts.broken - (failed - frozen) - (frozen > 0 ? 1 : 0);
-  if (other > 0) rows.push(['incomplete', `${countOf(other, 'more problem')}, each on a line above`]);
+  if (other > 0) rows.push(['incomplete', `${countOf(other, 'more problem')}, ${onLinesAbove(other)}`]);
   if (selected.d + selected.l + selected.f === 0) rows.push(['nothing', 'of this run was selected']);
   return [`${backup}: run ${run} ${title}`, ...rows.map(([name, text]) => `  ${name.padEnd(11)}  ${text}`)];
 }
@@ -99,7 +101,8 @@ function snapshotLines({
     if (restoreThrough !== undefined)
       lines.push(`    ${THROUGH[through.get(name) ?? 'not-run']}: ${restoreThrough}`);
   }
-  if (problems.length > 0) lines.push(`  ${countOf(problems.length, 'problem')}, each on a line above`);
+  if (problems.length > 0)
+    lines.push(`  ${countOf(problems.length, 'problem')}, ${onLinesAbove(problems.length)}`);
   return lines;
 }
 

@@ -9,6 +9,7 @@ import {
   type ThawSummary,
   type ThawTier,
 } from '../../src/index.js';
+import { onLinesAbove } from '../presentation/line-limit.js';
 import { countOf, formatBytes, formatDollars } from '../presentation/quantities.js';
 import type { Session } from '../session.js';
 import type { RestoreFlags } from './flags.js';
@@ -85,7 +86,7 @@ function askedLines({ tier, days, done, problems }: ThawSummary): string[] {
     lines.push(`  asked for before  ${part(done['under-way'])}, not there yet`);
   if (done.readable.objects > 0) lines.push(`  there by now     ${part(done.readable)}`);
   if (problems.length > 0)
-    lines.push(`  not asked for    ${countOf(problems.length, 'object')}, each on a line above`);
+    lines.push(`  not asked for    ${countOf(problems.length, 'object')}, ${onLinesAbove(problems.length)}`);
   lines.push('  start the same command again later: it goes on with what is there');
   return lines;
 }

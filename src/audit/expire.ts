@@ -3,7 +3,6 @@ import { SysbackupError, errnoOf, throwIfAborted } from '../errors.js';
 import { readManifest } from '../manifest/reader.js';
 import type { HiddenRun } from '../manifest/hidden-runs.js';
 import { listRuns, type StoredRun } from '../manifest/runs.js';
-import { shellWord } from '../shell-word.js';
 import { openDirectoryStore } from '../store/directory.js';
 import { StoreFolders } from '../store/directory-folders.js';
 import { furtherSlot, primarySlot, type Slot } from '../store/directory-layout.js';

@@ -4,8 +4,8 @@ import { PackedPaths } from '../files/packed-paths.js';
 export const MAX_RECORD_BYTES = 64 * 1024;
 /** A NUL among that many first bytes says that NUL ends the records. */
 const DETECT_WITHIN_BYTES = 64 * 1024;
-/** Refused records kept singly, of each kind; more are only counted. */
-const KEEP_REFUSED = 100;
+/** Refused records kept singly, of each kind; more are only counted, since they are no paths and may be gigabytes. */
+const KEEP_REFUSED = 99;
 const SLASH = 47;
 const NUL = 0;
 const NEWLINE = 10;

@@ -150,6 +150,31 @@ describe('archive', () => {
     expect((await run(['check-config', '--conf-dir', machine.confDir])).stderr).toBe('');
   });
 
+  it('names the first 100 of each kind of problem, and with --json and at --log-level debug all', async () => {
+    const machine = new Machine();
+    machine.pickData();
+    machine.picker('20-typos', 'seq -f /usr/no-such-folder/%.0f 9000; seq 500 >&2');
+    expect(spawnSync('mkfifo', [join(machine.data, 'one'), join(machine.data, 'two')]).status).toBe(0);
+    const text = await machine.archive();
+    expect(text.code).toBe(3);
+    const lines = text.stderr.split('\n');
+    expect(lines.filter((line) => line.startsWith('warning: 20-typos: /usr/no-such-folder/'))).toHaveLength(
+      100,
+    );
+    expect(lines.filter((line) => /^20-typos: \d+$/.test(line))).toHaveLength(100);
+    expect(text.stderr).toMatch(/^warning: .*8,900 more.*missing.*20-typos/m);
+    expect(text.stderr).toMatch(/^20-typos: 400 more/m);
+    expect(text.stderr).toMatch(/^not backed up: 2 FIFOs, sockets and devices/m);
+    expect(text.stdout).toMatch(/^ {2}problems {4}9,000, 100 of each kind/m);
+    expect(text.stdout).toMatch(/^ {2}notes {7}2,/m);
+    const json = jsonLines((await machine.archive('--json')).stdout);
+    expect(json.filter(({ type }) => type === 'problem')).toHaveLength(9002);
+    expect(json.at(-1)).toMatchObject({ counts: { problems: 9000, notes: 2 } });
+    const debug = await machine.archive('--log-level', 'debug');
+    expect(debug.stderr.match(/^warning: 20-typos: \/usr\/no-such-folder\//gm)).toHaveLength(9000);
+    expect(debug.stderr).toContain(`${machine.data}/one`);
+  });
+
   it('a dry run stores nothing, and says what the run then does', async () => {
     const machine = new Machine();
     machine.pickData();
