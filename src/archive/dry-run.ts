@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { addUp } from '../add-up.js';
 import { throwIfAborted } from '../errors.js';
 import { OwnerNames } from '../files/owners.js';
 import { FileStat } from '../files/stat.js';
@@ -91,7 +92,7 @@ function classDates(
 }
 
 function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0);
+  return numbers.reduce(addUp, 0);
 }
 
 /** The files that would be read, and what they would be stored as if all of them were new. */
@@ -113,7 +114,7 @@ class ReadingForecast {
 
   /** Uncompressed, with what a tar adds. */
   get bytes(): number {
-    return this.#bytes + this.bundles.bytes;
+    return addUp(this.#bytes, this.bundles.bytes);
   }
 
   add(stat: FileStat): void {
@@ -132,7 +133,7 @@ class ReadingForecast {
       this.bundles.add(size);
     } else {
       this.blocks += Math.ceil(size / this.#blockSize);
-      this.#bytes += size;
+      this.#bytes = addUp(this.#bytes, size);
     }
   }
 }

@@ -168,7 +168,12 @@ async function work(workshop: Workshop, picking: Picking, watch: Stopwatch): Pro
 }
 
 /** Makes what this run knows the catalog. What a run that saw too little knows of files is not kept for the next. */
-function remember({ start, generation }: Workshop, order: Uint32Array, head: CatalogHead): void {
+function remember(
+  { start, generation, catalog: entries }: Workshop,
+  order: Uint32Array,
+  head: CatalogHead,
+): void {
+  entries.finish();
   const { catalog, objects } = start.recalled;
   const broken = start.problems.outcome === 'broken';
   if (broken && catalog !== undefined) {

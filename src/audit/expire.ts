@@ -1,4 +1,5 @@
 import { realpath, unlink } from 'node:fs/promises';
+import { addUp } from '../add-up.js';
 import { SysbackupError, errnoOf, messageOf, throwIfAborted } from '../errors.js';
 import type { EventListener } from '../events.js';
 import { readManifest } from '../manifest/reader.js';
@@ -116,7 +117,7 @@ class Expiry {
     if (stays) this.#result[isManifest ? 'runsKept' : 'kept']++;
     else {
       this.#result[isManifest ? 'runsRemoved' : 'removed']++;
-      this.#result.bytes += size;
+      this.#result.bytes = addUp(this.#result.bytes, size);
     }
   }
 

@@ -1,3 +1,4 @@
+import { addUp } from '../add-up.js';
 import { messageOf, SysbackupError, throwIfAborted } from '../errors.js';
 import { fetchManifest, type FetchedManifest } from '../manifest/fetch.js';
 import { listRuns, type StoredRun } from '../manifest/runs.js';
@@ -216,7 +217,7 @@ class Verification {
       if (chooseLocks(die) && this.#needsLock(row)) this.#total.rows += 1;
       if (!chooseData(die)) continue;
       this.#total.rows += 1;
-      this.#total.bytes += table.size[row] ?? 0;
+      this.#total.bytes = addUp(this.#total.bytes, table.size[row] ?? 0);
     }
     await findVersions({
       store,
@@ -282,7 +283,7 @@ class Verification {
   async #read(row: number, failures: FailureStreak): Promise<void> {
     try {
       const bytes = await this.#readVersion(row);
-      this.#checked.bytes += bytes;
+      this.#checked.bytes = addUp(this.#checked.bytes, bytes);
       failures.succeeded();
       this.#checked.data += 1;
     } catch (error) {

@@ -29,6 +29,8 @@ const MEMBER = 0b1_0000;
 const SHA_SIZE = 32;
 const SHA_WORDS = SHA_SIZE / 4;
 const EMPTY = 0xffff_ffff;
+/** A lock that ends later is remembered to end then, in 2106: what is known of it is a lower bound. */
+const LATEST = 0xffff_ffff;
 
 /**
  * The distinct contents this machine knows to be stored, by the SHA-256 of their unencoded bytes: objects of their
@@ -151,7 +153,7 @@ export class ObjectTable {
   /** Adds or replaces an object of its own. Returns the row. */
   set(bytes: Uint8Array, offset: number, record: ObjectRecord): number {
     const row = this.#rowFor(bytes, offset);
-    this.#ats[row] = record.until;
+    this.#ats[row] = Math.min(record.until, LATEST);
     this.#flags[row] = ENCODINGS.indexOf(record.enc) | ((this.#flags[row] ?? 0) & USED);
     this.#versionAt[row] = this.#storeVersion(record.version);
     this.#tags[row] = tagOf(record.version, 0);
@@ -224,7 +226,7 @@ export class ObjectTable {
   /** Not of members: their lock is their bundle's. */
   setUntil(row: number, until: number): void {
     this.#changed = true;
-    this.#ats[row] = until;
+    this.#ats[row] = Math.min(until, LATEST);
   }
 
   /** The SHA of a row; a view, not to be kept. */

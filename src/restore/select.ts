@@ -1,4 +1,5 @@
 import picomatch from 'picomatch';
+import { addUp } from '../add-up.js';
 import { SysbackupError } from '../errors.js';
 import type { EventListener } from '../events.js';
 import { type BytePath, pathFromText, textOfPath } from '../files/byte-path.js';
@@ -90,7 +91,7 @@ export class Selection {
       if (!isPathEntry(line) || !this.#select(entryPath(line))) continue;
       this.entries += 1;
       if (line.typ !== 'f') continue;
-      this.bytes += line.size ?? 0;
+      this.bytes = addUp(this.bytes, line.size ?? 0);
       this.#plan?.add(line);
     }
     this.#lines += lines.length;
