@@ -12,6 +12,8 @@ export interface FenceAnswer {
   foreign: string[];
   /** There are versions of that manifest with other bytes than this machine's. */
   doubled: boolean;
+  /** The id of this machine's last run that is listed: later than the catalog's where that could not be remembered. */
+  lastRun: string;
 }
 
 /**
@@ -23,17 +25,20 @@ export async function checkFence(store: ObjectStore, head: CatalogHead): Promise
   const prefix = manifestPrefix(head.backupName);
   const mark = machineMark(head.machine);
   const foreign = new Set<string>();
+  let { run: lastRun } = head;
   const versions: ListedVersion[] = [];
   // All keys after this one, the last manifest's own being the first of them.
   for await (const listed of listAll(store, { prefix, after: key.slice(0, -1) })) {
     if (listed.deleteMarker) continue;
+    const named = parseManifestKey(listed.key);
     if (listed.key === key) versions.push(listed);
-    else if (parseManifestKey(listed.key)?.machine !== mark) foreign.add(listed.key);
+    else if (named?.machine !== mark) foreign.add(listed.key);
+    else if (named.run > lastRun) lastRun = named.run;
   }
   const own = versions.find((listed) => listed.version === version);
   // A PUT whose answer was lost is sent again, and leaves the same bytes twice.
   const doubled = own !== undefined && versions.some((listed) => !isSameObject(listed, own));
-  return { holds: own !== undefined, foreign: [...foreign], doubled };
+  return { holds: own !== undefined, foreign: [...foreign], doubled, lastRun };
 }
 
 /** Whether the store lists a version. */

@@ -1,16 +1,24 @@
-import { type JournalEntry, type JournalObject, readJournal } from '../catalog/journal.js';
+import {
+  type JournalEntry,
+  type JournalObject,
+  type JournalReading,
+  readJournal,
+} from '../catalog/journal.js';
 import { type ObjectRecord, ObjectTable } from '../catalog/object-table.js';
 import type { Catalog, StateFolder } from '../catalog/state-folder.js';
+import { messageOf } from '../errors.js';
 import type { EventListener } from '../events.js';
 import { bundleKey, contentKey } from '../manifest/keys.js';
 import type { ObjectStore } from '../store/port.js';
-import { askShare, checkFence, isListed } from './fence.js';
+import { askShare, checkFence, type FenceAnswer, isListed } from './fence.js';
 
 /** What this machine remembers and the store bears out. */
 export interface Recalled {
   /** Undefined where there is none that can be believed. */
   catalog: Catalog | undefined;
   objects: ObjectTable;
+  /** The id of the last run of this machine that the store lists; undefined without a catalog. */
+  lastRun: string | undefined;
   /** The journal of an interrupted run is believed and goes on. */
   keepJournal: boolean;
 }
@@ -27,18 +35,19 @@ export async function recall(
 ): Promise<Recalled> {
   const warn = (message: string) => onEvent({ type: 'log', level: 'warning', message });
   let catalog = readOwnCatalog(state, store, backupName, warn);
-  if (catalog !== undefined && !(await fenceHolds(store, catalog, warn))) catalog = undefined;
+  const fence = catalog && (await checkFence(store, catalog.head));
+  if (catalog !== undefined && fence !== undefined && !fenceHolds(store, catalog, fence, warn))
+    catalog = undefined;
   const objects = catalog?.objects ?? new ObjectTable();
   if (catalog !== undefined) {
     const gone = await askShare(store, objects, catalog.head.turn);
     if (gone > 0)
       warn(`${gone} objects that this machine stored are no longer in ${store.description}: stored anew`);
   }
-  const journal = readJournal(state.journalPath, { store: store.identity, backupName });
-  const keepJournal =
-    journal !== undefined && journal.length > 0 && (await journalHolds(store, journal, warn));
+  const journal = readOwnJournal(state, store, backupName, warn);
+  const keepJournal = journal?.last !== undefined && (await journalHolds(store, journal.last, warn));
   if (keepJournal) for (const entry of journal) remember(objects, entry);
-  return { catalog, objects, keepJournal };
+  return { catalog, objects, lastRun: fence?.lastRun, keepJournal };
 }
 
 function readOwnCatalog(
@@ -61,12 +70,12 @@ function readOwnCatalog(
   return undefined;
 }
 
-async function fenceHolds(
+function fenceHolds(
   store: ObjectStore,
   catalog: Catalog,
+  { holds, foreign, doubled }: FenceAnswer,
   warn: (message: string) => void,
-): Promise<boolean> {
-  const { holds, foreign, doubled } = await checkFence(store, catalog.head);
+): boolean {
   if (!holds) {
     warn(
       `${store.description} no longer has the manifest ${catalog.head.manifest.key}, which this machine stored last: ` +
@@ -94,13 +103,28 @@ function keyOf(entry: JournalEntry): string {
   return 'bundle' in entry ? bundleKey(entry.bundle) : contentKey(entry.sha);
 }
 
+function readOwnJournal(
+  state: StateFolder,
+  store: ObjectStore,
+  backupName: string,
+  warn: (message: string) => void,
+): JournalReading | undefined {
+  try {
+    return readJournal(state.journalPath, { store: store.identity, backupName });
+  } catch (error) {
+    warn(
+      `the journal of an interrupted run cannot be read (${messageOf(error)}): what it stored is looked up`,
+    );
+    return undefined;
+  }
+}
+
 async function journalHolds(
   store: ObjectStore,
-  journal: readonly JournalEntry[],
+  last: JournalEntry,
   warn: (message: string) => void,
 ): Promise<boolean> {
-  const last = journal.at(-1);
-  if (last !== undefined && (await isListed(store, keyOf(last), last.version))) return true;
+  if (await isListed(store, keyOf(last), last.version)) return true;
   warn(`the journal of an interrupted run names what ${store.description} does not have: not used`);
   return false;
 }

@@ -1,7 +1,4 @@
 import { join } from 'node:path';
-import type { CatalogHead } from '../catalog/head.js';
-import { writeHead, writeObjectsFile } from '../catalog/objects-file.js';
-import { writePrintOrder } from '../catalog/print-order.js';
 import { StateFolder } from '../catalog/state-folder.js';
 import { abortedError, throwIfAborted } from '../errors.js';
 import { headerLine, storeManifest } from './manifest-ends.js';
@@ -10,6 +7,7 @@ import { Picking } from './pick.js';
 import { priceOfRun } from './price.js';
 import { ProblemLog } from './problem-log.js';
 import { recall } from './recall.js';
+import { remember } from './remember.js';
 import { toBeWatched, watchRenewal } from './renewal-watch.js';
 import { requireSources } from './require-sources.js';
 import { takeSnapshots } from './snapshots.js';
@@ -45,7 +43,7 @@ export async function archive(options: ArchiveOptions): Promise<RunSummary> {
       await picking.stop();
     }
   } finally {
-    state.close();
+    state.close((message) => onEvent({ type: 'log', level: 'warning', message }));
   }
 }
 
@@ -122,7 +120,7 @@ async function work(workshop: Workshop, picking: Picking, watch: Stopwatch): Pro
   const requests = options.requests?.() ?? {};
   const manifest = await storeManifest(workshop, { ...totals, outcome, requests }, snapshots, until);
   const head = start.recalled.catalog?.head;
-  remember(workshop, written.order, {
+  workshop.isRemembered = remember(workshop, written.order, {
     format: 3,
     store: start.store.identity,
     backupName: settings.backupName,
@@ -165,28 +163,4 @@ async function work(workshop: Workshop, picking: Picking, watch: Stopwatch): Pro
     lockedUntil: locks.mode === undefined ? undefined : new Date(until * 1000).toISOString(),
     ...watch.end(),
   };
-}
-
-/** Makes what this run knows the catalog. What a run that saw too little knows of files is not kept for the next. */
-function remember(
-  { start, generation, catalog: entries }: Workshop,
-  order: Uint32Array,
-  head: CatalogHead,
-): void {
-  entries.finish();
-  const { catalog, objects } = start.recalled;
-  const broken = start.problems.outcome === 'broken';
-  if (broken && catalog !== undefined) {
-    start.state.keepEntries(catalog, generation);
-    head.entriesAt = catalog.head.entriesAt;
-    Object.assign(head.users, { ...catalog.head.users, ...head.users });
-    Object.assign(head.groups, { ...catalog.head.groups, ...head.groups });
-  } else writePrintOrder(generation.orderPath, order);
-  const last = catalog?.objectsPath;
-  writeObjectsFile(generation.objectsPath, objects, Math.floor(start.startMs / 1000), {
-    keepLive: broken,
-    last,
-  });
-  writeHead(generation.headPath, head);
-  start.state.adopt(generation);
 }

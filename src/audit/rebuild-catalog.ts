@@ -1,10 +1,11 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { EntryBlockWriter } from '../catalog/entry-blocks.js';
 import type { CatalogHead } from '../catalog/head.js';
 import { machineId } from '../catalog/machine-id.js';
 import { writeHead, writeObjectsFile } from '../catalog/objects-file.js';
 import { type NewGeneration, StateFolder } from '../catalog/state-folder.js';
 import { SysbackupError } from '../errors.js';
+import type { EventListener } from '../events.js';
 import { fetchManifest } from '../manifest/fetch.js';
 import { MANIFEST_FORMAT } from '../manifest/types.js';
 import { findOwnRun, type OwnRun } from './own-run.js';
@@ -42,7 +43,7 @@ export async function rebuildCatalog(options: RebuildCatalogOptions): Promise<Re
     await manifest.remove();
     const recovery = await ContentRecovery.of(named, options);
     await recovery.recover();
-    write(state, recovery, {
+    const head: CatalogHead = {
       format: 3,
       store: store.identity,
       backupName: settings.backupName,
@@ -60,10 +61,11 @@ export async function rebuildCatalog(options: RebuildCatalogOptions): Promise<Re
       users: {},
       groups: {},
       objectLock: false,
-    });
+    };
+    write(state, recovery, head, options.onEvent);
     return { backup: settings.backupName, run: run.run, ...recovery.counts };
   } finally {
-    state.close();
+    state.close((message) => options.onEvent?.({ type: 'log', level: 'warning', message }));
   }
 }
 
@@ -104,7 +106,12 @@ async function ownRun(
   return { run, manifest: await fetchManifest(store, run, spoolFolder, { signal }) };
 }
 
-function write(state: StateFolder, { table, unproven }: ContentRecovery, head: CatalogHead): void {
+function write(
+  state: StateFolder,
+  { table, unproven }: ContentRecovery,
+  head: CatalogHead,
+  onEvent: EventListener | undefined,
+): void {
   const generation: NewGeneration = state.newGeneration(head.run);
   try {
     // No entry: nothing tells which files are unchanged. So there is no need of the manifest's copy either.
@@ -112,9 +119,10 @@ function write(state: StateFolder, { table, unproven }: ContentRecovery, head: C
     writeFileSync(generation.manifestPath, '', { mode: 0o600 });
     writeObjectsFile(generation.objectsPath, table, 0, { keepLive: true, unproven });
     writeHead(generation.headPath, head);
-    state.adopt(generation);
+    for (const message of state.adopt(generation).warnings)
+      onEvent?.({ type: 'log', level: 'warning', message });
   } catch (error) {
-    rmSync(generation.folder, { recursive: true, force: true });
+    state.remove(generation);
     throw error;
   }
 }
