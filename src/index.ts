@@ -4,6 +4,7 @@
  * Nothing here prints, exits or reads the environment: what the work has to tell comes as events, and environment,
  * clock and store are passed in. Functions load what they need when they are called, so importing this is cheap.
  */
+import type { ForeseenBundleBelow } from './archive/bundle-below.js';
 import type { ArchiveOptions, RunSummary } from './archive/options.js';
 import type { SysbackupError } from './errors.js';
 import type { ListBackupsOptions, ListedBackup } from './audit/list.js';
@@ -57,6 +58,7 @@ export type {
   SysbackupEvent,
 } from './events.js';
 export { type BytePath, displayPath, textOfPath } from './files/byte-path.js';
+export type { BundleBelowReason, ForeseenBundleBelow } from './archive/bundle-below.js';
 export type { ArchiveOptions, RunEstimate, RunPrice, RunSummary } from './archive/options.js';
 export type { OpenContentOptions, OpenedContent } from './audit/cat.js';
 export type { ChangedPart } from './audit/changed-parts.js';
@@ -156,6 +158,14 @@ export async function storageClassWarnings(settings: Settings): Promise<string[]
  */
 export async function gzipLibraryFor(setting: ContentSettings['gzipLibrary']): Promise<GzipLibrary> {
   return (await import('./content/gzip-library.js')).gzipLibraryFor(setting);
+}
+
+/** Below which size the next run will put files into bundles, and why. Without a store it is not asked. */
+export async function foreseeBundleBelow(
+  settings: Settings,
+  store?: Pick<ObjectStore, 'identity' | 'list'>,
+): Promise<ForeseenBundleBelow> {
+  return (await import('./archive/bundle-below.js')).foreseeBundleBelow(settings, store);
 }
 
 /** Opens the store that settings name, with retrying and counting around it. */

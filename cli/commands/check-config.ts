@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { configured } from '../configured.js';
 import {
   type EventListener,
+  type ObjectStore,
   type Settings,
   type SettingsInForce,
   SysbackupError,
@@ -10,6 +11,7 @@ import {
   gzipLibraryFor,
   storageClassWarnings,
 } from '../../src/index.js';
+import { bundleBelowSetting } from '../presentation/bundle-below.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { formatTable } from '../presentation/table.js';
 import type { Session } from '../session.js';
@@ -22,6 +24,9 @@ interface Flags {
 const AFTER_HELP = `
 With --json, all of it as {"<section>": {"<setting>": {"value": …, "source": "conf:12"}}}: the folders pickers.d and
 snapshots.d as sections with an executable for each setting, and with --connect the section "store".
+
+Where bundle_below is not set, it is shown as the next run takes it, and why: what the catalog records; without a catalog
+1 MiB, or 0 where the store has runs of this backup name and no bundles (--connect asks it).
 
 Examples:
   s3-sysbackup check-config
@@ -56,7 +61,13 @@ export async function run(command: Command, session: Session): Promise<number> {
   }
   if (!SOURCES.some((folder) => Object.values(shown[folder] ?? {}).some(({ value }) => value === RUNS)))
     session.log.write('warning', 'nothing says what to back up: no executable in pickers.d or snapshots.d');
-  if (command.opts<Flags>().connect === true) shown['store'] = await tryStore(session, settings, onEvent);
+  const bundleBelow = async (store?: ObjectStore): Promise<void> => {
+    const set = values['content']?.['bundle_below'];
+    shown['content'] = { ...shown['content'], bundle_below: await bundleBelowSetting(settings, set, store) };
+  };
+  await bundleBelow();
+  if (command.opts<Flags>().connect === true)
+    shown['store'] = await tryStore(session, settings, onEvent, bundleBelow);
   if (session.globals.json === true) session.output.json(shown);
   else for (const line of linesOf(shown)) session.output.line(line);
   return 0;
@@ -91,6 +102,7 @@ async function tryStore(
   session: Session,
   settings: Settings,
   onEvent: EventListener,
+  use: (store: ObjectStore) => Promise<void>,
 ): Promise<SettingsInForce[string]> {
   const { destination } = settings;
   // As an archive would open it.
@@ -107,6 +119,7 @@ async function tryStore(
           hint: 'Make a bucket with Object Lock, which cannot always be switched on later.',
         },
       );
+    await use(store);
     const source = store.description;
     return {
       reachable: { value: true, source },

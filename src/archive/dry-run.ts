@@ -31,7 +31,7 @@ export async function estimate(start: RunStart, picked: Picked, tally: Tally): P
   const head = recalled.catalog?.head;
   const locks = locksOf(start);
   const renewals = new RenewalForecast(recalled.objects, locks);
-  const reading = new ReadingForecast(tally, content);
+  const reading = new ReadingForecast(tally, content.blockSize, start.bundleBelow.inForce);
   const names = new NamesUsed(new OwnerNames({ env: options.env }));
   const renamed = await names.changedSince(head?.users ?? {}, head?.groups ?? {});
   const keeper = new Keeper(renewals, recalled.objects, renamed);
@@ -106,7 +106,7 @@ class ReadingForecast {
   readonly #bundleBelow: number;
   readonly #linked = new Set<string>();
 
-  constructor(tally: Tally, { blockSize, bundleBelow }: { blockSize: number; bundleBelow: number }) {
+  constructor(tally: Tally, blockSize: number, bundleBelow: number) {
     this.#tally = tally;
     this.#blockSize = blockSize;
     this.#bundleBelow = bundleBelow;

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { StateFolder } from '../catalog/state-folder.js';
 import { abortedError, throwIfAborted } from '../errors.js';
+import { bundleBelowOf } from './bundle-below.js';
 import { headerLine, storeManifest } from './manifest-ends.js';
 import type { ArchiveOptions, RunSummary } from './options.js';
 import { Picking } from './pick.js';
@@ -55,7 +56,8 @@ async function begin(options: ArchiveOptions, state: StateFolder, problems: Prob
     recalled.catalog?.head.objectLock === true || (await checkObjectLock(store, settings.destination));
   const startMs = await store.now();
   warnOfClock(startMs, Date.now(), onEvent);
-  return { options, state, store, onEvent, problems, recalled, startMs, objectLock };
+  const bundleBelow = await bundleBelowOf(settings, recalled.catalog?.head, store);
+  return { options, state, store, onEvent, problems, recalled, startMs, objectLock, bundleBelow };
 }
 
 /** A dry run: picks and joins, and says what would come of it. */
@@ -140,6 +142,7 @@ async function work(workshop: Workshop, picking: Picking, watch: Stopwatch): Pro
     users: written.names.users,
     groups: written.names.groups,
     objectLock: start.objectLock,
+    bundleBelow: start.bundleBelow.value,
     watched: watched ?? toBeWatched(start, manifest, until),
   });
   const sent = options.requests?.() ?? {};

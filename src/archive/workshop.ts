@@ -13,6 +13,7 @@ import { type ManifestSink, ManifestSpool } from '../manifest/spool.js';
 import { SpoolThread } from '../manifest/spool-thread.js';
 import { LockDates } from '../store/lock-dates.js';
 import type { ObjectStore } from '../store/port.js';
+import type { BundleBelow } from './bundle-below.js';
 import { ContentObjects } from './content-objects.js';
 import { ContentRows } from './content-rows.js';
 import { ContentFinder } from './find-content.js';
@@ -32,6 +33,7 @@ export interface RunStart {
   /** By the store's clock. */
   startMs: number;
   objectLock: boolean;
+  bundleBelow: BundleBelow;
 }
 
 /** What identifies a run. */
@@ -98,7 +100,7 @@ export class Workshop {
     generation: NewGeneration,
     spool: ManifestSink,
   ) {
-    const { options, state, store, onEvent, problems, recalled, startMs } = start;
+    const { options, state, store, onEvent, problems, recalled, startMs, bundleBelow } = start;
     const { backupName, classes, content, destination } = options.settings;
     const storageClass = destination.kind === 's3' ? destination.s3.storageClass : undefined;
     const compression = {
@@ -127,7 +129,7 @@ export class Workshop {
       finder: new ContentFinder(store, content.share, storageClass),
       otherGzip: otherGzip(compression),
       onEvent,
-      bundleBelow: content.bundleBelow,
+      bundleBelow: bundleBelow.inForce,
       gzipBundles: content.compression === 'gzip',
       ...(options.bundleBytes === undefined ? {} : { maxBytes: options.bundleBytes }),
       afterPut: () => this.lockKeeper.keepUp(),
@@ -147,7 +149,7 @@ export class Workshop {
       blockSize: content.blockSize,
       ...compression,
       lockTimeoutMs: content.lockTimeout * 1000,
-      md5From: content.bundleBelow, // a bundle has an MD5 of its own
+      md5From: bundleBelow.inForce, // a bundle has an MD5 of its own
       ...(options.workers === undefined ? {} : { workers: options.workers }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });

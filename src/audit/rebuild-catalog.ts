@@ -4,6 +4,7 @@ import type { CatalogHead } from '../catalog/head.js';
 import { machineId } from '../catalog/machine-id.js';
 import { writeHead, writeObjectsFile } from '../catalog/objects-file.js';
 import { type NewGeneration, StateFolder } from '../catalog/state-folder.js';
+import { USUAL_BUNDLE_BELOW } from '../config/content-section.js';
 import { SysbackupError } from '../errors.js';
 import type { EventListener } from '../events.js';
 import { fetchManifest } from '../manifest/fetch.js';
@@ -61,6 +62,8 @@ export async function rebuildCatalog(options: RebuildCatalogOptions): Promise<Re
       users: {},
       groups: {},
       objectLock: false,
+      // In the other form every small file would be stored once more.
+      bundleBelow: named.bundles.length === 0 ? 0 : USUAL_BUNDLE_BELOW,
     };
     write(state, recovery, head, options.onEvent);
     return { backup: settings.backupName, run: run.run, ...recovery.counts };

@@ -36,11 +36,12 @@ describe('what is written of the machine’s memory is read', () => {
         users: names,
         groups: names,
         objectLock: fc.boolean(),
+        bundleBelow: fc.oneof(count, fc.constant(undefined)),
         watched: fc.option(fc.record({ key: edges.text(1024), version, until: count, since: count }), {
           nil: undefined,
         }),
       })
-      .map(({ texts: [store, backupName, run, key, version], numbers, watched, ...rest }) => ({
+      .map(({ texts: [store, backupName, run, key, version], numbers, bundleBelow, watched, ...rest }) => ({
         ...rest,
         format: 3,
         store,
@@ -52,6 +53,7 @@ describe('what is written of the machine’s memory is read', () => {
         manifestUntil: numbers[1],
         turn: numbers[2],
         classes: { weekly: '2026-W47' },
+        ...(bundleBelow === undefined ? {} : { bundleBelow }),
         ...(watched === undefined ? {} : { watched }),
       }));
     fc.assert(
