@@ -197,7 +197,8 @@ metadata() {
       setfattr -h -n "$plain" ${value:+-v "0s$value"} -- "$at" || failed "$at" "its attribute $plain cannot be set"
     done
   fi
-  touch -h -d "@$time" -- "$at" || failed "$at" "its time cannot be set"
+  # Not "@$time": the fraction counts forwards, also before 1970.
+  touch -h -d "1970-01-01 00:00:00.${time#*.} UTC ${time%.*} seconds" -- "$at" || failed "$at" "its time cannot be set"
 }
 
 of_type f make_file < "$work/sorted"

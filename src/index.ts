@@ -4,6 +4,7 @@
  * Nothing here prints, exits or reads the environment: what the work has to tell comes as events, and environment,
  * clock and store are passed in. Functions load what they need when they are called, so importing this is cheap.
  */
+import type { ForeseenBundleBelow } from './archive/bundle-below.js';
 import type { ArchiveOptions, RunSummary } from './archive/options.js';
 import type { HostRenamedOptions } from './archive/host-renamed.js';
 import type { SysbackupError } from './errors.js';
@@ -65,6 +66,7 @@ export { type BytePath, displayPath, textOfPath } from './files/byte-path.js';
 export { shellWord } from './shell-word.js';
 export type { ArchiveOptions, PathToStore, RunEstimate, RunPrice, RunSummary } from './archive/options.js';
 export type { AdmittedDirectory, Archiving } from './archive/admit-directory.js';
+export type { BundleBelowReason, ForeseenBundleBelow } from './archive/bundle-below.js';
 export type { OpenContentOptions, OpenedContent } from './audit/cat.js';
 export type { ChangedPart } from './audit/changed-parts.js';
 export type { Change, DiffRunsOptions } from './audit/diff.js';
@@ -194,6 +196,14 @@ export async function gzipLibraryFor(setting: ContentSettings['gzipLibrary']): P
  */
 export async function requireSources(confDir: string, uid: number): Promise<void> {
   return (await import('./archive/require-sources.js')).requireSources(confDir, uid);
+}
+
+/** Below which size the next run will put files into bundles, and why. Without a store it is not asked. */
+export async function foreseeBundleBelow(
+  settings: Settings,
+  store?: Pick<ObjectStore, 'identity' | 'list'>,
+): Promise<ForeseenBundleBelow> {
+  return (await import('./archive/bundle-below.js')).foreseeBundleBelow(settings, store);
 }
 
 /** Opens the store that settings name, with retrying and counting around it: to read, or, with `archiving`, to store. */

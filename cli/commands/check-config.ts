@@ -8,6 +8,7 @@ import {
   combinedExitCode,
   type EventListener,
   type S3Settings,
+  type ObjectStore,
   type Settings,
   type SettingsInForce,
   SysbackupError,
@@ -19,6 +20,7 @@ import {
   lifecycleOf,
   storageClassWarnings,
 } from '../../src/index.js';
+import { bundleBelowSetting } from '../presentation/bundle-below.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { formatTable } from '../presentation/table.js';
 import type { Session } from '../session.js';
@@ -37,6 +39,9 @@ says which store it is, and whether archive would take it; where it would not, c
 Exit code 2: nothing says what to back up, or a name in the conf is not known (archive stops only for one that is
 nearly a known name), or everybody may read the credentials file. A machine that only renews or restores has no
 pickers: --for renew, --for restore.
+
+Where bundle_below is not set, it is shown as the next run takes it, and why: what the catalog records; without a catalog
+1 MiB, or 0 where the store has runs of this backup name and no bundles (--connect asks it).
 
 Examples:
   s3-sysbackup check-config --connect
@@ -84,10 +89,15 @@ export async function run(command: Command, session: Session): Promise<number> {
   for (const folder of SOURCES) {
     shown[folder] = await executablesIn(join(settings.confDir, folder), session.user.uid);
   }
+  const bundleBelow = async (store?: ObjectStore): Promise<void> => {
+    const set = values['content']?.['bundle_below'];
+    shown['content'] = { ...shown['content'], bundle_below: await bundleBelowSetting(settings, set, store) };
+  };
+  await bundleBelow();
   const complaints = await complaintsOf(loaded, flags.for, session);
   if (flags.connect === true) {
     try {
-      shown['store'] = await tryStore(session, settings, onEvent);
+      shown['store'] = await tryStore(session, settings, onEvent, bundleBelow);
     } catch (error) {
       if (complaints.length === 0 || !(error instanceof SysbackupError) || session.signal.aborted)
         throw error;
@@ -132,6 +142,7 @@ async function tryStore(
   session: Session,
   settings: Settings,
   onEvent: EventListener,
+  use: (store: ObjectStore) => Promise<void>,
 ): Promise<SettingsInForce[string]> {
   const { destination, statePath } = settings;
   const command = createStoreCommand(session, destination, undefined);
@@ -155,6 +166,7 @@ async function tryStore(
           hint: 'Make a bucket with Object Lock, which cannot always be switched on later.',
         },
       );
+    await use(store);
     const source = store.description;
     const lifecycle = async (s3: S3Settings): Promise<SettingsInForce[string][string]> => {
       const { rules, warnings } = await lifecycleOf(s3, session);

@@ -14,7 +14,8 @@ interface Flags extends ReadFlags {
 const AFTER_HELP = `${RUN_HELP}
 
 Without PATH all of the run is listed, in the order of the paths, and then its snapshots. PATH stands for itself and all
-that is below it, or is the name of a snapshot. Times are UTC; "?" is what the run's format does not know.
+that is below it, or is the name of a snapshot. Times are UTC, and seconds since 1970 with an "@" before
+them where no calendar goes that far; "?" is what the run's format does not know.
 
 With --json each entry is a line, as it stands in the manifest: ${documentPath('format.md')}
 

@@ -34,9 +34,16 @@ const DAYS_KEPT = 4096;
 /** Days as text: a `Date` for each of a million entries takes as long as all the rest of its line. */
 const days = new Map<number, string>();
 
-/** Modification time to the second in UTC: `2026-11-20 12:10:33`. */
+/** Seconds from the epoch to the last day that a `Date` can hold, in the year 275760; as many before it. */
+const DATE_SECONDS = 8.64e12;
+
+/**
+ * Modification time to the second in UTC: `2026-11-20 12:10:33`. One that no calendar here goes to stands as `touch -d`
+ * takes it: `@9223372036854775807`.
+ */
 export function shownTime(mt: string): string {
   const seconds = Number.parseInt(mt, 10);
+  if (seconds >= DATE_SECONDS || seconds < -DATE_SECONDS) return `@${mt.replace(/\..*/, '')}`;
   const day = Math.floor(seconds / DAY_SECONDS);
   const second = seconds - day * DAY_SECONDS;
   const date = days.get(day) ?? dayText(day);
@@ -45,7 +52,6 @@ export function shownTime(mt: string): string {
 }
 
 function dayText(day: number): string {
-  // A manifest may name a time that no file has, up to 12 digits of seconds, and all of those are dates.
   const text = new Date(day * DAY_SECONDS * 1000).toISOString().replace(/T.*/, '');
   if (days.size >= DAYS_KEPT) days.clear();
   days.set(day, text);

@@ -1,6 +1,8 @@
 import type { ObjectTable } from '../catalog/object-table.js';
 import type { EncodedBlock, HashedBlock, ReadHandlers } from '../content/types.js';
 import { bundleKey, contentKey } from '../manifest/keys.js';
+import { LineFault } from '../manifest/line-fault.js';
+import { LONGEST_LINE } from '../manifest/lines.js';
 import type { BlockRef, DataRef, ObjectRef } from '../manifest/types.js';
 import type { Bundled } from './bundler.js';
 import { type ContentObjects, rowOf } from './content-objects.js';
@@ -50,6 +52,8 @@ export class ContentRows {
   }
 }
 
+const TOO_LONG = `would have to name more blocks than there is room for in ${LONGEST_LINE} bytes (a larger [content] block_size makes fewer)`;
+
 interface CollectedBlock {
   sha: Uint8Array;
   size: number;
@@ -61,19 +65,31 @@ interface Repeated extends CollectedBlock {
   count: number;
 }
 
+/**
+ * Blocks in a row that differ, beyond which no line can name them all: a reference takes more than 100 bytes. Twice as
+ * many, since those that come out of order count too often.
+ */
+const TOO_MANY = Math.ceil((2 * LONGEST_LINE) / 100);
+
 /** Takes a file's blocks as they are read. */
 export class FileBlocks implements ReadHandlers {
   readonly #objects: Objects;
   readonly #rows: ContentRows;
   #blocks: CollectedBlock[] = [];
+  /** About how many differ from the one before. */
+  #different = 0;
+  readonly #most: number;
 
-  constructor(objects: Objects, rows: ContentRows) {
+  /** @param most different blocks: what is read beyond is neither stored nor kept in memory */
+  constructor(objects: Objects, rows: ContentRows, most = TOO_MANY) {
     this.#objects = objects;
     this.#rows = rows;
+    this.#most = most;
   }
 
   /** Resolves to true once the store is known to have the block for as long as the run needs. */
   known({ sha, size }: HashedBlock, index: number): boolean | Promise<boolean> {
+    if (this.#isTooMany()) return true;
     const blocks = this.#blocks; // those of another attempt may have taken their place before the lock is renewed
     const before = blocks[index - 1];
     if (before !== undefined && isEqual(before.sha, sha)) {
@@ -81,8 +97,10 @@ export class FileBlocks implements ReadHandlers {
       return true;
     }
     const take = (row: Bundled['row'] | undefined): boolean => {
-      if (row !== undefined) blocks[index] = { sha, size, row };
-      return row !== undefined;
+      if (row === undefined) return false;
+      this.#different++;
+      blocks[index] = { sha, size, row };
+      return true;
     };
     const row = this.#objects.known(sha);
     return row instanceof Promise ? row.then(take) : take(row);
@@ -92,16 +110,25 @@ export class FileBlocks implements ReadHandlers {
   block({ sha, size, stored }: EncodedBlock, index: number): Promise<void> | undefined {
     // The first block is short only where it is the only one.
     const { accepted, row } = this.#objects.ensure(sha, stored, index === 0 ? size : undefined);
+    this.#different++;
     this.#blocks[index] = { sha, size, row };
     return accepted;
   }
 
   restart(): void {
     this.#blocks = [];
+    this.#different = 0;
   }
 
-  /** Calls back when the store has all of it: at once where it does. */
+  /**
+   * Calls back when the store has all of it: at once where it does. Fails with a {@link LineFault} where there are more
+   * blocks than a line can name.
+   */
   whenSettled(settled: (content: SettledContent) => void, failed: (error: unknown) => void): void {
+    if (this.#isTooMany()) {
+      failed(new LineFault(TOO_LONG));
+      return;
+    }
     const [first] = this.#blocks;
     if (first === undefined) settled({ dat: null, single: undefined });
     else if (this.#blocks.length > 1) this.#several().then(settled).catch(failed);
@@ -121,6 +148,12 @@ export class FileBlocks implements ReadHandlers {
 
   settle(): Promise<SettledContent> {
     return new Promise((resolve, reject) => this.whenSettled(resolve, reject));
+  }
+
+  #isTooMany(): boolean {
+    if (this.#different <= this.#most) return false;
+    this.#blocks = [];
+    return true;
   }
 
   #single(row: number, sha: Uint8Array): SettledContent {

@@ -4,10 +4,11 @@ import type { FileReading, ReadHandlers } from '../content/types.js';
 import type { Problem } from '../events.js';
 import type { BytePath } from '../files/byte-path.js';
 import { type FileStat, lstat } from '../files/stat.js';
+import { LineFault } from '../manifest/line-fault.js';
 import type { DataRef } from '../manifest/types.js';
 import type { Budget } from '../store/concurrency.js';
 import type { ContentRows, FileBlocks, SettledContent } from './content-rows.js';
-import { unreadable } from './entry-problems.js';
+import { refusedLine, unreadable } from './entry-problems.js';
 
 /** The reading side of content/pool.ts. */
 export interface ContentReader {
@@ -116,7 +117,10 @@ export class ContentTaker {
   #wasRead(file: Taking, reading: FileReading): void {
     try {
       this.#ended(file);
-      file.blocks.whenSettled((content) => this.#wasStored(file, reading, content), file.failed);
+      file.blocks.whenSettled(
+        (content) => this.#wasStored(file, reading, content),
+        (error) => this.#wasNotStored(file, error),
+      );
     } catch (error) {
       file.failed(error);
     }
@@ -126,6 +130,15 @@ export class ContentTaker {
     this.#options.onRead(reading.size);
     const flags = dat === null ? 0 : single === undefined ? MANY_OBJECTS : ONE_OBJECT;
     file.done({ reading, dat, flags, single });
+  }
+
+  #wasNotStored(file: Taking, error: unknown): void {
+    if (!(error instanceof LineFault)) {
+      file.failed(error);
+      return;
+    }
+    this.#options.report(refusedLine(file.path, error));
+    file.done(undefined);
   }
 
   #wasNotRead(file: Taking, error: unknown, again: boolean): void {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { addUp } from '../add-up.js';
 import { throwIfAborted } from '../errors.js';
 import { OwnerNames } from '../files/owners.js';
 import { FileStat } from '../files/stat.js';
@@ -31,7 +32,7 @@ export async function estimate(start: RunStart, picked: Picked, tally: Tally): P
   const head = recalled.catalog?.head;
   const locks = locksOf(start);
   const renewals = new RenewalForecast(recalled.objects, locks);
-  const reading = new ReadingForecast(tally, content);
+  const reading = new ReadingForecast(tally, content.blockSize, start.bundleBelow.inForce);
   const names = new NamesUsed(new OwnerNames({ env: options.env }));
   const renamed = await names.changedSince(head?.users ?? {}, head?.groups ?? {});
   const keeper = new Keeper(renewals, recalled.objects, renamed);
@@ -99,7 +100,7 @@ function classDates(
 }
 
 function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0);
+  return numbers.reduce(addUp, 0);
 }
 
 /** The files that would be read, and what they would be stored as if all of them were new. */
@@ -113,7 +114,7 @@ class ReadingForecast {
   readonly #bundleBelow: number;
   readonly #linked = new Set<string>();
 
-  constructor(tally: Tally, { blockSize, bundleBelow }: { blockSize: number; bundleBelow: number }) {
+  constructor(tally: Tally, blockSize: number, bundleBelow: number) {
     this.#tally = tally;
     this.#blockSize = blockSize;
     this.#bundleBelow = bundleBelow;
@@ -121,7 +122,7 @@ class ReadingForecast {
 
   /** Uncompressed, with what a tar adds. */
   get bytes(): number {
-    return this.#bytes + this.bundles.bytes;
+    return addUp(this.#bytes, this.bundles.bytes);
   }
 
   add(stat: FileStat): void {
@@ -140,7 +141,7 @@ class ReadingForecast {
       this.bundles.add(size);
     } else {
       this.blocks += Math.ceil(size / this.#blockSize);
-      this.#bytes += size;
+      this.#bytes = addUp(this.#bytes, size);
     }
   }
 }

@@ -1,3 +1,4 @@
+import { LARGEST_SUM } from '../add-up.js';
 import { explainedErrno } from '../errno-names.js';
 import { SETTLED } from '../catalog/entry-blocks.js';
 import type { Problem } from '../events.js';
@@ -10,13 +11,14 @@ import {
   type Unreadable,
 } from '../files/entry.js';
 import { FileStat } from '../files/stat.js';
-import { formatLine } from '../manifest/lines.js';
+import { checkedLine } from '../manifest/checked-line.js';
+import { LineFault } from '../manifest/line-fault.js';
 import { pathFields } from '../manifest/paths.js';
 import type { FileWarning, ManifestEntry } from '../manifest/types.js';
 import { Coming } from './coming.js';
 import type { Content, ContentTaker } from './content-taker.js';
 import type { ComingEntry, OutputEntry, PendingEntry } from './entry-output.js';
-import { unreadable } from './entry-problems.js';
+import { refusedLine, tooLarge, unreadable } from './entry-problems.js';
 
 export interface EntryMakerOptions {
   names: KnownNames & { resolve(uids: Iterable<number>, gids: Iterable<number>): Promise<void> };
@@ -62,6 +64,7 @@ export class EntryMaker {
         }));
       default:
         if (stat.size === 0 && stat.links === 1) return this.#emptyFile(path, stat);
+        if (stat.size > LARGEST_SUM) return this.#withoutEntry(tooLarge(path, stat.size));
         return this.#file(path, stat);
     }
   }
@@ -134,15 +137,15 @@ export class EntryMaker {
         .resolve(description.uids, description.gids)
         .then(() => this.#described(path, stat, describeIt, entry, file));
     }
-    if (description.is === 'failed') {
-      this.#options.report(unreadable(path, description.errno));
-      return Promise.resolve(undefined);
-    }
+    if (description.is === 'failed') return this.#withoutEntry(unreadable(path, description.errno));
+    const made = entry(description.metadata);
+    const line = lineOf(made);
+    if (line instanceof LineFault) return this.#withoutEntry(refusedLine(path, line, made));
     if (description.unreadable !== undefined) this.#reportUnreadable(path, description.unreadable);
     const flags = file?.flags ?? (this.#isFresh(stat, this.#options.startedNs) ? 0 : SETTLED);
     return {
       path,
-      line: Buffer.from(formatLine(entry(description.metadata))),
+      line,
       flags: description.unreadable === undefined ? flags : flags & ~SETTLED,
       stat: stat.bytes,
       statAt: stat.offset,
@@ -151,6 +154,11 @@ export class EntryMaker {
       tag: file?.single?.tag ?? 0,
       ...(file === undefined ? {} : { size: file.size }),
     };
+  }
+
+  #withoutEntry(problem: Problem): Promise<undefined> {
+    this.#options.report(problem);
+    return Promise.resolve(undefined);
   }
 
   /** Whether a further change could have left the same times. */
@@ -165,5 +173,14 @@ export class EntryMaker {
     const what = unreadable.map(({ name, errno }) => `${name} (${explainedErrno(errno)})`).join(', ');
     const message = `${displayPath(path)}: could not read ${what}; the rest of it is backed up`;
     this.#options.report({ severity: 'failure', code: 'attributes-unreadable', message, path });
+  }
+}
+
+function lineOf(entry: ManifestEntry): Buffer | LineFault {
+  try {
+    return checkedLine(entry);
+  } catch (error) {
+    if (error instanceof LineFault) return error;
+    throw error;
   }
 }

@@ -1,5 +1,6 @@
 import { BlockRecords, type EntryBlock, type EntryBlockWriter } from '../catalog/entry-blocks.js';
-import type { BytePath } from '../files/byte-path.js';
+import { SysbackupError } from '../errors.js';
+import { type BytePath, displayPath } from '../files/byte-path.js';
 import { Coming } from './coming.js';
 import { OwnMemory } from '../own-memory.js';
 import type { ManifestSink } from '../manifest/spool.js';
@@ -59,6 +60,8 @@ const MAX_PENDING = 2048;
 const MAX_CARRYING = 64;
 /** Blocks whose members may be in compression or on their way to the file. */
 const MAX_BLOCKS_WRITING = 8;
+/** Bytes of lines in a block, but for a single longer line: 512 of them could have more than there is memory. */
+const MOST_LINE_BYTES = 16 << 20;
 
 /**
  * Writes entries to the manifest's spool and to the new catalog in the order they were added, although some become
@@ -76,6 +79,7 @@ export class EntryOutput implements EntrySink {
   #last: Promise<void> = Promise.resolve();
   #failure: { error: unknown } | undefined;
   readonly #writing: Promise<void>[] = [];
+  #lastPath: BytePath | undefined;
   /** Of the entries written so far. */
   readonly numbers: EntryNumbers;
 
@@ -166,12 +170,17 @@ export class EntryOutput implements EntrySink {
       written.push(settled);
       this.numbers.add(numbers[index]);
     }
-    if (written.length === 0) return;
-    const lines = Buffer.concat(written.map((entry) => entry.line));
+    for (const piece of inPieces(written)) await this.#writePiece(piece);
+  }
+
+  async #writePiece(entries: readonly OutputEntry[]): Promise<void> {
+    const lines = Buffer.concat(entries.map((entry) => entry.line));
     const records = new BlockRecords();
     let lineEnd = 0;
-    for (const { path, line, flags, stat, statAt, sha, shaAt, tag, size } of written) {
+    for (const { path, line, flags, stat, statAt, sha, shaAt, tag, size } of entries) {
       lineEnd += line.length;
+      this.#comesAfter(path);
+      this.#lastPath = path;
       this.#onEntry(stat, statAt, size);
       records.add(path, lineEnd, flags, stat, statAt, sha, shaAt, tag);
     }
@@ -192,6 +201,8 @@ export class EntryOutput implements EntrySink {
       );
       return;
     }
+    this.#comesAfter(block.path(0));
+    this.#lastPath = block.path(block.count - 1);
     for (let index = 0; index < block.count; index++) this.#onEntry(block.bytes, block.statOffset(index));
     this.numbers.addAll(block.first, block.count);
     await this.#writeBlock(this.#spool.carry(block.member, block.linesLength), () =>
@@ -212,7 +223,34 @@ export class EntryOutput implements EntrySink {
     if (this.#writing.length > MAX_BLOCKS_WRITING) await this.#writing.shift();
   }
 
+  /** A manifest with a path out of order, or twice, is refused whole by every reader: better none. */
+  #comesAfter(path: BytePath): void {
+    if (this.#lastPath === undefined || this.#lastPath < path) return;
+    const order = `${displayPath(path)} after ${displayPath(this.#lastPath)}`;
+    throw new SysbackupError('SYSTEM', `the entries of the manifest came out of order: ${order}`, {
+      hint: 'This is a mistake of the program. Without the catalog (the state directory) the next run may be right.',
+    });
+  }
+
   #throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
+}
+
+/** What goes into a block each: all of it, unless the lines are long. */
+function inPieces(entries: readonly OutputEntry[]): OutputEntry[][] {
+  const pieces: OutputEntry[][] = [];
+  let piece: OutputEntry[] = [];
+  let bytes = 0;
+  for (const entry of entries) {
+    bytes += entry.line.length;
+    if (bytes > MOST_LINE_BYTES && piece.length > 0) {
+      pieces.push(piece);
+      piece = [];
+      bytes = entry.line.length;
+    }
+    piece.push(entry);
+  }
+  if (piece.length > 0) pieces.push(piece);
+  return pieces;
 }

@@ -31,6 +31,8 @@ export interface FenceAnswer {
   doubled: boolean;
   /** Runs under the same backup name that were received after that one, of whichever machine, in that order. */
   later: LaterRun[];
+  /** The id of this machine's last run that is listed: later than the catalog's where that could not be remembered. */
+  lastRun: string;
 }
 
 /** A run that this machine's catalog does not know. */
@@ -45,6 +47,7 @@ export async function checkFence(store: ObjectStore, head: CatalogHead): Promise
   const prefix = manifestPrefix(head.backupName);
   const mark = machineMark(head.machine);
   const foreign: ListedVersion[] = [];
+  let { run: lastRun } = head;
   const versions: ListedVersion[] = [];
   const later = new Map<string, LaterRun>();
   const hidden: HiddenRun[] = [];
@@ -62,6 +65,7 @@ export async function checkFence(store: ObjectStore, head: CatalogHead): Promise
     }
     const named = parseManifestKey(listed.key);
     if (named?.machine !== mark) foreign.push(listed);
+    else if (named.run > lastRun) lastRun = named.run;
     if (named !== undefined) addOldest(later, { ...named, received: listed.received });
   }
   // One that a clock that was ahead once put behind all others would come up for years.
@@ -77,6 +81,7 @@ export async function checkFence(store: ObjectStore, head: CatalogHead): Promise
     hidden,
     foreign: [...new Set(newer)],
     doubled,
+    lastRun,
     // A run dated in the future lies behind all others, and is to be counted once and not in each run.
     later: [...later.values()]
       .filter(({ received }) => received > (own?.received ?? 0))

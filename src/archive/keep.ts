@@ -1,6 +1,7 @@
 import type { ObjectTable } from '../catalog/object-table.js';
 import { type EntryBlock, MANY_OBJECTS, ONE_OBJECT } from '../catalog/entry-blocks.js';
 import { FileStat } from '../files/stat.js';
+import { isTooLong } from '../manifest/checked-line.js';
 import type { FileEntry } from '../manifest/types.js';
 
 /** Ids whose names are others than when the catalog was written. */
@@ -36,6 +37,9 @@ export class Keeper {
 
   keep(block: EntryBlock, index: number): boolean | Promise<boolean> {
     if (this.#anyRenamed && this.#showsRenamed(block, index)) return false;
+    // Early versions wrote lines that no reader takes: such a file is made anew, with fewer blocks if that is set now.
+    if (isTooLong(block.linesLength) && isTooLong(block.lineEnd(index) - block.lineStart(index)))
+      return false;
     const flags = block.flags(index);
     if ((flags & ONE_OBJECT) !== 0) {
       const row = this.#table.findWords(block.words, block.shaOffset(index) >> 2);

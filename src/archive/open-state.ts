@@ -34,7 +34,7 @@ export async function openState({ settings, store, dryRun }: OpenStateOptions): 
       journal: await hasLastOfJournal(store, old.journalPath, { store: before, backupName }),
     };
     if (dryRun === true && (what.catalog || what.journal)) {
-      state.close(true);
+      state.close({ untouched: true });
       return old;
     }
     handOver(old, state, what);
@@ -43,7 +43,7 @@ export async function openState({ settings, store, dryRun }: OpenStateOptions): 
     return state;
   } catch (error) {
     old?.close();
-    state.close(dryRun);
+    state.close({ untouched: dryRun });
     throw error;
   }
 }
@@ -59,6 +59,6 @@ async function hasLastOfJournal(
   path: string,
   head: { store: string; backupName: string },
 ): Promise<boolean> {
-  const last = readJournal(path, [head])?.at(-1);
+  const last = readJournal(path, [head])?.last;
   return last !== undefined && (await isListed(store, keyOfEntry(last), last.version));
 }

@@ -123,7 +123,7 @@ class PageReader {
   next(): boolean {
     if (!this.#ensure(RECORD_HEAD)) {
       closeSync(this.#fd);
-      rmSync(this.#file, { force: true });
+      removeQuietly(this.#file);
       return false;
     }
     const length = this.#buffer.readUInt16LE(this.#at);
@@ -142,5 +142,14 @@ class PageReader {
     this.#buffer = Buffer.concat([this.#buffer.subarray(this.#at), bytes.subarray(0, count)]);
     this.#at = 0;
     return this.#buffer.length >= length;
+  }
+}
+
+/** For the room: all of the spool folder goes when the run ends. */
+function removeQuietly(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch {
+    // The folder's removal says so.
   }
 }

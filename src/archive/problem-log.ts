@@ -2,7 +2,8 @@ import { appendFileSync, createReadStream } from 'node:fs';
 import type { EventListener, Problem, RunOutcome } from '../events.js';
 import type { BytePath } from '../files/byte-path.js';
 import { OwnMemory } from '../own-memory.js';
-import { formatLine } from '../manifest/lines.js';
+import { checkedLine } from '../manifest/checked-line.js';
+import { LineFault } from '../manifest/line-fault.js';
 import { pathFields } from '../manifest/paths.js';
 import type { ProblemLine } from '../manifest/types.js';
 
@@ -35,7 +36,7 @@ export class ProblemLog {
     if (problem.severity === 'broken') this.#worst = 'broken';
     else if (problem.severity === 'failure' && this.#worst === 'complete') this.#worst = 'partial';
     this.#onEvent({ type: 'problem', problem });
-    this.#lines.push(formatLine(lineOf(problem)));
+    this.#lines.push(textOf(problem));
     if (this.#lines.length >= KEPT) {
       appendFileSync(this.#spoolPath, this.#lines.join(''), { mode: 0o600 });
       this.#lines = [];
@@ -60,6 +61,25 @@ export class ProblemLog {
       }
     }
     if (this.#lines.length > 0) yield OwnMemory.of(Buffer.from(this.#lines.join('')));
+  }
+}
+
+/** What is left of a message that no line can hold. */
+const SHORTENED = 64 * 1024;
+
+/** The problem's line. It must be there, since it is counted: of one that no reader would take, the beginning. */
+function textOf(problem: Problem): string {
+  try {
+    return checkedLine(lineOf(problem)).toString();
+  } catch (error) {
+    if (!(error instanceof LineFault)) throw error;
+    const { severity, code } = problem;
+    return checkedLine({
+      typ: 'problem',
+      severity,
+      code,
+      message: `${problem.message.slice(0, SHORTENED)} …`,
+    }).toString();
   }
 }
 

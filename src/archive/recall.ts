@@ -1,13 +1,26 @@
-import { type JournalEntry, type JournalObject, readJournal } from '../catalog/journal.js';
+import {
+  type JournalEntry,
+  type JournalObject,
+  type JournalReading,
+  readJournal,
+} from '../catalog/journal.js';
 import { type ObjectRecord, ObjectTable } from '../catalog/object-table.js';
 import type { Catalog, StateFolder } from '../catalog/state-folder.js';
+import { messageOf } from '../errors.js';
 import type { EventListener } from '../events.js';
 import { bundleKey, contentKey } from '../manifest/keys.js';
 import { hiddenRunLines } from '../manifest/hidden-runs.js';
 import { shellWord } from '../shell-word.js';
 import { identityBeforeMarker } from '../store/directory-marker.js';
 import type { ObjectStore, VersionName } from '../store/port.js';
-import { askShare, checkFence, isListed, type LaterRun, type ShareAnswer } from './fence.js';
+import {
+  askShare,
+  checkFence,
+  type FenceAnswer,
+  isListed,
+  type LaterRun,
+  type ShareAnswer,
+} from './fence.js';
 import { forgetSetAside } from './set-aside.js';
 
 /** What this machine remembers and the store bears out. */
@@ -15,6 +28,8 @@ export interface Recalled {
   /** Undefined where there is none that can be believed. */
   catalog: Catalog | undefined;
   objects: ObjectTable;
+  /** The id of the last run of this machine that the store lists; undefined without a catalog. */
+  lastRun: string | undefined;
   /** The journal of an interrupted run is believed and goes on. */
   keepJournal: boolean;
   /** Runs of the backup name that the catalog does not know. */
@@ -34,16 +49,15 @@ export async function recall(
   const warn = (message: string) => onEvent({ type: 'log', level: 'warning', message });
   let catalog = readOwnCatalog(state, store, backupName, warn);
   const setAside = (await store.damage?.setAside()) ?? [];
-  const later = catalog === undefined ? undefined : await fenced(store, catalog, setAside, warn);
-  if (later === undefined) catalog = undefined;
+  const fence = catalog && (await checkFence(store, catalog.head));
+  if (catalog !== undefined && fence !== undefined && !fenceHolds(store, catalog, fence, setAside, warn))
+    catalog = undefined;
   const objects = catalog?.objects ?? new ObjectTable();
   if (catalog !== undefined) {
     warnOfShare(await askShare(store, objects, catalog.head.turn), store, warn);
   }
-  const heads = identitiesOf(store).map((identity) => ({ store: identity, backupName }));
-  const journal = readJournal(state.journalPath, heads);
-  const keepJournal =
-    journal !== undefined && journal.length > 0 && (await journalHolds(store, journal, warn));
+  const journal = readOwnJournal(state, store, backupName, warn);
+  const keepJournal = journal?.last !== undefined && (await journalHolds(store, journal.last, warn));
   if (keepJournal) for (const entry of journal) remember(objects, entry);
   const damaged = await forgetSetAside(store, objects, setAside);
   if (damaged > 0)
@@ -51,7 +65,8 @@ export async function recall(
       `${damaged} objects that this machine knows were set aside in ${store.description} as damaged: ` +
         'what the machine still has of them is stored again',
     );
-  return { catalog, objects, keepJournal, later: later ?? [] };
+  const later = catalog === undefined ? [] : (fence?.later ?? []);
+  return { catalog, objects, lastRun: fence?.lastRun, keepJournal, later };
 }
 
 function warnOfShare(
@@ -95,14 +110,13 @@ function readOwnCatalog(
   return undefined;
 }
 
-/** Runs that the catalog does not know; undefined where the store is not the one that it remembers. */
-async function fenced(
+function fenceHolds(
   store: ObjectStore,
   catalog: Catalog,
+  { holds: isThere, hidden, foreign, doubled }: FenceAnswer,
   setAside: readonly VersionName[],
   warn: (message: string) => void,
-): Promise<readonly LaterRun[] | undefined> {
-  const { holds: isThere, hidden, foreign, doubled, later } = await checkFence(store, catalog.head);
+): boolean {
   for (const line of hiddenRunLines(hidden)) warn(line);
   const { key } = catalog.head.manifest;
   // Whatever its bytes were by then: no other run has this key.
@@ -132,7 +146,7 @@ async function fenced(
         'Give each machine a name of its own.',
     );
   }
-  return holds ? later : undefined;
+  return holds;
 }
 
 /** That of a store before it got its marker too: such memory has been handed over (open-state.ts). */
@@ -145,13 +159,29 @@ export function keyOfEntry(entry: JournalEntry): string {
   return 'bundle' in entry ? bundleKey(entry.bundle) : contentKey(entry.sha);
 }
 
+function readOwnJournal(
+  state: StateFolder,
+  store: ObjectStore,
+  backupName: string,
+  warn: (message: string) => void,
+): JournalReading | undefined {
+  try {
+    const heads = identitiesOf(store).map((identity) => ({ store: identity, backupName }));
+    return readJournal(state.journalPath, heads);
+  } catch (error) {
+    warn(
+      `the journal of an interrupted run cannot be read (${messageOf(error)}): what it stored is looked up`,
+    );
+    return undefined;
+  }
+}
+
 async function journalHolds(
   store: ObjectStore,
-  journal: readonly JournalEntry[],
+  last: JournalEntry,
   warn: (message: string) => void,
 ): Promise<boolean> {
-  const last = journal.at(-1);
-  if (last !== undefined && (await isListed(store, keyOfEntry(last), last.version))) return true;
+  if (await isListed(store, keyOfEntry(last), last.version)) return true;
   warn(`the journal of an interrupted run names what ${store.description} does not have: not used`);
   return false;
 }

@@ -1,14 +1,12 @@
 import { join } from 'node:path';
-import type { CatalogHead } from '../catalog/head.js';
 import { rememberIdentity } from '../catalog/known-stores.js';
-import { writeHead, writeObjectsFile } from '../catalog/objects-file.js';
-import { writePrintOrder } from '../catalog/print-order.js';
 import type { StateFolder } from '../catalog/state-folder.js';
 import { abortedError, throwIfAborted } from '../errors.js';
-import { OwnMemory } from '../own-memory.js';
 import { judged, withRun } from '../manifest/run-history.js';
+import { OwnMemory } from '../own-memory.js';
 import { historyBefore, warnOfRunAhead } from './history.js';
 import { hostRenamed } from './host-renamed.js';
+import { bundleBelowOf } from './bundle-below.js';
 import { headerLine, storeManifest } from './manifest-ends.js';
 import { openState } from './open-state.js';
 import type { ArchiveOptions, RunSummary } from './options.js';
@@ -16,6 +14,7 @@ import { Picking } from './pick.js';
 import { priceOfRun } from './price.js';
 import { ProblemLog } from './problem-log.js';
 import { recall } from './recall.js';
+import { remember } from './remember.js';
 import { toBeWatched, watchRenewal } from './renewal-watch.js';
 import { requireSources } from './require-sources.js';
 import { takeSnapshots } from './snapshots.js';
@@ -52,7 +51,10 @@ export async function archive(options: ArchiveOptions): Promise<RunSummary> {
       await picking.stop();
     }
   } finally {
-    state.close(options.dryRun);
+    state.close({
+      untouched: options.dryRun,
+      warn: (message) => onEvent({ type: 'log', level: 'warning', message }),
+    });
   }
 }
 
@@ -68,7 +70,9 @@ async function begin(options: ArchiveOptions, state: StateFolder, problems: Prob
   warnOfClock(startMs, Date.now(), onEvent);
   warnOfRunAhead(recalled.catalog?.head, startMs, onEvent);
   const history = await historyBefore(recalled, store, settings.backupName, startMs);
-  return { options, state, store, onEvent, problems, recalled, startMs, objectLock, history };
+  const bundleBelow = await bundleBelowOf(settings, recalled.catalog?.head, store);
+  const known = { problems, recalled, startMs, objectLock, history, bundleBelow };
+  return { options, state, store, onEvent, ...known };
 }
 
 /** A dry run: picks and joins, and says what would come of it. */
@@ -139,7 +143,7 @@ async function work(workshop: Workshop, picking: Picking, watch: Stopwatch): Pro
   const manifest = await storeManifest(workshop, { ...totals, outcome, requests }, snapshots, until);
   const head = start.recalled.catalog?.head;
   const history = withRun(start.history, identity.startMs, outcome);
-  remember(workshop, written.order, {
+  workshop.isRemembered = remember(workshop, written.order, {
     format: 3,
     store: start.store.identity,
     backupName: settings.backupName,
@@ -159,6 +163,7 @@ async function work(workshop: Workshop, picking: Picking, watch: Stopwatch): Pro
     users: written.names.users,
     groups: written.names.groups,
     objectLock: start.objectLock,
+    bundleBelow: start.bundleBelow.value,
     watched: watched ?? toBeWatched(start, manifest, until),
     ...history,
   });
@@ -185,23 +190,4 @@ async function work(workshop: Workshop, picking: Picking, watch: Stopwatch): Pro
     lockedUntil: locks.mode === undefined ? undefined : new Date(until * 1000).toISOString(),
     ...watch.end(),
   };
-}
-
-/** Makes what this run knows the catalog. What a run that saw too little knows of files is not kept for the next. */
-function remember({ start, generation }: Workshop, order: Uint32Array, head: CatalogHead): void {
-  const { catalog, objects } = start.recalled;
-  const broken = start.problems.outcome === 'broken';
-  if (broken && catalog !== undefined) {
-    start.state.keepEntries(catalog, generation);
-    head.entriesAt = catalog.head.entriesAt;
-    Object.assign(head.users, { ...catalog.head.users, ...head.users });
-    Object.assign(head.groups, { ...catalog.head.groups, ...head.groups });
-  } else writePrintOrder(generation.orderPath, order);
-  const last = catalog?.objectsPath;
-  writeObjectsFile(generation.objectsPath, objects, Math.floor(start.startMs / 1000), {
-    keepLive: broken,
-    last,
-  });
-  writeHead(generation.headPath, head);
-  start.state.adopt(generation);
 }

@@ -1,3 +1,4 @@
+import { addUp } from '../add-up.js';
 import type { EventListener } from '../events.js';
 import { FileStat } from '../files/stat.js';
 
@@ -23,13 +24,13 @@ export class Tally {
     else if (kind === 'symlink') this.counts.l++;
     else {
       this.counts.f++;
-      this.bytes += size ?? stat.size;
+      this.bytes = addUp(this.bytes, size ?? stat.size);
     }
   }
 
   addRead(bytes: number): void {
     this.read.files++;
-    this.read.bytes += bytes;
+    this.read.bytes = addUp(this.read.bytes, bytes);
     this.report();
   }
 

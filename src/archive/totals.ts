@@ -1,3 +1,4 @@
+import { addUp } from '../add-up.js';
 import type { ManifestFooter, SnapshotEntry } from '../manifest/types.js';
 import type { RunSummary } from './options.js';
 import type { ContentObjects } from './content-objects.js';
@@ -17,10 +18,10 @@ export function totalsOf(
   const whole = snapshots.filter(({ dat }) => !Array.isArray(dat));
   return {
     counts: { ...tally.counts, s: snapshots.length, problems: problems.count },
-    bytes: tally.bytes + sizeOf(snapshots),
+    bytes: addUp(tally.bytes, sizeOf(snapshots)),
     stored: {
       objects: (objects?.stored.objects ?? 0) + whole.length,
-      bytes: (objects?.stored.bytes ?? 0) + sizeOf(whole),
+      bytes: addUp(objects?.stored.bytes ?? 0, sizeOf(whole)),
     },
   };
 }
@@ -31,5 +32,5 @@ export function shownCounts({ counts }: Totals, { count, notes }: ProblemLog): R
 }
 
 function sizeOf(snapshots: readonly SnapshotEntry[]): number {
-  return snapshots.reduce((sum, { size = 0 }) => sum + size, 0);
+  return snapshots.reduce((sum, { size = 0 }) => addUp(sum, size), 0);
 }

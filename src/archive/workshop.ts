@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { EntryBlockWriter } from '../catalog/entry-blocks.js';
 import { Journal } from '../catalog/journal.js';
@@ -7,6 +6,7 @@ import type { NewGeneration, StateFolder } from '../catalog/state-folder.js';
 import { gzipLibraryFor } from '../content/gzip-library.js';
 import { otherGzip } from '../content/other-gzip.js';
 import { ContentPool } from '../content/pool.js';
+import { messageOf } from '../errors.js';
 import type { EventListener } from '../events.js';
 import { newRunId } from '../manifest/keys.js';
 import type { RunHistory } from '../manifest/run-history.js';
@@ -14,6 +14,7 @@ import { type ManifestSink, ManifestSpool } from '../manifest/spool.js';
 import { SpoolThread } from '../manifest/spool-thread.js';
 import { LockDates } from '../store/lock-dates.js';
 import type { ObjectStore } from '../store/port.js';
+import type { BundleBelow } from './bundle-below.js';
 import { ContentObjects } from './content-objects.js';
 import { ContentRows } from './content-rows.js';
 import { ContentFinder } from './find-content.js';
@@ -35,6 +36,7 @@ export interface RunStart {
   objectLock: boolean;
   /** Of the backup name, without this run. */
   history: RunHistory;
+  bundleBelow: BundleBelow;
 }
 
 /** What identifies a run. */
@@ -76,12 +78,15 @@ export class Workshop {
   readonly spool: ManifestSink;
   readonly catalog: EntryBlockWriter;
   readonly #journal: Journal;
+  /** Whether all that the journal says is in the catalog. */
+  isRemembered = false;
 
   static async open(start: RunStart): Promise<Workshop> {
     const { options, state, startMs } = start;
     const machine = machineId(options.settings.statePath, options.systemIdPath);
-    const run = newRunId(startMs, machine, start.recalled.catalog?.head.run);
-    state.removeGenerations(start.recalled.catalog?.folder);
+    const run = newRunId(startMs, machine, start.recalled.lastRun);
+    for (const message of state.removeGenerations(start.recalled.catalog?.folder))
+      start.onEvent({ type: 'log', level: 'warning', message });
     const generation = state.newGeneration(run);
     const spool = spoolFor(start, generation.manifestPath);
     try {
@@ -98,7 +103,7 @@ export class Workshop {
     generation: NewGeneration,
     spool: ManifestSink,
   ) {
-    const { options, state, store, onEvent, problems, recalled, startMs } = start;
+    const { options, state, store, onEvent, problems, recalled, startMs, bundleBelow } = start;
     const { backupName, classes, content, destination } = options.settings;
     const storageClass = destination.kind === 's3' ? destination.s3.storageClass : undefined;
     const compression = {
@@ -127,7 +132,7 @@ export class Workshop {
       finder: new ContentFinder(store, content.share, storageClass),
       otherGzip: otherGzip(compression),
       onEvent,
-      bundleBelow: content.bundleBelow,
+      bundleBelow: bundleBelow.inForce,
       gzipBundles: content.compression === 'gzip',
       ...(options.bundleBytes === undefined ? {} : { maxBytes: options.bundleBytes }),
       afterPut: () => this.lockKeeper.keepUp(),
@@ -147,26 +152,45 @@ export class Workshop {
       blockSize: content.blockSize,
       ...compression,
       lockTimeoutMs: content.lockTimeout * 1000,
-      md5From: content.bundleBelow, // a bundle has an MD5 of its own
+      md5From: bundleBelow.inForce, // a bundle has an MD5 of its own
       ...(options.workers === undefined ? {} : { workers: options.workers }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     this.catalog = new EntryBlockWriter(generation.entriesPath, recalled.catalog?.entriesPath);
   }
 
-  /** The run is whole and remembered. */
+  /** The run is stored. Where it could not be remembered, the journal stays for the next one. */
   async close(): Promise<void> {
-    this.#journal.remove();
     await this.pool.close();
+    try {
+      if (this.isRemembered) this.#journal.remove();
+      else this.#journal.close();
+    } catch (error) {
+      const message = `the journal of this run cannot be removed (${messageOf(error)}): the next one reads it again`;
+      this.start.onEvent({ type: 'log', level: 'warning', message });
+    }
   }
 
-  /** The run ends without a manifest. What the store has confirmed stays in the journal for the next one. */
+  /**
+   * The run ends without a manifest. What the store has confirmed stays in the journal for the next one. Never throws:
+   * why it ends is what the user has to hear of.
+   */
   async abandon(): Promise<void> {
-    await this.pool.close();
-    await this.objects.settled();
-    this.catalog.abandon();
-    await this.spool.discard();
-    this.#journal.close();
-    rmSync(this.generation.folder, { recursive: true, force: true });
+    const steps = [
+      () => this.pool.close(),
+      () => this.objects.settled(),
+      () => this.catalog.abandon(),
+      () => this.spool.discard(),
+      () => this.#journal.close(),
+      () => this.start.state.remove(this.generation),
+    ];
+    for (const step of steps) {
+      try {
+        await step();
+      } catch (error) {
+        const message = `cleaning up after the run failed: ${messageOf(error)}`;
+        this.start.onEvent({ type: 'log', level: 'warning', message });
+      }
+    }
   }
 }

@@ -58,7 +58,7 @@ export async function writeEntries(
     (stats, at, size) => tally.count(stats, at, size),
     (waiting) => contents.drain(waiting),
     picked.known?.count ?? 0,
-    options.settings.content.bundleBelow > 0 ? MAX_MEMBERS : 0,
+    start.bundleBelow.inForce > 0 ? MAX_MEMBERS : 0,
   );
   tally.total = picked.count;
   const isBelieved = recalled.catalog !== undefined;

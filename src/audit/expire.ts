@@ -1,4 +1,5 @@
 import { realpath, unlink } from 'node:fs/promises';
+import { addUp } from '../add-up.js';
 import { SysbackupError, errnoOf, throwIfAborted } from '../errors.js';
 import { readManifest } from '../manifest/reader.js';
 import type { HiddenRun } from '../manifest/hidden-runs.js';
@@ -108,7 +109,7 @@ class Expiry {
     if (stays) this.#result[isManifest ? 'runsKept' : 'kept']++;
     else {
       this.#result[isManifest ? 'runsRemoved' : 'removed']++;
-      this.#result.bytes += size;
+      this.#result.bytes = addUp(this.#result.bytes, size);
     }
   }
 

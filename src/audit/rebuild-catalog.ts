@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { openState } from '../archive/open-state.js';
 import { EntryBlockWriter } from '../catalog/entry-blocks.js';
 import type { CatalogHead } from '../catalog/head.js';
@@ -6,7 +6,9 @@ import { rememberIdentity } from '../catalog/known-stores.js';
 import { machineId } from '../catalog/machine-id.js';
 import { writeHead, writeObjectsFile } from '../catalog/objects-file.js';
 import type { NewGeneration, StateFolder } from '../catalog/state-folder.js';
+import { USUAL_BUNDLE_BELOW } from '../config/content-section.js';
 import { SysbackupError } from '../errors.js';
+import type { EventListener } from '../events.js';
 import { fetchManifest } from '../manifest/fetch.js';
 import { MANIFEST_FORMAT } from '../manifest/types.js';
 import { findOwnRun, type OwnRun } from './own-run.js';
@@ -44,7 +46,7 @@ export async function rebuildCatalog(options: RebuildCatalogOptions): Promise<Re
     await manifest.remove();
     const recovery = await ContentRecovery.of(named, options);
     await recovery.recover();
-    write(state, recovery, {
+    const head: CatalogHead = {
       format: 3,
       store: store.identity,
       backupName: settings.backupName,
@@ -62,11 +64,14 @@ export async function rebuildCatalog(options: RebuildCatalogOptions): Promise<Re
       users: {},
       groups: {},
       objectLock: false,
-    });
+      // In the other form every small file would be stored once more.
+      bundleBelow: named.bundles.length === 0 ? 0 : USUAL_BUNDLE_BELOW,
+    };
+    write(state, recovery, head, options.onEvent);
     rememberIdentity(settings.statePath, store.identity);
     return { backup: settings.backupName, run: run.run, ...recovery.counts };
   } finally {
-    state.close();
+    state.close({ warn: (message) => options.onEvent?.({ type: 'log', level: 'warning', message }) });
   }
 }
 
@@ -107,7 +112,12 @@ async function ownRun(
   return { run, manifest: await fetchManifest(store, run, spoolFolder, { signal }) };
 }
 
-function write(state: StateFolder, { table, unproven }: ContentRecovery, head: CatalogHead): void {
+function write(
+  state: StateFolder,
+  { table, unproven }: ContentRecovery,
+  head: CatalogHead,
+  onEvent: EventListener | undefined,
+): void {
   const generation: NewGeneration = state.newGeneration(head.run);
   try {
     // No entry: nothing tells which files are unchanged. So there is no need of the manifest's copy either.
@@ -115,9 +125,10 @@ function write(state: StateFolder, { table, unproven }: ContentRecovery, head: C
     writeFileSync(generation.manifestPath, '', { mode: 0o600 });
     writeObjectsFile(generation.objectsPath, table, 0, { keepLive: true, unproven });
     writeHead(generation.headPath, head);
-    state.adopt(generation);
+    for (const message of state.adopt(generation).warnings)
+      onEvent?.({ type: 'log', level: 'warning', message });
   } catch (error) {
-    rmSync(generation.folder, { recursive: true, force: true });
+    state.remove(generation);
     throw error;
   }
 }

@@ -1,3 +1,4 @@
+import { addUp } from '../add-up.js';
 import { messageOf, SysbackupError, throwIfAborted } from '../errors.js';
 import { fetchManifest, type FetchedManifest } from '../manifest/fetch.js';
 import { type HiddenRun, hiddenRunLine } from '../manifest/hidden-runs.js';
@@ -321,7 +322,7 @@ class Verification {
   async #read(row: number, failures: FailureStreak): Promise<void> {
     try {
       const bytes = await this.#readVersion(row);
-      this.#checked.bytes += bytes;
+      this.#checked.bytes = addUp(this.#checked.bytes, bytes);
       failures.succeeded();
       this.#checked.data += 1;
     } catch (error) {

@@ -14,7 +14,7 @@ export const END = 0;
 /** Bytes before a payload. */
 export const FRAME_HEAD_SIZE = 24;
 const CHECKSUM_SIZE = 16;
-/** Nothing this program writes comes near it; a length beyond it is damage, not a reason to ask for memory. */
+/** Nothing is written beyond it; a longer one is damage, not a reason to ask for memory. */
 export const MAX_PAYLOAD = 64 << 20;
 const BUFFER_SIZE = 1 << 20;
 const ALIGNMENT = 8;
@@ -98,6 +98,8 @@ export class FrameWriter {
   }
 
   write(type: number, payload: Buffer): void {
+    if (payload.length > MAX_PAYLOAD)
+      throw new RangeError(`a frame of ${payload.length} bytes, which would not be read again`);
     if (this.#fd === undefined) this.#open();
     const head = Buffer.alloc(FRAME_HEAD_SIZE);
     head.writeUInt32LE(payload.length, 0);

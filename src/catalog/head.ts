@@ -29,6 +29,8 @@ export interface CatalogHead {
   groups: Record<string, string | number>;
   /** Whether the store was found to enforce locks. */
   objectLock: boolean;
+  /** Bytes; smaller files go into bundles where the conf does not say. Absent: written before this was recorded. */
+  bundleBelow?: number | undefined;
   /** An earlier manifest, whose lock will tell whether anybody renews. */
   watched?: WatchedManifest | undefined;
   /** Runs of the backup name so far, this one included (see `RunHistory`); absent in a catalog of before. */
@@ -64,8 +66,13 @@ export function isCatalogHead(value: unknown): value is CatalogHead {
     ) &&
     Array.isArray(head.missing) &&
     typeof head.objectLock === 'boolean' &&
+    (head.bundleBelow === undefined || isSize(head.bundleBelow)) &&
     (head.watched === undefined || isWatched(head.watched))
   );
+}
+
+function isSize(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 function isWatched(value: unknown): boolean {

@@ -1,7 +1,8 @@
-import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import type { Encoding } from '../config/compression.js';
 import { errnoOf } from '../errors.js';
+import { LineSplitter } from '../manifest/line-splitter.js';
 
 /** One confirmed PUT of content, or renewal of it. */
 export interface JournalObject {
@@ -73,7 +74,7 @@ export class Journal {
 
   #append(value: JournalHead | JournalEntry): void {
     const json = JSON.stringify(value);
-    this.#write(`${crc32(json).toString(16).padStart(8, '0')} ${json}\n`);
+    this.#write(`${checksum(json)} ${json}\n`);
   }
 
   #write(text: string): void {
@@ -82,29 +83,69 @@ export class Journal {
   }
 }
 
+/** What an interrupted run left, in the order it was confirmed. Each iteration reads the file again. */
+export interface JournalReading extends Iterable<JournalEntry> {
+  /** The entry confirmed last; undefined where there is none. */
+  readonly last: JournalEntry | undefined;
+}
+
+/** A line of a whole bundle has 1 MB. */
+const LONGEST_LINE = 64 << 20;
+const CHUNK = 1 << 20;
+
 /**
- * What an interrupted run left, in the order it was confirmed. Lines that do not match their checksum are passed
- * over. Undefined where there is no journal, or one of another store or backup name than those.
+ * Reads a journal. Lines that do not match their checksum are passed over. Undefined where there is no journal, or one
+ * of another store or backup name than those. In pieces: that of a first run of millions of files is longer than any text can be.
  */
-export function readJournal(path: string, expected: readonly JournalHead[]): JournalEntry[] | undefined {
-  let text: string;
+export function readJournal(path: string, expected: readonly JournalHead[]): JournalReading | undefined {
+  let last: JournalEntry | undefined;
   try {
-    text = readFileSync(path, 'utf8');
+    const [head] = linesOf(path);
+    const { store, backupName } = (head ?? {}) as Partial<JournalHead>;
+    if (!expected.some((one) => one.store === store && one.backupName === backupName)) return undefined;
+    for (const entry of entriesOf(path)) last = entry;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
-  const values = text.split('\n').map(parseLine);
-  const head = values[0] as JournalHead | undefined;
-  if (!expected.some(({ store, backupName }) => head?.store === store && head.backupName === backupName))
-    return undefined;
-  return values
-    .slice(1)
-    .filter((value): value is JournalEntry => value !== undefined && ('sha' in value || 'bundle' in value));
+  return { last, [Symbol.iterator]: () => entriesOf(path) };
 }
 
-function parseLine(line: string): JournalHead | JournalEntry | undefined {
-  const json = line.slice(9);
-  if (json === '' || crc32(json).toString(16).padStart(8, '0') !== line.slice(0, 8)) return undefined;
-  return JSON.parse(json) as JournalHead | JournalEntry;
+function* entriesOf(path: string): Generator<JournalEntry> {
+  let isHead = true;
+  for (const value of linesOf(path)) {
+    if (!isHead && value !== undefined && ('sha' in value || 'bundle' in value)) yield value;
+    isHead = false;
+  }
+}
+
+/** Undefined for a line that is none. */
+function* linesOf(path: string): Generator<JournalHead | JournalEntry | undefined> {
+  const splitter = new LineSplitter(LONGEST_LINE);
+  const fd = openSync(path, 'r');
+  try {
+    for (;;) {
+      const chunk = Buffer.allocUnsafeSlow(CHUNK);
+      const length = readSync(fd, chunk, 0, CHUNK, null);
+      // The last line may have lost its end.
+      const lines = splitter.push(length === 0 ? Buffer.from('\n') : chunk.subarray(0, length));
+      if (lines === undefined) return;
+      yield* lines.map(parseLine);
+      if (length === 0) return;
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function parseLine(line: Buffer): JournalHead | JournalEntry | undefined {
+  const json = line.subarray(CRC_DIGITS + 1);
+  if (json.length === 0 || checksum(json) !== line.toString('latin1', 0, CRC_DIGITS)) return undefined;
+  return JSON.parse(json.toString()) as JournalHead | JournalEntry;
+}
+
+const CRC_DIGITS = 8;
+
+function checksum(json: string | Buffer): string {
+  return crc32(json).toString(16).padStart(CRC_DIGITS, '0');
 }

@@ -177,7 +177,13 @@ export class KnownEntries {
   close(): void {
     this.#blocks.clear();
     this.#last = undefined;
-    for (const fd of [this.#entries, this.#manifest]) if (fd >= 0) closeSync(fd);
+    for (const fd of [this.#entries, this.#manifest]) {
+      try {
+        if (fd >= 0) closeSync(fd);
+      } catch {
+        // They were only read from: nothing is lost.
+      }
+    }
   }
 
   #useOf(entry: number): { place: Place; block: EntryBlock } | undefined {

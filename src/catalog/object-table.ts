@@ -34,6 +34,8 @@ const EMPTY = 0xffff_ffff;
 /** In a row: nobody knows how long it is. No object is empty. */
 const NO_SIZE = 0;
 const MAX_SIZE = 0xffff_ffff;
+/** A lock that ends later is remembered to end then, in 2106: what is known of it is a lower bound. */
+const LATEST = 0xffff_ffff;
 
 /**
  * The distinct contents this machine knows to be stored, by the SHA-256 of their unencoded bytes: objects of their
@@ -162,7 +164,7 @@ export class ObjectTable {
   /** Adds or replaces an object of its own. Returns the row. */
   set(bytes: Uint8Array, offset: number, record: ObjectRecord): number {
     const row = this.#rowFor(bytes, offset);
-    this.#ats[row] = record.until;
+    this.#ats[row] = Math.min(record.until, LATEST);
     this.#flags[row] = ENCODINGS.indexOf(record.enc) | ((this.#flags[row] ?? 0) & USED);
     this.#versionAt[row] = this.#storeVersion(record.version);
     this.#lens[row] = storedSizeOf(record.size);
@@ -236,7 +238,7 @@ export class ObjectTable {
   /** Not of members: their lock is their bundle's. */
   setUntil(row: number, until: number): void {
     this.#changed = true;
-    this.#ats[row] = until;
+    this.#ats[row] = Math.min(until, LATEST);
   }
 
   /** How many bytes of an object of its own were stored; undefined where nobody knows: in catalogs of before. */

@@ -17,6 +17,9 @@ const ROWS_FRAME = 7;
 const ROWS_WITHOUT_SIZES_FRAME = 6;
 const UNPROVEN_FRAME = 5;
 const ROWS_PER_FRAME = 16_384;
+const VERSION_BYTES_PER_FRAME = 16 << 20;
+/** Version ids may have 1024 bytes, and a frame 64 MiB. */
+const BUNDLES_PER_FRAME = 16_384;
 
 /** A bundle as it stands in its frame, in the order of their numbers. */
 interface BundleRow {
@@ -55,12 +58,15 @@ export function writeObjectsFile(
   const frames = new FrameWriter(path);
   const numbers = writeBundles(frames, table, nowSeconds, keepLive);
   let chosen: number[] = [];
+  let versionBytes = 0;
   for (let row = 0; row < table.size; row++) {
     if (table.isGone(row) || table.until(row) < nowSeconds) continue;
     chosen.push(row);
-    if (chosen.length < ROWS_PER_FRAME) continue;
+    if (!table.isMember(row)) versionBytes += table.versionLength(row);
+    if (chosen.length < ROWS_PER_FRAME && versionBytes < VERSION_BYTES_PER_FRAME) continue;
     writeRows(frames, table, chosen, numbers);
     chosen = [];
+    versionBytes = 0;
   }
   if (chosen.length > 0) writeRows(frames, table, chosen, numbers);
   for (const piece of unprovenPieces(unproven)) frames.write(UNPROVEN_FRAME, piece);
@@ -118,7 +124,8 @@ function writeBundles(
       live: keepLive ? Math.max(live, lastLive) : live,
     });
   }
-  frames.write(BUNDLES_FRAME, Buffer.from(JSON.stringify(rows)));
+  for (let at = 0; at === 0 || at < rows.length; at += BUNDLES_PER_FRAME)
+    frames.write(BUNDLES_FRAME, Buffer.from(JSON.stringify(rows.slice(at, at + BUNDLES_PER_FRAME))));
   return numbers;
 }
 

@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import {
   closeSync,
+  copyFileSync,
   existsSync,
   fsyncSync,
-  linkSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -19,6 +19,7 @@ import { errnoOf, messageOf, SysbackupError } from '../errors.js';
 import { type FileLock, tryLockFile } from '../files/flock.js';
 import type { CatalogHead } from './head.js';
 import { KnownEntries } from './known-entries.js';
+import { linkFile } from './link-file.js';
 import type { ObjectTable } from './object-table.js';
 import { readHead, readObjectsFile } from './objects-file.js';
 import { readPrintOrder } from './print-order.js';
@@ -32,6 +33,7 @@ const OBJECTS = 'objects';
 const ORDER = 'order';
 const MANIFEST = 'manifest.jsonl.gz';
 const JOURNAL = 'journal';
+const SPOOL = 'spool';
 
 /** A catalog that was read: what the last run stored, and what its files were like. */
 export interface Catalog {
@@ -70,12 +72,12 @@ export class StateFolder {
   /** The first folder that was made to have this one. */
   readonly #made: string | undefined;
 
-  private constructor(path: string, lock: FileLock, made: string | undefined) {
+  private constructor(path: string, spoolPath: string, lock: FileLock, made: string | undefined) {
     this.path = path;
     this.#lock = lock;
     this.#made = made;
     this.journalPath = join(path, JOURNAL);
-    this.spoolPath = join(path, 'spool');
+    this.spoolPath = spoolPath;
   }
 
   /**
@@ -86,10 +88,13 @@ export class StateFolder {
     const path = StateFolder.pathOf(statePath, storeIdentity, backupName);
     let lock: FileLock | undefined;
     let made: string | undefined;
+    let spoolPath = '';
     try {
       made = mkdirSync(path, { recursive: true, mode: 0o700 });
       lock = tryLockFile(join(path, 'lock'));
+      if (lock !== undefined) spoolPath = emptySpool(path);
     } catch (error) {
+      lock?.release();
       throw new SysbackupError('SYSTEM', `cannot use the state directory ${statePath}: ${messageOf(error)}`, {
         hint: 'Set [state] path in the conf to a folder that this user can write.',
         cause: error,
@@ -104,10 +109,7 @@ export class StateFolder {
         },
       );
     }
-    const folder = new StateFolder(path, lock, made);
-    rmSync(folder.spoolPath, { recursive: true, force: true });
-    mkdirSync(folder.spoolPath, { mode: 0o700 });
-    return folder;
+    return new StateFolder(path, spoolPath, lock, made);
   }
 
   static pathOf(statePath: string, storeIdentity: string, backupName: string): string {
@@ -190,41 +192,118 @@ export class StateFolder {
 
   /** Takes the old catalog's entries into a new generation in place of its own: for a run that saw too little. */
   keepEntries(old: Catalog, generation: NewGeneration): void {
-    if (existsSync(join(old.folder, ORDER))) linkSync(join(old.folder, ORDER), generation.orderPath);
+    if (existsSync(join(old.folder, ORDER))) linkOrCopy(join(old.folder, ORDER), generation.orderPath);
     for (const [name, path] of [
       [ENTRIES, generation.entriesPath],
       [MANIFEST, generation.manifestPath],
     ] as const) {
       rmSync(path, { force: true });
-      linkSync(join(old.folder, name), path);
+      linkOrCopy(join(old.folder, name), path);
     }
   }
 
-  /** Makes the generation the catalog and removes all others. */
-  adopt(generation: NewGeneration): void {
+  /**
+   * Makes the generation the catalog and removes all others. Throws where it is not, and the old one still is; says what
+   * else could not be done, and whether the new one is known to outlast a power cut.
+   */
+  adopt(generation: NewGeneration): { isDurable: boolean; warnings: string[] } {
     const name = generation.folder.slice(this.path.length + 1);
     const next = join(this.path, `${CURRENT}.new`);
     writeFileSync(next, `${name}\n`, { mode: 0o600, flush: true });
     renameSync(next, join(this.path, CURRENT));
-    syncFolder(this.path);
-    this.removeGenerations(generation.folder);
+    try {
+      syncFolder(this.path);
+    } catch (error) {
+      // The old catalog and the journal stay: one of both catalogs is there after a power cut.
+      const warning = `whether ${this.path} is on the disk is not known (${messageOf(error)}): the next run tries again`;
+      return { isDurable: false, warnings: [warning] };
+    }
+    return { isDurable: true, warnings: this.removeGenerations(generation.folder) };
   }
 
-  /** Removes what interrupted runs left. `except` is the folder of the catalog in use. */
-  removeGenerations(except: string | undefined): void {
-    for (const entry of readdirSync(this.path, { withFileTypes: true })) {
-      if (entry.isDirectory() && entry.name !== 'spool' && join(this.path, entry.name) !== except) {
-        rmSync(join(this.path, entry.name), { recursive: true, force: true });
+  /**
+   * Removes what interrupted runs left. `except` is the folder of the catalog in use. Returns sentences about what could
+   * not be removed, which costs room and nothing else.
+   */
+  removeGenerations(except: string | undefined): string[] {
+    const warnings: string[] = [];
+    const attempt = (path: string, step: () => void): void => {
+      try {
+        step();
+      } catch (error) {
+        warnings.push(`what is not needed any more in ${path} stays until the next run: ${messageOf(error)}`);
       }
+    };
+    attempt(this.path, () => {
+      for (const entry of readdirSync(this.path, { withFileTypes: true })) {
+        const path = join(this.path, entry.name);
+        if (!entry.isDirectory() || path === this.spoolPath || path === except) continue;
+        attempt(path, () => rmSync(path, { recursive: true, force: true }));
+      }
+    });
+    return warnings;
+  }
+
+  /** Removes a generation that is not going to be the catalog; not one that is. */
+  remove({ folder }: NewGeneration): void {
+    if (this.#currentFolder() !== folder) rmSync(folder, { recursive: true, force: true });
+  }
+
+  #currentFolder(): string | undefined {
+    try {
+      return join(this.path, readFileSync(join(this.path, CURRENT), 'utf8').trim());
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return undefined;
+      throw error;
     }
   }
 
-  /** @param untouched whether nothing is left behind where there was nothing: after a dry run */
-  close(untouched = false): void {
-    if (untouched && this.#made !== undefined) removeMade(this.path, this.#made);
-    else rmSync(this.spoolPath, { recursive: true, force: true });
-    this.#lock.release();
+  /**
+   * Gives the lock back. `untouched`: nothing is left behind where there was nothing, as after a dry run. `warn` is told
+   * of a spool that cannot be removed, which the next run tries again.
+   */
+  close({ untouched = false, warn }: CloseOptions = {}): void {
+    const made = untouched ? this.#made : undefined;
+    const steps = [
+      () =>
+        made === undefined
+          ? rmSync(this.spoolPath, { recursive: true, force: true })
+          : removeMade(this.path, made),
+      () => this.#lock.release(),
+    ];
+    for (const step of steps) {
+      try {
+        step();
+      } catch (error) {
+        warn?.(
+          `${this.spoolPath} is not left as it should be, and the next run tries again: ${messageOf(error)}`,
+        );
+      }
+    }
   }
+}
+
+interface CloseOptions {
+  untouched?: boolean | undefined;
+  warn?: ((message: string) => void) | undefined;
+}
+
+/** A folder for spools with nothing in it: what an interrupted run left must not get among what this one writes. */
+function emptySpool(path: string): string {
+  const usual = join(path, SPOOL);
+  try {
+    rmSync(usual, { recursive: true, force: true });
+    mkdirSync(usual, { mode: 0o700 });
+    return usual;
+  } catch {
+    const other = join(path, `${SPOOL}-${randomBytes(4).toString('hex')}`);
+    mkdirSync(other, { mode: 0o700 });
+    return other;
+  }
+}
+
+function linkOrCopy(from: string, to: string): void {
+  if (!linkFile(from, to)) copyFileSync(from, to);
 }
 
 function folderName(storeIdentity: string, backupName: string): string {
@@ -248,6 +327,9 @@ function removeMade(path: string, first: string): void {
 /** Makes the names in a folder durable. */
 export function syncFolder(path: string): void {
   const fd = openSync(path, 'r');
-  fsyncSync(fd);
-  closeSync(fd);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }

@@ -13,6 +13,8 @@ export const MAX_DAYS = 36_500;
 /** Blocks are held in memory, several at once. */
 const MAX_BLOCK = 256 * MIB;
 const MAX_BUNDLED = 16 * MIB;
+/** What `write-config` writes, and a machine begins with where nothing is set. */
+export const USUAL_BUNDLE_BELOW = MIB;
 
 const DEFAULT_LEVEL: Record<Encoding, number> = { gzip: 6, zstd: 3 };
 const MAX_LEVEL: Record<Encoding, number> = { gzip: 9, zstd: 22 };
@@ -31,7 +33,7 @@ export function readContentSection(reader: SettingReader): ContentSettings {
   const mode = reader.value('content', 'mode', oneOf(['GOVERNANCE', 'COMPLIANCE']), 'GOVERNANCE');
   const share = reader.value('content', 'share', YES_OR_NO, true);
   const blockSize = reader.value('content', 'block_size', size(4 * KIB, MAX_BLOCK), 16 * MIB);
-  const bundleBelow = reader.value('content', 'bundle_below', size(0, Math.min(blockSize, MAX_BUNDLED)), 0);
+  const bundleBelow = reader.optional('content', 'bundle_below', size(0, Math.min(blockSize, MAX_BUNDLED)));
   return { lockTimeout, daysRetained, mode, share, bundleBelow, blockSize, ...readCompression(reader) };
 }
 

@@ -46,8 +46,11 @@ export interface ContentSettings {
   mode: 'GOVERNANCE' | 'COMPLIANCE';
   /** Whether versions that other machines stored may be used. Default true. */
   share: boolean;
-  /** Bytes; smaller files go into bundles. 0 (default): no bundles. */
-  bundleBelow: number;
+  /**
+   * Bytes; smaller files go into bundles. 0: no bundles. Undefined (default): what this machine's catalog records; without
+   * a catalog 1 MiB, but 0 where the store has runs of this backup name and no bundles.
+   */
+  bundleBelow: number | undefined;
   /** Bytes; longer files are stored as blocks of this length. Default 16 MiB. */
   blockSize: number;
   compression: Encoding | 'none';

@@ -81,5 +81,20 @@ function applyTime(handle: InodeHandle, mtimeNs: bigint): string | undefined {
   timespecs.writeBigInt64LE(UTIME_OMIT, 8);
   timespecs.writeBigInt64LE(seconds, 16);
   timespecs.writeBigInt64LE(nanoseconds, 24);
-  return handle.setTimes(timespecs);
+  return handle.setTimes(timespecs) ?? (isUsual(seconds) ? undefined : notKept(handle, seconds));
 }
+
+/** What every file system keeps but some that begin in 1980: from 1970 to 2038. */
+function isUsual(seconds: bigint): boolean {
+  return seconds >= 0n && seconds < 1n << 31n;
+}
+
+/** The kernel gives a file the nearest time that the file system has room for, and says nothing of it (FAT: 2 s). */
+function notKept(handle: InodeHandle, seconds: bigint): string | undefined {
+  const stat = handle.stat();
+  if (typeof stat === 'string') return stat;
+  const off = stat.mtimeNs - seconds * SECOND;
+  return off > -2n * SECOND && off < 2n * SECOND ? undefined : TIME_NOT_KEPT;
+}
+
+const TIME_NOT_KEPT = 'this file system has no room for it';

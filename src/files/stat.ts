@@ -183,9 +183,11 @@ export function formatTimeNs(ns: bigint): string {
   return `${seconds}.${String(ns - seconds * 1_000_000_000n).padStart(9, '0')}`;
 }
 
-/** The reverse of {@link formatTimeNs}; undefined where the text is no such time. */
+/** The reverse of {@link formatTimeNs}; undefined where the text is no time that a file can have. */
 export function parseTimeNs(text: string): bigint | undefined {
-  const match = /^(-?\d{1,12})\.(\d{9})$/.exec(text);
+  const match = /^(-?\d{1,19})\.(\d{9})$/.exec(text);
   if (!match) return undefined;
-  return BigInt(match[1] ?? '0') * 1_000_000_000n + BigInt(match[2] ?? '0');
+  const seconds = BigInt(match[1] ?? '0');
+  if (BigInt.asIntN(64, seconds) !== seconds) return undefined;
+  return seconds * 1_000_000_000n + BigInt(match[2] ?? '0');
 }

@@ -82,7 +82,8 @@ function readValues(names: readonly string[]): Xattrs {
     } else if (name === ACL_XATTR) found.acl = value;
     else if (name === DEFAULT_ACL_XATTR) found.defaultAcl = value;
     else {
-      found.xattr ??= {};
+      // Without a prototype: FUSE lets an attribute be called `__proto__`.
+      found.xattr ??= Object.create(null) as Record<string, string>;
       found.xattr[xattrKey(name)] = value.toString('base64');
     }
   }

@@ -1,4 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
+import { addUp } from '../add-up.js';
 import type { BytePath } from '../files/byte-path.js';
 import { LineFault } from './line-fault.js';
 import { entryPath } from './paths.js';
@@ -87,7 +88,8 @@ export class LineCheck {
     if (line.typ === 'manifest') this.header = line;
     else if (line.typ === 'problem') this.counts.problems += 1;
     else if (line.typ !== 'end') this.counts[line.typ] += 1;
-    if (this.bytes !== undefined && (line.typ === 'f' || line.typ === 's')) this.bytes += line.size ?? 0;
+    if (this.bytes !== undefined && (line.typ === 'f' || line.typ === 's'))
+      this.bytes = addUp(this.bytes, line.size ?? 0);
   }
 
   private total(footer: ManifestFooter): void {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { addAbortSignal, pipeline, type Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
+import { addUp } from '../add-up.js';
 import { errnoOf, messageOf, SysbackupError, throwIfAborted } from '../errors.js';
 import { listAll, type ObjectStore } from '../store/port.js';
 import type { ManifestKey } from './keys.js';
@@ -58,7 +59,7 @@ export async function* readOlderManifest(
       continue;
     }
     counts.s += 1;
-    bytes += line.size ?? 0;
+    bytes = addUp(bytes, line.size ?? 0);
     yield [line];
   }
   if (problems.length > 0) yield problems;

@@ -7,6 +7,7 @@ import { parseManifestKey } from './keys.js';
 import { LazyLine } from './lazy-line.js';
 import { LineCheck } from './line-check.js';
 import { LineFault } from './line-fault.js';
+import { LONGEST_LINE } from './lines.js';
 import { LineSplitter } from './line-splitter.js';
 import { readOlderManifest } from './older-format.js';
 import { isOlderManifest } from './older-runs.js';
@@ -18,7 +19,7 @@ export interface ReadManifestOptions {
   onBytes?: ((chunk: Buffer) => void | Promise<void>) | undefined;
   /** Skip what was found right in the very same bytes before: SHA-256 and the place of the footer. Default false. */
   verifiedBefore?: boolean;
-  /** Bytes a line may have. Default 64 MiB, which is a file of about 400,000 blocks. */
+  /** Bytes a line may have. Default 64 MiB, beyond which this program writes none. */
   longestLine?: number;
   signal?: AbortSignal | undefined;
 }
@@ -26,7 +27,6 @@ export interface ReadManifestOptions {
 /** What reading a manifest takes; `head` and `list` only for the older format. */
 export type ManifestStore = Pick<ObjectStore, 'get' | 'head' | 'list'>;
 
-const LONGEST_LINE = 64 * 1024 * 1024;
 const CHUNK = 256 * 1024;
 
 /**

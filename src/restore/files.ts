@@ -1,3 +1,4 @@
+import { addUp } from '../add-up.js';
 import { abortedError, errnoOf, messageOf, SysbackupError } from '../errors.js';
 import { baseOf, type BytePath, parentOf } from '../files/byte-path.js';
 import type { SafeDir } from '../files/safe-dir.js';
@@ -198,7 +199,7 @@ export class Files {
       report.advanced(bytes);
     };
     const written = ({ inodeId, notSet }: Written): string => {
-      report.bytes += advanced;
+      report.bytes = addUp(report.bytes, advanced);
       report.metadataNotSet(path, notSet);
       report.passed(Math.max(0, (entry.size ?? 0) - advanced));
       return inodeId;

@@ -1,3 +1,4 @@
+import { addUp } from '../add-up.js';
 import type { Problem } from '../events.js';
 import type { DataRef, ObjectRef } from '../manifest/types.js';
 
@@ -38,7 +39,7 @@ export class FrozenObjects {
     for (const { storageClass = '', bytes } of this.#objects.values()) {
       const count = (counts[storageClass] ??= { objects: 0, bytes: 0 });
       count.objects += 1;
-      count.bytes += bytes;
+      count.bytes = addUp(count.bytes, bytes);
     }
     return counts;
   }
@@ -51,7 +52,7 @@ export class FrozenObjects {
     const id = `${key}@${ver}`;
     const known = this.#objects.get(id);
     // Of a bundle each member counts for itself.
-    if (known) known.bytes += off === undefined ? 0 : bytes;
+    if (known) known.bytes = addUp(known.bytes, off === undefined ? 0 : bytes);
     else this.#objects.set(id, { key, ver, storageClass, bytes });
   }
 }

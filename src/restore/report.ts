@@ -1,3 +1,4 @@
+import { addUp } from '../add-up.js';
 import type { EventListener, Problem } from '../events.js';
 import { type BytePath, displayPath } from '../files/byte-path.js';
 import type { FileEntry } from '../manifest/types.js';
@@ -96,7 +97,7 @@ export class RestoreReport {
   /** Something is about to be done with a selected path. */
   acts(action: PathAction): void {
     this.done[action.does] += 1;
-    this.planned.bytes += action.bytes;
+    this.planned.bytes = addUp(this.planned.bytes, action.bytes);
     this.planned.requests += action.requests;
     this.#onPath?.(action);
   }
@@ -145,7 +146,7 @@ export class RestoreReport {
 
   /** Bytes of content have been dealt with. */
   advanced(bytes: number): void {
-    this.#progressBytes += bytes;
+    this.#progressBytes = addUp(this.#progressBytes, bytes);
     const entries = this.#entries - this.#said.entries;
     if (entries >= PROGRESS_ENTRIES || this.#progressBytes - this.#said.bytes >= PROGRESS_BYTES)
       this.tellProgress();

@@ -1,3 +1,4 @@
+import { addUp } from '../add-up.js';
 import type { EventListener } from '../events.js';
 import type { BytePath } from '../files/byte-path.js';
 import { hasComponents } from '../files/safe-dir.js';
@@ -66,7 +67,7 @@ export class Selection {
       if (!isSelected) continue;
       this.entries += 1;
       if (line.typ !== 'f') continue;
-      this.bytes += line.size ?? 0;
+      this.bytes = addUp(this.bytes, line.size ?? 0);
       this.#plan?.add(line);
     }
     this.#lines += lines.length;

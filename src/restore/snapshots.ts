@@ -59,6 +59,8 @@ const CONCURRENCY = 4;
 /** Between two reports of progress. */
 const PROGRESS_BYTES = 8 * 1024 * 1024;
 const DESCRIPTION_SUFFIX = '.description.txt';
+/** Bytes that a file's name can have. */
+const LONGEST_NAME = 255;
 
 /**
  * Writes the snapshots of one run into a folder, each as a file of its snapshotter's name, readable by this user
@@ -177,9 +179,10 @@ class SnapshotWriter {
   }
 
   async #describe(file: string, description: string): Promise<void> {
-    // Another snapshotter's own output comes first.
+    // Another snapshotter's own output comes first; a name without room for the ending leaves it to the manifest.
+    if (!isFileName(file) || Buffer.byteLength(file) > LONGEST_NAME) return;
     const folded = foldedPath(pathFromText(file));
-    if (this.#names.some((name) => foldedPath(pathFromText(name)) === folded) || !isFileName(file)) return;
+    if (this.#names.some((name) => foldedPath(pathFromText(name)) === folded)) return;
     const bytes = Buffer.from(description.endsWith('\n') ? description : `${description}\n`);
     const sha = createHash('sha256').update(bytes).digest('hex');
     await this.#put(file, { sha, size: bytes.length, pieces: once(bytes) });

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { addUp } from '../add-up.js';
 import { messageOf, SysbackupError, throwIfAborted } from '../errors.js';
 import { type BytePath, displayPath } from '../files/byte-path.js';
 import type { FetchedManifest } from '../manifest/fetch.js';
@@ -180,7 +181,7 @@ export class TarWriter {
       await this.#writeHeader(path, { ...entry, size });
       await this.#output.write(result.bytes);
       await this.#output.write(paddingAfter(size));
-      this.#report.bytes += size;
+      this.#report.bytes = addUp(this.#report.bytes, size);
       this.#report.passed(size);
     } finally {
       release();
@@ -210,7 +211,7 @@ export class TarWriter {
         }
       checkSha(hash.digest('hex'), entry.sha);
       this.#stop.fetched();
-      this.#report.bytes += size;
+      this.#report.bytes = addUp(this.#report.bytes, size);
     } catch (error) {
       if (this.#output.failure !== undefined) throw this.#output.failure;
       came = false;

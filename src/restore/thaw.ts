@@ -1,3 +1,4 @@
+import { addUp } from '../add-up.js';
 import { messageOf, SysbackupError, throwIfAborted } from '../errors.js';
 import type { EventListener, Problem } from '../events.js';
 import type { ColdStorage, Thawed, ThawTier } from '../store/cold.js';
@@ -48,7 +49,7 @@ export async function thaw(options: ThawOptions): Promise<ThawSummary> {
       try {
         const count = done[await cold.thaw(key, ver, { tier, days, storageClass })];
         count.objects += 1;
-        count.bytes += bytes;
+        count.bytes = addUp(count.bytes, bytes);
       } catch (error) {
         if (endsAll(error)) ending ??= error;
         else {

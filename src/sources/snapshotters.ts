@@ -75,7 +75,8 @@ export async function runSnapshotter(options: SnapshotterOptions): Promise<Snaps
     result = await take(options, spool);
     return result;
   } finally {
-    if (!result?.ok) await spool.dispose();
+    // What cannot be removed goes with the spool folder; why there is no snapshot is what has to be heard.
+    if (!result?.ok) await spool.dispose().catch(() => undefined);
   }
 }
 

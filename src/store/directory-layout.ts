@@ -28,7 +28,7 @@ const RESERVED = new Set([RETENTION_FOLDER, TEMPORARY_FOLDER, SET_ASIDE_FOLDER, 
 const VERSION = /^[0-9a-f]{32}$/;
 const VERSION_SUFFIX = /^(.*)@([0-9a-f]{32})$/s;
 /** What a file system gives a name (255 bytes), less `@<version>.json`. */
-const LONGEST_SEGMENT = 255 - 38;
+export const LONGEST_SEGMENT = 255 - 38;
 
 /** The two files of one version. */
 export interface Slot {

@@ -24,7 +24,9 @@ export interface Sidecar {
 export type SidecarReading = Sidecar | 'absent' | 'unreadable';
 
 export function formatSidecar(sidecar: Sidecar): Buffer {
-  const { version, size, metadata, retention, received } = sidecar;
+  const { version, size, metadata, retention } = sidecar;
+  // A clock from before 1970, or one that is at its end, must not make a sidecar that nobody reads.
+  const received = Math.min(Math.max(0, sidecar.received), Number.MAX_SAFE_INTEGER);
   return Buffer.from(
     `${JSON.stringify({ version, size, received, retention: retention ?? null, metadata })}\n`,
   );

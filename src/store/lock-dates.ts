@@ -2,7 +2,7 @@ import type { Retention, RetentionMode } from './port.js';
 
 export const DAY_SECONDS = 86_400;
 
-/** For objects of a store without locks: nothing is ever due. */
+/** For objects of a store without locks: nothing is ever due. It is the last second that a catalog can hold, in 2106. */
 export const NO_LOCK = 0xffff_ffff;
 
 /** Slack in days, at least (half of `days_retained` where that is more). */
@@ -59,7 +59,8 @@ export class LockDates {
   }
 
   isDue(until: number): boolean {
-    return this.mode !== undefined && until < this.#needed;
+    // Of a lock that ends after 2106 no more than that is known, and it would be moved out in every run.
+    return this.mode !== undefined && until < Math.min(this.#needed, NO_LOCK);
   }
 
   retention(until: number): Retention | undefined {

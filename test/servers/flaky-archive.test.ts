@@ -144,7 +144,10 @@ describeWithCeph('a run against Ceph through a network that fails', {}, (ceph) =
     const site = ConfFolder.make();
     const bucket = await ceph().createBucket();
     const { accessKeyId, secretAccessKey } = ceph().keys;
-    site.conf(`[s3]\nbucket = ${bucket}\nendpoint_url = ${proxy.endpoint}\nregion = us-east-1\n`);
+    site.conf(
+      `[s3]\nbucket = ${bucket}\nendpoint_url = ${proxy.endpoint}\nregion = us-east-1\n`,
+      '[content]\nbundle_below = 0\n',
+    );
     const tree = new BackupMachine();
     for (let index = 0; index < 30; index++) tree.write(`f${index}`, randomBytes(700));
     site.picker('files', `find '${tree.tree}' -type f`);

@@ -54,7 +54,7 @@ describe.skipIf(moto === undefined)('resources in AWS, against moto (needs pytho
     chmodSync(join(folder, 'pickers.d', 'data'), 0o755);
     writeFileSync(
       join(folder, 'conf'),
-      `[s3]\nbucket = locked-away\nendpoint_url = ${url}\nregion = ${REGION}\n[state]\npath = state\n`,
+      `[s3]\nbucket = locked-away\nendpoint_url = ${url}\nregion = ${REGION}\n[state]\npath = state\n[content]\nbundle_below = 0\n`,
     );
     expect(await as('backup', 'archive', '--name', 'web1-backup')).toMatchObject({ code: 0 });
   });

@@ -221,7 +221,7 @@ class Site {
     const { bucket } = this.guarded;
     const s3 = `[s3]\nbucket = ${bucket}\nendpoint_url = ${this.#endpoint}\nregion = us-east-1\n`;
     const aws = `[aws]\ncredentials_file = ${this.#folder.at('credentials')}\n`;
-    this.#folder.conf(s3 + aws, `[content]\ndays_retained = ${days}\n`);
+    this.#folder.conf(s3 + aws, `[content]\ndays_retained = ${days}\nbundle_below = 0\n`);
   }
 
   /** Behind the program's back, as another machine that shares the content could. */

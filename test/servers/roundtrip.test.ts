@@ -72,7 +72,7 @@ function unexpectedProblems(stdout: string, tree: AwkwardTree): string[] {
 async function takeAwkwardTree(
   backup: ConfFolder,
   { section, env }: Destination,
-  more = '',
+  more = 'bundle_below = 0\n',
 ): Promise<{ root: string; back: string }> {
   const tree = makeAwkwardTree(backup.at('tree'), { blockSize: BLOCK });
   expect(tree.left).toEqual([]);

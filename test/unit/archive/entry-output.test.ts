@@ -26,19 +26,24 @@ function slowSink() {
   return { sink: sink as ManifestSink, waiting };
 }
 
+let blocksMade = 0;
+
+/** Each comes after the one made before it. */
 function carried(): CarriedBlock {
+  const path = `/path ${String(blocksMade++).padStart(6, '0')}` as BytePath;
   const records = new BlockRecords();
-  records.add('/path' as BytePath, 5, 0, Buffer.alloc(PACKED_STAT_SIZE), 0, undefined, 0, 0);
+  records.add(path, 5, 0, Buffer.alloc(PACKED_STAT_SIZE), 0, undefined, 0, 0);
   const payload = Buffer.from(Uint8Array.from(records.payload(5, MEMBER)).buffer);
   const block = new EntryBlock(OwnMemory.of(payload), FRAME, 0);
   block.open(OwnMemory.of(MEMBER_BYTES));
   return { block, conditions: [], entryAt: () => entry() };
 }
 
-function entry(): OutputEntry {
+/** One that comes before all blocks. */
+function entry(path = '/a', line = 'line\n'): OutputEntry {
   return {
-    path: '/path' as BytePath,
-    line: Buffer.from('line\n'),
+    path: path as BytePath,
+    line: Buffer.from(line),
     flags: 0,
     stat: Buffer.alloc(PACKED_STAT_SIZE),
     statAt: 0,
@@ -117,5 +122,40 @@ describe('EntryOutput', () => {
     const { output } = outputTo(sink as unknown as ManifestSink);
     while (output.hasRoom) output.carry(carried());
     await expect(output.room().then(() => output.finish())).rejects.toThrow('the disk is full');
+  });
+
+  it('refuses a path that comes out of order or twice, which every reader would refuse with all others', async () => {
+    for (const paths of [
+      ['/b', '/a'],
+      ['/a', '/a'],
+    ]) {
+      const { sink, waiting } = slowSink();
+      const { output } = outputTo(sink);
+      for (const path of paths) output.add([entry(path)], [undefined]);
+      const done = output.finish();
+      done.catch(() => undefined);
+      await finishAll(
+        waiting,
+        done.catch(() => undefined),
+      );
+      await expect(done).rejects.toMatchObject({
+        code: 'SYSTEM',
+        message: expect.stringContaining('/a after'),
+      });
+    }
+  });
+
+  it('puts few long lines into a block, so that neither memory nor a number of 32 bits runs out', async () => {
+    const lengths: number[] = [];
+    const append = async (lines: Buffer): Promise<Member> => {
+      lengths.push(lines.length);
+      return MEMBER;
+    };
+    const { output } = outputTo({ append } as unknown as ManifestSink);
+    const long = 'x'.repeat(6 << 20);
+    const entries = ['/a', '/b', '/c', '/d', '/e'].map((path) => entry(path, long));
+    output.add([...entries, entry('/f', 'x'.repeat(30 << 20)), entry('/g', 'short\n')], []);
+    await output.finish();
+    expect(lengths).toEqual([12 << 20, 12 << 20, 6 << 20, 30 << 20, 6]);
   });
 });

@@ -84,7 +84,7 @@ describe('the memory of a store that had no marker', () => {
     await expect(openState({ settings: machine.settings, store })).rejects.toMatchObject({
       code: 'RUN_LOCKED',
     });
-    dry.close(true);
+    dry.close({ untouched: true });
     expect(StateFolder.isUsed(old)).toBe(true);
   });
 

@@ -76,6 +76,14 @@ export function jsonLines(text: string): Record<string, unknown>[] {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
+/** Lines of a conf with `bundle_below = 0`, unless they set it: small files stand by themselves, where tests find them. */
+function withoutBundles(conf: string): string {
+  if (conf.includes('bundle_below')) return conf;
+  const set = 'bundle_below = 0\n';
+  const content = /^\[content\]\n(?:[^[\n].*\n)*/m;
+  return content.test(conf) ? conf.replace(content, `$&${set}`) : `${conf}[content]\n${set}`;
+}
+
 /** A folder of its own for a test, with a conf that stores in a directory. Removed at the test's end. */
 export class Machine {
   readonly folder = mkdtempSync(join(tmpdir(), 'sysbackup-cli-'));
@@ -87,7 +95,7 @@ export class Machine {
     for (const folder of ['pickers.d', 'snapshots.d'])
       mkdirSync(join(this.confDir, folder), { recursive: true });
     mkdirSync(this.data);
-    this.writeConf(`[directory]\npath = ../store\n[state]\npath = ../state\n${conf}`);
+    this.writeConf(`[directory]\npath = ../store\n[state]\npath = ../state\n${withoutBundles(conf)}`);
     onTestFinished(() => rmSync(this.folder, { recursive: true, force: true }));
   }
 

@@ -62,7 +62,7 @@ describe('settings', () => {
         daysRetained: 14,
         mode: 'GOVERNANCE',
         share: true,
-        bundleBelow: 0,
+        bundleBelow: undefined,
         blockSize: 16 * 1024 * 1024,
         compression: 'gzip',
         compressionLevel: 6,

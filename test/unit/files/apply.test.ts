@@ -18,7 +18,7 @@ import { applyMetadata, type MetadataFailure, type WantedMetadata } from '#src/f
 import { type BytePath, pathFromText } from '#src/files/byte-path.js';
 import { type InodeHandle, OpenFileHandle, PathHandle } from '#src/files/handle.js';
 import { AT_FDCWD } from '#src/files/native.js';
-import { lstat } from '#src/files/stat.js';
+import { FileStat, lstat } from '#src/files/stat.js';
 import { readXattrs, type Xattrs } from '#src/files/xattr.js';
 import {
   asNobody,
@@ -182,6 +182,35 @@ describe.each([
     const path = newFile();
     expect(apply(path, { mode: 0o4755, gid: me.gid })).toEqual([{ what: 'mode', errno: 'EPERM' }]);
     expect(modeOf(path)).toBe(0o755);
+  });
+});
+
+describe('a time that the file system has no room for', () => {
+  const SECOND = 1_000_000_000n;
+  const handleWith = (stat: () => FileStat) =>
+    ({ setTimes: () => undefined, listXattrs: () => 0, stat }) as unknown as InodeHandle;
+
+  /** What is reported where a file is given one time and then has another. */
+  const reported = (wanted: bigint, then: bigint): MetadataFailure[] => {
+    const bytes = Buffer.alloc(72);
+    bytes.writeBigInt64LE(then / SECOND, 48);
+    return applyMetadata(
+      handleWith(() => new FileStat(bytes)),
+      { mtimeNs: wanted },
+    );
+  };
+
+  it('is reported, though the kernel says that all is well', () => {
+    const failure = [{ what: 'times', errno: 'this file system has no room for it' }];
+    expect(reported(10n ** 12n * SECOND, 15_032_385_535n * SECOND)).toEqual(failure);
+    expect(reported(-(2n ** 40n) * SECOND, -(2n ** 31n) * SECOND)).toEqual(failure);
+    expect(reported(10n ** 12n * SECOND, 10n ** 12n * SECOND)).toEqual([]);
+  });
+
+  it('is not asked after where every file system has room', () => {
+    const handle = handleWith(() => expect.fail('a system call more'));
+    for (const second of [0n, 1_700_000_000n, 2n ** 31n - 1n])
+      expect(applyMetadata(handle, { mtimeNs: second * SECOND })).toEqual([]);
   });
 });
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
@@ -259,5 +260,26 @@ describe('readManifestBytes', () => {
     const source = Readable.from([manifestOf(entries)], { objectMode: false });
     for await (const _ of readManifestBytes(source, KEY)) break;
     expect(source.destroyed).toBe(true);
+  });
+});
+
+describe('what early versions wrote and did not read', () => {
+  it('a time of 13 digits of seconds', async () => {
+    const bytes = readFileSync('test/fixtures/early-odd-time.jsonl.gz');
+    const key = 'manifests/fixture/20261130T170325Z-cfd952de.complete.jsonl.gz';
+    const lines: ManifestLine[] = [];
+    for await (const batch of readManifestBytes(Readable.from([bytes]), key)) lines.push(...batch);
+    expect(lines).toContainEqual(expect.objectContaining({ typ: 'f', mt: '1000000000000.000000000' }));
+    expect(lines.at(-1)).toMatchObject({ typ: 'end', counts: { d: 5, f: 2 } });
+  });
+
+  it('a sum of bytes beyond 2^53, which is as good as where sums stop now', async () => {
+    const large = ['/a', '/b', '/c'].map((path) => ({ ...file(path, 'x'), size: 2 ** 53 - 1 }));
+    for (const bytes of [3 * (2 ** 53 - 1), 2 ** 53 - 1])
+      expect((await read(manifestOf(large, { bytes }))).at(-1)).toMatchObject({ bytes: 2 ** 53 - 1 });
+    expect(await refusal(manifestOf(large, { bytes: 2 ** 53 - 2 }))).toContain('bytes where there are');
+    expect(await refusal(manifestOf([file('/a', 'x')], { bytes: 2 ** 60 }))).toContain(
+      'bytes where there are',
+    );
   });
 });

@@ -122,6 +122,13 @@ describe('restoreSnapshots', () => {
     expect(readFileSync(join(into, 'db.description.txt'), 'utf8')).toBe('output');
   });
 
+  it('restores one whose name leaves no room for the ending of a description', async () => {
+    const name = 'n'.repeat(255);
+    const summary = await run([snapshot(name, 'dump', { description: 'text' })]);
+    expect(summary).toMatchObject({ problems: [], restored: [{ name, description: 'text' }] });
+    expect(readFileSync(join(into, name), 'utf8')).toBe('dump');
+  });
+
   it('makes nothing where the manifest is damaged', async () => {
     const version = scene.store.add(KEY, manifestOf([]).subarray(0, -1));
     const options = { store: scene.store, run: { key: KEY, version }, into, spoolFolder: scene.spool };
