@@ -80,9 +80,9 @@ async function takeAwkwardTree(
   backup.picker('tree', `find '${tree.root}' -print0`);
   const run = await archive(backup, env);
   expect(unexpectedProblems(run.stdout, tree)).toEqual([]);
-  // The circles of symlinks are failures; all else is there.
-  expect(run.code).toBe(3);
-  expect(summaryIn(run.stdout)).toMatchObject({ outcome: 'partial' });
+  // The circles of symlinks are notes: there is no more of them than the links.
+  expect(run.code).toBe(0);
+  expect(summaryIn(run.stdout)).toMatchObject({ outcome: 'complete' });
   const back = join(await restore(backup, env), tree.root);
   const found = differences(tree.root, back);
   expect(found.map(({ path }) => path).sort()).toEqual([...tree.special].sort());
