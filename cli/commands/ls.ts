@@ -14,7 +14,8 @@ interface Flags extends StoreFlags {
 const AFTER_HELP = `
 RUN is a run id, a backup name (its newest run that is not broken), or "latest". Without PATH all of the run is
 listed, in the order of the paths, and then its snapshots. PATH stands for itself and all that is below it, or is
-the name of a snapshot. Times are UTC; "?" is what the run's format does not know.
+the name of a snapshot. Times are UTC; "?" is what the run's format does not know. "!" behind the mode marks a file
+whose copy may be torn: it changed while it was read, or its lock could not be had; "w" in its entry says which.
 
 With --json each entry is a line, as it stands in the manifest (docs/format.md).
 
@@ -22,6 +23,7 @@ Examples:
   s3-sysbackup ls latest
   s3-sysbackup ls web1-backup /etc --depth 1
   s3-sysbackup ls 20261120T121033Z-1f2e3d4c / --json | jq -r 'select(.size > 1e9).path'
+  s3-sysbackup ls latest --json | jq -c 'select(.w) | [.path, .w]'
 `;
 
 export function define(command: Command): void {

@@ -1,4 +1,5 @@
 import type { RequestCounts, RunEstimate, RunSummary } from '../../src/index.js';
+import { doubtfulText } from './doubtful-copies.js';
 import { foldRow } from './fold.js';
 import { priceText } from './price-text.js';
 import { printable } from './printable.js';
@@ -41,6 +42,7 @@ function rowsOfRun(summary: RunSummary, storeName: string): Row[] {
       countOf(summary.reused, 'content that was stored already', 'contents that were stored already'),
     ],
     ['renewed', countOf(summary.renewed, 'lock')],
+    ...doubtful(summary),
     ...problems(summary),
     ['requests', amounts(requests, formatCount)],
     ...(price === undefined ? [] : [['price', priceText(price)] satisfies Row]),
@@ -98,6 +100,11 @@ function lookedAt({ counts, bytes }: RunSummary): string {
 function snapshotsText({ programs, lastBytes }: RunEstimate['snapshots']): string {
   const last = lastBytes === 0 ? '' : `, ${formatBytes(lastBytes)} last time`;
   return `${countOf(programs, 'program')}, not run for this: how much they write is not known${last}`;
+}
+
+function doubtful({ warnings }: RunSummary): Row[] {
+  const text = doubtfulText(warnings);
+  return text === undefined ? [] : [['doubtful', text]];
 }
 
 function problems({ counts }: RunSummary): Row[] {

@@ -1,6 +1,7 @@
 import type { RestoreSummary } from '../../src/index.js';
 import { type Frozen, frozenLines, jsonOfFrozen } from '../restore/thaw-frozen.js';
 import type { Through, ThroughSnapshots } from '../restore/through.js';
+import { doubtfulText } from './doubtful-copies.js';
 import { printable } from './printable.js';
 import { countOf, formatBytes, formatCount } from './quantities.js';
 
@@ -78,6 +79,8 @@ function fileLines(files: RestoreSummary, where: string): string[] {
     ],
     [dryRun ? 'would fetch' : 'fetched', `${formatBytes(bytes)} of content, ${countOf(requests, 'request')}`],
   ];
+  const doubtful = doubtfulText(files.warnings);
+  if (doubtful !== undefined) rows.push(['doubtful', `in the backup: ${doubtful}`]);
   if (failed > frozen) rows.push(['failed', `${countOf(failed - frozen, 'path')}, each on a line above`]);
   if (frozen > 0) rows.push(['frozen', `${countOf(frozen, 'file')}, see below`]);
   const other = problemCounts.failure + problemCounts.broken - (failed - frozen) - (frozen > 0 ? 1 : 0);

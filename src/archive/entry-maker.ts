@@ -1,4 +1,4 @@
-import { SETTLED } from '../catalog/entry-blocks.js';
+import { CURRENT, DOUBTFUL, SETTLED } from '../catalog/entry-blocks.js';
 import type { Problem } from '../events.js';
 import { type BytePath, displayPath } from '../files/byte-path.js';
 import {
@@ -24,8 +24,6 @@ export interface EntryMakerOptions {
   /** When the run began to look at files, nanoseconds by the machine's clock. */
   startedNs: bigint;
 }
-
-export const EMPTY_SHA = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
 /**
  * A file written within the granularity of its clock after being read can have the time it had before. The kernel
@@ -57,23 +55,11 @@ export class EntryMaker {
           typ: 'l',
           ...pathFields(path),
           ...metadata,
-          ...(stat.links > 1 ? { id: stat.inodeId } : {}),
+          ...(stat.links > 1 ? { id: stat.linkId } : {}),
         }));
       default:
-        if (stat.size === 0 && stat.links === 1) return this.#emptyFile(path, stat);
         return this.#file(path, stat);
     }
-  }
-
-  #emptyFile(path: BytePath, stat: FileStat): PendingEntry {
-    return this.#described(path, stat, describe, (metadata) => ({
-      typ: 'f',
-      ...pathFields(path),
-      ...metadata,
-      dat: null,
-      sha: EMPTY_SHA,
-      size: 0,
-    }));
   }
 
   #file(path: BytePath, stat: FileStat): ComingEntry {
@@ -100,7 +86,8 @@ export class EntryMaker {
       ...(reading.unlocked ? (['unlocked-copy'] as const) : []),
       ...(reading.changed ? (['changed-while-reading'] as const) : []),
     ];
-    const settled = reading.changed || this.#isFresh(reading.stat, reading.startedNs) ? 0 : SETTLED;
+    const settled = reading.lasting && !this.#isFresh(reading.stat, reading.startedNs) ? SETTLED : 0;
+    const doubtful = warnings.length > 0 ? DOUBTFUL : 0;
     return this.#described(
       path,
       reading.stat,
@@ -112,10 +99,10 @@ export class EntryMaker {
         dat,
         sha: Buffer.from(reading.sha).toString('hex'),
         size: reading.size,
-        ...(reading.stat.links > 1 ? { id: reading.stat.inodeId } : {}),
+        ...(reading.stat.links > 1 ? { id: reading.stat.linkId } : {}),
         ...(warnings.length > 0 ? { w: warnings } : {}),
       }),
-      { flags: flags | settled, single, size: reading.size },
+      { flags: flags | settled | doubtful, single, size: reading.size },
     );
   }
 
@@ -134,7 +121,7 @@ export class EntryMaker {
         .then(() => this.#described(path, stat, describeIt, entry, file));
     }
     if (description.is === 'failed') {
-      this.#options.report(unreadable(path, description.errno));
+      this.#options.report(unreadable(path, stat, description.errno));
       return Promise.resolve(undefined);
     }
     if (description.unreadable !== undefined) this.#reportUnreadable(path, description.unreadable);
@@ -142,7 +129,7 @@ export class EntryMaker {
     return {
       path,
       line: Buffer.from(formatLine(entry(description.metadata))),
-      flags: description.unreadable === undefined ? flags : flags & ~SETTLED,
+      flags: CURRENT | (description.unreadable === undefined ? flags : flags & ~SETTLED),
       stat: stat.bytes,
       statAt: stat.offset,
       sha: file?.single?.sha,
