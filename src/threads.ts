@@ -7,6 +7,9 @@ interface ThreadStart {
   loading: MessagePort;
 }
 
+/** The longest time of a timer. */
+const LONG_MS = 2 ** 31 - 1;
+
 /** For each thread: settles when it has loaded all that it needs, or is gone. */
 const loadings = new WeakMap<Worker, Promise<void>>();
 
@@ -40,10 +43,16 @@ export function beginThread(): unknown {
 
 /**
  * Ends a thread, once it has loaded what it needs: one that is ended while a native module (koffi) introduces itself to
- * it takes the whole process with it. ("FATAL ERROR: Error::ThrowAsJavaScriptException napi_throw")
+ * it takes the whole process with it. ("FATAL ERROR: Error::ThrowAsJavaScriptException napi_throw") Until then the
+ * process is held.
  */
 export async function endThread(worker: Worker): Promise<void> {
-  worker.ref();
-  await loadings.get(worker);
-  await worker.terminate();
+  // By a timer, since an answer that still comes from the thread may make its owner let go of it.
+  const hold = setInterval(() => undefined, LONG_MS);
+  try {
+    await loadings.get(worker);
+    await worker.terminate();
+  } finally {
+    clearInterval(hold);
+  }
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { openContent, resolveRun, SysbackupError } from '../../src/index.js';
+import { isDoubtful } from '../presentation/doubtful-copies.js';
 import { eventLogger } from '../presentation/event-lines.js';
 import { tellRun } from '../presentation/which-run.js';
 import { RUN_HELP } from '../run-help.js';
@@ -36,7 +37,11 @@ export async function run(command: Command, session: Session): Promise<number> {
     const { output, signal } = session;
     const chosen = await resolveRun(store, text, { backup, onEvent });
     tellRun(chosen, onEvent);
-    const { bytes } = await openContent({ store, run: chosen, path, signal });
+    const { entry, bytes } = await openContent({ store, run: chosen, path, signal });
+    if (isDoubtful(entry)) {
+      const message = `the copy of ${path} may be torn (${entry.w.join(', ')}): see \`s3-sysbackup ls --help\``;
+      onEvent({ type: 'log', level: 'warning', message });
+    }
     for await (const piece of bytes) {
       await output.send(piece);
       if (output.closed) break;

@@ -15,7 +15,8 @@ const AFTER_HELP = `${RUN_HELP}
 
 Without PATH all of the run is listed, in the order of the paths, and then its snapshots. PATH stands for itself and all
 that is below it, or is the name of a snapshot. Times are UTC, and seconds since 1970 with an "@" before
-them where no calendar goes that far; "?" is what the run's format does not know.
+them where no calendar goes that far; "?" is what the run's format does not know. "!" behind the mode marks a file
+whose copy may be torn: it changed while it was read, or its lock could not be had; "w" in its entry says which.
 
 With --json each entry is a line, as it stands in the manifest: ${documentPath('format.md')}
 
@@ -24,6 +25,7 @@ Examples:
   s3-sysbackup ls 2026-11-20 /etc
   s3-sysbackup ls web1-backup /etc --depth 1
   s3-sysbackup ls 20261120T121033Z-1f2e3d4c / --json | jq -r 'select(.size > 1e9).path'
+  s3-sysbackup ls latest --json | jq -c 'select(.w) | [.path, .w]'
 `;
 
 export function define(command: Command): void {

@@ -1,5 +1,6 @@
 import type { RequestCounts, RunEstimate, RunSummary } from '../../src/index.js';
 import { completeText } from './complete-text.js';
+import { doubtfulText } from './doubtful-copies.js';
 import { foldRow } from './fold.js';
 import { onLinesAbove } from './line-limit.js';
 import { priceText } from './price-text.js';
@@ -44,6 +45,7 @@ function rowsOfRun(summary: RunSummary, storeName: string): Row[] {
       countOf(summary.reused, 'content that was stored already', 'contents that were stored already'),
     ],
     ['renewed', countOf(summary.renewed, 'lock')],
+    ...doubtful(summary),
     ...problems(summary),
     ['requests', amounts(requests, formatCount)],
     ...(price === undefined ? [] : [['price', priceText(price)] satisfies Row]),
@@ -104,6 +106,11 @@ function lookedAt({ counts, bytes }: RunSummary): string {
 function snapshotsText({ programs, lastBytes }: RunEstimate['snapshots']): string {
   const last = lastBytes === 0 ? '' : `, ${formatBytes(lastBytes)} last time`;
   return `${countOf(programs, 'program')}, not run for this: how much they write is not known${last}`;
+}
+
+function doubtful({ warnings }: RunSummary): Row[] {
+  const text = doubtfulText(warnings);
+  return text === undefined ? [] : [['doubtful', text]];
 }
 
 /** Notes are told apart: most of them are there every night. */

@@ -1,4 +1,5 @@
 import { type BytePath, displayPath, entryPath, linkTarget, type ManifestEntry } from '../../src/index.js';
+import { isDoubtful } from './doubtful-copies.js';
 import { printable } from './printable.js';
 
 /** A path in one line that is safe to show, whatever its bytes. */
@@ -62,27 +63,33 @@ function twoDigits(number: number): string {
   return number < 10 ? `0${number}` : String(number);
 }
 
+/** Behind the mode of a file whose copy may not be what it was at any one time: `w` in its entry says why. */
+const DOUBTFUL = '!';
+
 /** What is unknown, which `ls` shows in the same way. */
 const UNKNOWN = '?';
 
 /** Lines like those of `ls -l`. Columns are as wide as what has come so far needs: all of it is never known. */
 export class EntryLines {
+  #mode = 11;
   #owner = 5;
   #group = 5;
   #size = 9;
 
   of(entry: ManifestEntry): string {
     const isPath = entry.typ !== 's';
+    const mode = modeText(entry) + (isDoubtful(entry) ? DOUBTFUL : '');
     const owner = isPath ? printable(String(entry.o)) : '-';
     const group = isPath ? printable(String(entry.g)) : '-';
     const size = entry.typ === 'f' || entry.typ === 's' ? String(entry.size ?? UNKNOWN) : '-';
     const time = isPath ? (entry.mt === undefined ? UNKNOWN : shownTime(entry.mt)) : '-';
+    this.#mode = Math.max(this.#mode, mode.length);
     this.#owner = Math.max(this.#owner, owner.length);
     this.#group = Math.max(this.#group, group.length);
     this.#size = Math.max(this.#size, size.length);
     const target = entry.typ === 'l' ? ` -> ${shownPath(linkTarget(entry))}` : '';
     return [
-      modeText(entry).padEnd(11),
+      mode.padEnd(this.#mode),
       owner.padEnd(this.#owner),
       group.padEnd(this.#group),
       size.padStart(this.#size),

@@ -2,6 +2,7 @@ import type { RestoreSummary } from '../../src/index.js';
 import { type Frozen, frozenLines, jsonOfFrozen } from '../restore/thaw-frozen.js';
 import type { Through, ThroughSnapshots } from '../restore/through.js';
 import { onLinesAbove } from './line-limit.js';
+import { doubtfulText } from './doubtful-copies.js';
 import { printable } from './printable.js';
 import { countOf, formatBytes, formatCount } from './quantities.js';
 
@@ -81,6 +82,8 @@ function fileLines(files: RestoreSummary, where: string): string[] {
   ];
   if (failed > frozen)
     rows.push(['failed', `${countOf(failed - frozen, 'path')}, ${onLinesAbove(failed - frozen)}`]);
+  const doubtful = doubtfulText(files.warnings);
+  if (doubtful !== undefined) rows.push(['doubtful', `in the backup: ${doubtful}`]);
   if (frozen > 0) rows.push(['frozen', `${countOf(frozen, 'file')}, see below`]);
   const other = problemCounts.failure + problemCounts.broken - (failed - frozen) - (frozen > 0 ? 1 : 0);
   if (other > 0) rows.push(['incomplete', `${countOf(other, 'more problem')}, ${onLinesAbove(other)}`]);

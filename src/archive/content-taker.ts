@@ -3,12 +3,12 @@ import { ReadFailure } from '../content/read-failure.js';
 import type { FileReading, ReadHandlers } from '../content/types.js';
 import type { Problem } from '../events.js';
 import type { BytePath } from '../files/byte-path.js';
-import { type FileStat, lstat } from '../files/stat.js';
+import { type FileStat, isSameFile, lstat } from '../files/stat.js';
 import { LineFault } from '../manifest/line-fault.js';
 import type { DataRef } from '../manifest/types.js';
 import type { Budget } from '../store/concurrency.js';
 import type { ContentRows, FileBlocks, SettledContent } from './content-rows.js';
-import { refusedLine, unreadable } from './entry-problems.js';
+import { mayBeGone, refusedLine, unreadable } from './entry-problems.js';
 
 /** The reading side of content/pool.ts. */
 export interface ContentReader {
@@ -30,7 +30,7 @@ export interface ContentTakerOptions {
   onRead: (bytes: number) => void;
 }
 
-/** What reading a file gave, the same for all paths of one inode. */
+/** What reading a file gave. */
 export interface Content {
   reading: FileReading;
   dat: DataRef;
@@ -41,6 +41,19 @@ export interface Content {
 
 /** What a small file under way costs beside its bytes. */
 const FILE_OVERHEAD = 128 * 1024;
+
+/** The last reading of a file with several links, under way or done. */
+interface Linked {
+  content: Promise<Content | undefined>;
+  /** Links that have not come by. */
+  left: number;
+}
+
+/**
+ * Readings of others that a name waits for at most before it is read itself. Where the first fails since its name is
+ * gone, those that waited for it need not all be read; where all fail, each would wait for each.
+ */
+const MOST_TRIED = 3;
 
 /** One file on its way. */
 interface Taking {
@@ -58,8 +71,8 @@ export class ContentTaker {
   readonly #options: ContentTakerOptions;
   #reading = 0;
   #draining = false;
-  /** Files with several links whose reading is under way or done, until all their links have come by. */
-  readonly #linked = new Map<string, { content: Promise<Content | undefined>; left: number }>();
+  /** By inode, until all links have come by. */
+  readonly #linked = new Map<string, Linked>();
 
   constructor(options: ContentTakerOptions) {
     this.#options = options;
@@ -83,18 +96,32 @@ export class ContentTaker {
     this.#flushIfIdle();
   }
 
-  #takeInode(path: BytePath, stat: FileStat): Promise<Content | undefined> {
+  /**
+   * An inode is read once for all its names, as long as it is as it was. A reading of another name counts for this one
+   * only if what was read is what stands here: not if it failed, for the name may be gone and this one not, or if that
+   * name led to another file by then; and some file systems show one inode number for different files.
+   */
+  async #takeInode(path: BytePath, stat: FileStat): Promise<Content | undefined> {
     const id = stat.inodeId;
-    const known = this.#linked.get(id);
-    if (known !== undefined) {
-      if (--known.left <= 0) this.#linked.delete(id);
-      return known.content;
+    const linked = this.#linked.get(id);
+    if (linked === undefined) {
+      const content = this.#content(path, stat);
+      this.#linked.set(id, { content, left: stat.links - 1 });
+      return content;
     }
-    const content = new Promise<Content | undefined>((resolve, reject) =>
-      this.#begin(path, stat, resolve, reject),
-    );
-    this.#linked.set(id, { content, left: stat.links - 1 });
-    return content;
+    if (--linked.left <= 0) this.#linked.delete(id);
+    let tried: Promise<Content | undefined> | undefined;
+    for (let times = 0; times < MOST_TRIED && linked.content !== tried; times++) {
+      tried = linked.content;
+      const content = await tried;
+      if (content !== undefined && stands(path, stat, content.reading.stat)) return content;
+    }
+    linked.content = this.#content(path, stat);
+    return linked.content;
+  }
+
+  #content(path: BytePath, stat: FileStat): Promise<Content | undefined> {
+    return new Promise((resolve, reject) => this.#begin(path, stat, resolve, reject));
   }
 
   #begin(path: BytePath, stat: FileStat, done: Taking['done'], failed: Taking['failed']): void {
@@ -110,7 +137,7 @@ export class ContentTaker {
   #read(file: Taking, expected: FileStat, again: boolean): void {
     this.#options.reader.read(file.path, file.blocks, expected).then(
       (reading) => this.#wasRead(file, reading),
-      (error: unknown) => this.#wasNotRead(file, error, again),
+      (error: unknown) => this.#wasNotRead(file, expected, error, again),
     );
   }
 
@@ -141,20 +168,19 @@ export class ContentTaker {
     file.done(undefined);
   }
 
-  #wasNotRead(file: Taking, error: unknown, again: boolean): void {
+  #wasNotRead(file: Taking, expected: FileStat, error: unknown, again: boolean): void {
     const { path } = file;
     try {
-      // Programs replace their files by renaming a new one into place: that one is the file now.
-      if (error instanceof ReadFailure && error.code === 'REPLACED' && !again) {
-        const now = lstat(path);
-        if (typeof now !== 'string') {
-          this.#read(file, now, true);
-          return;
-        }
+      // Programs replace their files by renaming a new one into place, or by removing the old one before: the new one
+      // is the file now.
+      const now = error instanceof ReadFailure && !again ? replacement(error, path, expected) : undefined;
+      if (now !== undefined) {
+        this.#read(file, now, true);
+        return;
       }
       this.#ended(file);
       if (!(error instanceof ReadFailure)) throw error;
-      this.#options.report(unreadable(path, error.code, error.reason));
+      this.#options.report(unreadable(path, file.stat, error.code, error.reason));
       file.done(undefined);
     } catch (failure) {
       file.failed(failure);
@@ -170,4 +196,20 @@ export class ContentTaker {
   #flushIfIdle(): void {
     if (this.#draining && this.#reading === 0) this.#options.flush();
   }
+}
+
+/** Whether the file that had this stat when it was read is the one at the path, by what the path was or is now. */
+function stands(path: BytePath, picked: FileStat, read: FileStat): boolean {
+  if (isSameFile(picked, read)) return true;
+  // Picked before it was written to or got a further link, and read afterwards.
+  const now = lstat(path);
+  return typeof now !== 'string' && isSameFile(now, read);
+}
+
+/** The other file that was found in the place of the expected one; undefined where there is none. */
+function replacement({ code }: ReadFailure, path: BytePath, expected: FileStat): FileStat | undefined {
+  if (code !== 'REPLACED' && !mayBeGone(code)) return undefined;
+  const now = lstat(path);
+  if (typeof now === 'string' || now.kind !== 'file') return undefined;
+  return code === 'REPLACED' || now.inodeId !== expected.inodeId ? now : undefined;
 }

@@ -127,12 +127,12 @@ class ReadingForecast {
 
   add(stat: FileStat): void {
     const { size, links } = stat;
-    if (stat.kind !== 'file' || (size === 0 && links === 1)) return;
+    if (stat.kind !== 'file') return;
     if (links > 1) {
       // An inode is read once, for all its names.
-      const { inodeId } = stat;
-      if (this.#linked.has(inodeId)) return;
-      this.#linked.add(inodeId);
+      const { linkId } = stat;
+      if (this.#linked.has(linkId)) return;
+      this.#linked.add(linkId);
     }
     this.#tally.addRead(size);
     if (size === 0) return;

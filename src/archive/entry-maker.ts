@@ -1,6 +1,6 @@
 import { LARGEST_SUM } from '../add-up.js';
 import { explainedErrno } from '../errno-names.js';
-import { SETTLED } from '../catalog/entry-blocks.js';
+import { CURRENT, DOUBTFUL, SETTLED } from '../catalog/entry-blocks.js';
 import type { Problem } from '../events.js';
 import { type BytePath, displayPath } from '../files/byte-path.js';
 import {
@@ -27,8 +27,6 @@ export interface EntryMakerOptions {
   /** When the run began to look at files, nanoseconds by the machine's clock. */
   startedNs: bigint;
 }
-
-export const EMPTY_SHA = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
 /**
  * A file written within the granularity of its clock after being read can have the time it had before. The kernel
@@ -60,24 +58,12 @@ export class EntryMaker {
           typ: 'l',
           ...pathFields(path),
           ...metadata,
-          ...(stat.links > 1 ? { id: stat.inodeId } : {}),
+          ...(stat.links > 1 ? { id: stat.linkId } : {}),
         }));
       default:
-        if (stat.size === 0 && stat.links === 1) return this.#emptyFile(path, stat);
         if (stat.size > LARGEST_SUM) return this.#withoutEntry(tooLarge(path, stat.size));
         return this.#file(path, stat);
     }
-  }
-
-  #emptyFile(path: BytePath, stat: FileStat): PendingEntry {
-    return this.#described(path, stat, describe, (metadata) => ({
-      typ: 'f',
-      ...pathFields(path),
-      ...metadata,
-      dat: null,
-      sha: EMPTY_SHA,
-      size: 0,
-    }));
   }
 
   #file(path: BytePath, stat: FileStat): ComingEntry {
@@ -104,7 +90,8 @@ export class EntryMaker {
       ...(reading.unlocked ? (['unlocked-copy'] as const) : []),
       ...(reading.changed ? (['changed-while-reading'] as const) : []),
     ];
-    const settled = reading.changed || this.#isFresh(reading.stat, reading.startedNs) ? 0 : SETTLED;
+    const settled = reading.lasting && !this.#isFresh(reading.stat, reading.startedNs) ? SETTLED : 0;
+    const doubtful = warnings.length > 0 ? DOUBTFUL : 0;
     return this.#described(
       path,
       reading.stat,
@@ -116,10 +103,10 @@ export class EntryMaker {
         dat,
         sha: Buffer.from(reading.sha).toString('hex'),
         size: reading.size,
-        ...(reading.stat.links > 1 ? { id: reading.stat.inodeId } : {}),
+        ...(reading.stat.links > 1 ? { id: reading.stat.linkId } : {}),
         ...(warnings.length > 0 ? { w: warnings } : {}),
       }),
-      { flags: flags | settled, single, size: reading.size },
+      { flags: flags | settled | doubtful, single, size: reading.size },
     );
   }
 
@@ -137,7 +124,7 @@ export class EntryMaker {
         .resolve(description.uids, description.gids)
         .then(() => this.#described(path, stat, describeIt, entry, file));
     }
-    if (description.is === 'failed') return this.#withoutEntry(unreadable(path, description.errno));
+    if (description.is === 'failed') return this.#withoutEntry(unreadable(path, stat, description.errno));
     const made = entry(description.metadata);
     const line = lineOf(made);
     if (line instanceof LineFault) return this.#withoutEntry(refusedLine(path, line, made));
@@ -146,7 +133,7 @@ export class EntryMaker {
     return {
       path,
       line,
-      flags: description.unreadable === undefined ? flags : flags & ~SETTLED,
+      flags: CURRENT | (description.unreadable === undefined ? flags : flags & ~SETTLED),
       stat: stat.bytes,
       statAt: stat.offset,
       sha: file?.single?.sha,

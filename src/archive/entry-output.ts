@@ -1,6 +1,6 @@
-import { BlockRecords, type EntryBlock, type EntryBlockWriter } from '../catalog/entry-blocks.js';
 import { SysbackupError } from '../errors.js';
 import { type BytePath, displayPath } from '../files/byte-path.js';
+import { BlockRecords, DOUBTFUL, type EntryBlock, type EntryBlockWriter } from '../catalog/entry-blocks.js';
 import { Coming } from './coming.js';
 import { OwnMemory } from '../own-memory.js';
 import type { ManifestSink } from '../manifest/spool.js';
@@ -10,7 +10,7 @@ import { EntryNumbers } from './entry-numbers.js';
 export interface OutputEntry {
   path: BytePath;
   line: Buffer;
-  /** SETTLED, ONE_OBJECT, MANY_OBJECTS of catalog/entry-blocks.ts. */
+  /** SETTLED and the like of catalog/entry-blocks.ts. */
   flags: number;
   stat: Buffer;
   statAt: number;
@@ -72,6 +72,7 @@ export class EntryOutput implements EntrySink {
   readonly #catalog: EntryBlockWriter;
   readonly #onEntry: (stats: Buffer, statAt: number, size?: number) => void;
   readonly #onWait: (waiting: boolean) => void;
+  readonly #onDoubtful: (path: BytePath, line: Buffer) => void;
   readonly #maxPending: number;
   #pending = 0;
   #carrying = 0;
@@ -88,6 +89,7 @@ export class EntryOutput implements EntrySink {
    * @param onWait called with true where no more entries are taken, and with false when they are again
    * @param known how many entries the last catalog has
    * @param collected how many contents may wait to be stored together: so many entries more may be under way
+   * @param onDoubtful called for every entry that carries warnings, kept or new, as it is written
    */
   constructor(
     spool: ManifestSink,
@@ -96,6 +98,7 @@ export class EntryOutput implements EntrySink {
     onWait: (waiting: boolean) => void,
     known: number,
     collected: number,
+    onDoubtful: (path: BytePath, line: Buffer) => void = () => undefined,
   ) {
     this.numbers = new EntryNumbers(known);
     this.#maxPending = MAX_PENDING + collected;
@@ -103,6 +106,7 @@ export class EntryOutput implements EntrySink {
     this.#spool = spool;
     this.#catalog = catalog;
     this.#onEntry = onEntry;
+    this.#onDoubtful = onDoubtful;
   }
 
   add(entries: readonly PendingEntry[], numbers: readonly (number | undefined)[]): void {
@@ -182,6 +186,7 @@ export class EntryOutput implements EntrySink {
       this.#comesAfter(path);
       this.#lastPath = path;
       this.#onEntry(stat, statAt, size);
+      if ((flags & DOUBTFUL) !== 0) this.#onDoubtful(path, line);
       records.add(path, lineEnd, flags, stat, statAt, sha, shaAt, tag);
     }
     const { length } = lines;
@@ -203,7 +208,10 @@ export class EntryOutput implements EntrySink {
     }
     this.#comesAfter(block.path(0));
     this.#lastPath = block.path(block.count - 1);
-    for (let index = 0; index < block.count; index++) this.#onEntry(block.bytes, block.statOffset(index));
+    for (let index = 0; index < block.count; index++) {
+      this.#onEntry(block.bytes, block.statOffset(index));
+      if ((block.flags(index) & DOUBTFUL) !== 0) this.#onDoubtful(block.path(index), block.line(index));
+    }
     this.numbers.addAll(block.first, block.count);
     await this.#writeBlock(this.#spool.carry(block.member, block.linesLength), () =>
       this.#catalog.keep(block),

@@ -3,15 +3,50 @@ import type { Problem } from '../events.js';
 import { type BytePath, displayPath } from '../files/byte-path.js';
 import type { LineFault } from '../manifest/line-fault.js';
 import type { ManifestEntry } from '../manifest/types.js';
+import { type FileStat, lstat } from '../files/stat.js';
+import type { FileWarning } from '../manifest/types.js';
 
-const GONE = new Set(['ENOENT', 'ENOTDIR', 'NOT_REGULAR', 'ELOOP']);
+/** What is said of a path that is gone or has become something else, and by some file systems of one that is there. */
+const MAY_BE_GONE = new Set(['ENOENT', 'ENOTDIR', 'NOT_REGULAR', 'ELOOP', 'EINVAL']);
+const GONE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);
 
-/** A file that went away between picking and reading, or became something else, is noted; the rest are failures. */
-export function unreadable(path: BytePath, code: string, reason = code): Problem {
+/** Whether this may have been said of a path only since it is not any more what it was. */
+export function mayBeGone(code: string): boolean {
+  return MAY_BE_GONE.has(code);
+}
+
+/**
+ * A path that was picked and cannot be read. That it went away meanwhile, or became something else, is noted, and only
+ * if that is so; everything else is a failure.
+ *
+ * @param picked what it was; a regular file may be another one by now
+ */
+export function unreadable(path: BytePath, picked: FileStat, code: string, reason = code): Problem {
   const shown = displayPath(path);
-  if (GONE.has(code))
+  const now = mayBeGone(code) ? lstat(path) : undefined;
+  if (now !== undefined && hasGone(picked, now))
     return { severity: 'note', code: 'vanished', message: `${shown}: was removed during the run`, path };
-  return { severity: 'failure', code: 'unreadable', message: `${shown}: cannot be read (${reason})`, path };
+  const though = typeof now === 'object' ? ', although it is there' : '';
+  const message = `${shown}: cannot be read (${reason}${though})`;
+  return { severity: 'failure', code: 'unreadable', message, path };
+}
+
+function hasGone(picked: FileStat, now: FileStat | string): boolean {
+  if (typeof now === 'string') return GONE.has(now);
+  if (picked.kind === 'file' && now.kind === 'file') return false;
+  return now.inodeId !== picked.inodeId || now.kind !== picked.kind;
+}
+
+const WARNINGS: Record<FileWarning, string> = {
+  'changed-while-reading':
+    'was changed while it was read, and again when it was read once more: the copy may be torn or cut short',
+  'unlocked-copy': 'was copied without its lock, which could not be had: perhaps in the middle of a change',
+};
+
+/** A copy that may not be what the file was at any one time: it is in the backup, and should be known. */
+export function doubtfulCopy(path: BytePath, warning: FileWarning): Problem {
+  const message = `${displayPath(path)}: ${WARNINGS[warning]}`;
+  return { severity: 'note', code: warning, message, path };
 }
 
 /** A path whose line no reader would take: without it all others can be restored. */

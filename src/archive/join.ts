@@ -1,9 +1,10 @@
-import { type EntryBlock, MANY_OBJECTS, ONE_OBJECT, SETTLED } from '../catalog/entry-blocks.js';
+import type { EntryBlock } from '../catalog/entry-blocks.js';
 import type { KnownEntries } from '../catalog/known-entries.js';
 import { messageOf, SysbackupError } from '../errors.js';
 import type { BytePath } from '../files/byte-path.js';
 import type { Bits } from './bits.js';
-import { type EntrySink, type OutputEntry, type PendingEntry, readyEntry } from './entry-output.js';
+import { type EntrySink, type PendingEntry, readyEntry } from './entry-output.js';
+import { keptEntry } from './kept-entry.js';
 import type { PathBatch } from './path-page.js';
 import { PickCursor } from './pick-cursor.js';
 
@@ -180,6 +181,7 @@ export class Join {
       const anew = this.#handlers.make(block.path(index), block.bytes, block.statOffset(index), 'again');
       this.#push(anew, block.first + index);
     } else {
+      if (block.isOlder(index)) this.#dirty();
       if (kept !== true) this.#conditions.push({ index, kept });
       if (!this.#clean) this.#push(this.#entryAfter(block, index, kept), block.first + index);
     }
@@ -206,10 +208,10 @@ export class Join {
   }
 
   #entryAfter(block: EntryBlock, index: number, kept: true | Promise<boolean>): PendingEntry {
-    if (kept === true) return entryOf(block, index);
+    if (kept === true) return keptEntry(block, index);
     return kept.then((isKept) =>
       isKept
-        ? entryOf(block, index)
+        ? keptEntry(block, index)
         : readyEntry(this.#handlers.make(block.path(index), block.bytes, block.statOffset(index), 'again')),
     );
   }
@@ -242,20 +244,4 @@ function lostCatalog(cause: unknown): SysbackupError {
     hint: 'Run archive again. If this comes again, look after the disk that holds the state directory.',
     cause,
   });
-}
-
-/** An entry of the last catalog, as it goes into the next. */
-function entryOf(block: EntryBlock, index: number): OutputEntry {
-  const flags = block.flags(index) & (SETTLED | ONE_OBJECT | MANY_OBJECTS);
-  const sha = (flags & ONE_OBJECT) === 0 ? undefined : block.bytes;
-  return {
-    path: block.path(index),
-    line: block.line(index),
-    flags,
-    stat: block.bytes,
-    statAt: block.statOffset(index),
-    sha,
-    shaAt: sha === undefined ? 0 : block.shaOffset(index),
-    tag: block.tag(index),
-  };
 }

@@ -2,6 +2,7 @@ import type { Settings } from '../config/settings.js';
 import type { EventListener, RequestCounts, RunOutcome } from '../events.js';
 import type { BytePath } from '../files/byte-path.js';
 import type { JudgedHistory } from '../manifest/run-history.js';
+import type { FileWarning } from '../manifest/types.js';
 import type { ObjectStore } from '../store/port.js';
 import type { WhyMade } from './join.js';
 
@@ -88,6 +89,11 @@ export interface RunSummary extends JudgedHistory {
   bytes: number;
   /** Files whose content was read (in a dry run: would be), and their bytes. */
   read: { files: number; bytes: number };
+  /**
+   * Copies that may not be what the file was at any one time, by reason; of a hard-linked file once per path. Each is a
+   * note too. None in a dry run, which reads nothing.
+   */
+  warnings: Record<FileWarning, number>;
   /** Objects stored anew and their encoded bytes, without the manifest. */
   stored: { objects: number; bytes: number };
   /** Times a file's content was found stored already, and locks moved out. */

@@ -1,6 +1,7 @@
 import { addUp } from '../add-up.js';
 import type { EventListener } from '../events.js';
 import { FileStat } from '../files/stat.js';
+import type { FileWarning } from '../manifest/types.js';
 
 const REPORT_EVERY_MS = 100;
 
@@ -9,6 +10,8 @@ export class Tally {
   readonly counts = { d: 0, l: 0, f: 0 };
   bytes = 0;
   read = { files: 0, bytes: 0 };
+  /** Copies that may not be what the file was at any one time. */
+  readonly warnings: Record<FileWarning, number> = { 'changed-while-reading': 0, 'unlocked-copy': 0 };
   total = 0;
   readonly #onEvent: EventListener;
   #reported = 0;

@@ -1,10 +1,12 @@
 import { throwIfAborted } from '../errors.js';
 import { OwnerNames } from '../files/owners.js';
+import type { FileEntry } from '../manifest/types.js';
 import { Budget } from '../store/concurrency.js';
 import { MAX_MEMBERS } from './bundler.js';
 import { ContentTaker } from './content-taker.js';
 import { EntryMaker } from './entry-maker.js';
 import { EntryOutput } from './entry-output.js';
+import { doubtfulCopy } from './entry-problems.js';
 import { Join, type JoinHandlers } from './join.js';
 import { Keeper } from './keep.js';
 import { NamesUsed } from './names-used.js';
@@ -59,6 +61,13 @@ export async function writeEntries(
     (waiting) => contents.drain(waiting),
     picked.known?.count ?? 0,
     start.bundleBelow.inForce > 0 ? MAX_MEMBERS : 0,
+    (path, line) => {
+      const { w = [] } = JSON.parse(line.toString()) as FileEntry;
+      for (const warning of w) {
+        tally.warnings[warning]++;
+        problems.add(doubtfulCopy(path, warning));
+      }
+    },
   );
   tally.total = picked.count;
   const isBelieved = recalled.catalog !== undefined;

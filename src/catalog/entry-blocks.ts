@@ -31,6 +31,14 @@ export const SETTLED = 1;
 export const ONE_OBJECT = 2;
 /** The content is a list of blocks: their SHAs are in the line only. */
 export const MANY_OBJECTS = 4;
+/**
+ * The entry was made, or made again, by a program that reads files of stated size 0, names links by `FileStat.linkId`
+ * and knows {@link DOUBTFUL}. The first previews did nothing of that.
+ */
+export const CURRENT = 8;
+
+/** The entry carries warnings: the copy may not be what the file was at any one time. */
+export const DOUBTFUL = 16;
 
 /** Where the paths begin in the payload of a block of so many records. */
 export function pathsAt(count: number): number {
@@ -213,12 +221,26 @@ export class EntryBlock {
 
   /** Whether the file is as it was when it was read, by its stat at word `at`. */
   isSame(index: number, words: Int32Array, at: number): boolean {
-    if ((this.flags(index) & SETTLED) === 0) return false;
+    const flags = this.flags(index);
+    if ((flags & SETTLED) === 0) return false;
+    // It was taken for empty without a look.
+    if ((flags & CURRENT) === 0 && this.#isFileWithoutSize(index)) return false;
     const then = this.statOffset(index) >> 2;
     for (let word = 0; word < PACKED_STAT_WORDS; word++) {
       if (this.words[then + word] !== words[at + word]) return false;
     }
     return true;
+  }
+
+  /** Whether the entry is of an earlier program: then its line may have to be made again ({@link CURRENT}). */
+  isOlder(index: number): boolean {
+    return (this.flags(index) & CURRENT) === 0;
+  }
+
+  #isFileWithoutSize(index: number): boolean {
+    const at = this.statOffset(index) >> 2;
+    const { words } = this;
+    return ((words[at + 3] ?? 0) & 0xf000) === 0x8000 && words[at + 6] === 0 && words[at + 7] === 0;
   }
 
   #pathStart(index: number): number {

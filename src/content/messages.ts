@@ -93,6 +93,7 @@ export interface EndRecord {
   size: number;
   unlocked: boolean;
   changed: boolean;
+  lasting: boolean;
   startedNs: bigint;
 }
 

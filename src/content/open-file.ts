@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { errnoOf } from '../errors.js';
 import { type BytePath, pathForFs } from '../files/byte-path.js';
-import { tryLockShared } from '../files/flock.js';
+import { type SharedLock, tryLockShared } from '../files/flock.js';
 import { type FileStat, fstat } from '../files/stat.js';
 import { ReadFailure } from './read-failure.js';
 
@@ -18,25 +18,31 @@ const FIRST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 50;
 
 /**
- * Opens a regular file for reading, without touching its atime where that is permitted, and takes the shared
- * advisory lock, for which it waits at most `lockTimeoutMs`. Throws what openSync throws, or ReadFailure.
+ * Opens a regular file for reading, without touching its atime where that is permitted. Throws what openSync throws,
+ * or ReadFailure.
  */
 export function* openForReading(
   path: BytePath,
-  lockTimeoutMs: number,
+  timeoutMs: number,
   expectedInode: string | undefined,
-): Generator<WaitStep, { fd: number; unlocked: boolean }, unknown> {
-  const fd = yield* openPatiently(path, lockTimeoutMs);
+): Generator<WaitStep, { fd: number; stat: FileStat }, unknown> {
+  const fd = yield* openPatiently(path, timeoutMs);
   try {
     const stat = statOfRegular(fd, path);
     if (expectedInode !== undefined && stat.inodeId !== expectedInode)
       throw new ReadFailure(path, 'REPLACED', 'another file has taken its place since it was looked at');
-    const locked = yield* poll(lockTimeoutMs, () => tryLockShared(fd) || undefined);
-    return { fd, unlocked: locked === undefined };
+    return { fd, stat };
   } catch (error) {
     closeSync(fd);
     throw error;
   }
+}
+
+/** Takes the shared advisory lock, for which it waits at most so long. */
+export function* lockForReading(fd: number, timeoutMs: number): Generator<WaitStep, SharedLock, unknown> {
+  let lock: SharedLock = 'refused';
+  yield* poll(timeoutMs, () => (lock = tryLockShared(fd)) === 'locked' || undefined);
+  return lock;
 }
 
 /** fstat that insists on a regular file. */

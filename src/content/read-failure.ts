@@ -4,6 +4,7 @@ import { type BytePath, displayPath } from '../files/byte-path.js';
 /**
  * Why one file could not be read: an errno's name (`EACCES`, `ENOENT`, `EIO`, `ELOOP` for a symlink), or
  * - `NOT_REGULAR`: what stands there now is no regular file;
+ * - `UNSTATED_SIZE`: it says that it is empty, and more than one block can be read of it;
  * - `REPLACED`: another inode than the expected one stands there; asking again with a new lstat may succeed;
  * - `READER_CRASHED`: the thread that read it ended unexpectedly;
  * - `UNEXPECTED`: anything else.
@@ -28,6 +29,8 @@ export class ReadFailure extends Error {
 
 export function readFailureOf(error: unknown, path: BytePath): ReadFailure {
   if (error instanceof ReadFailure) return error;
+  if (errnoOf(error) === 'EAGAIN' && (error as NodeJS.ErrnoException).syscall === 'read')
+    return new ReadFailure(path, 'EAGAIN', 'EAGAIN: it has nothing to read now, and is not waited for');
   // Node's messages repeat the call and the path: "EACCES: permission denied, open '/a'".
   const reason = messageOf(error).replace(/, \w+(?: '.*)?$/, '');
   return new ReadFailure(path, errnoOf(error) ?? 'UNEXPECTED', reason);

@@ -1,11 +1,13 @@
 import { createHash, hash } from 'node:crypto';
 import { closeSync, readSync } from 'node:fs';
 import type { BytePath } from '../files/byte-path.js';
-import { type FileStat, PACKED_STAT_SIZE } from '../files/stat.js';
+import { hasMadeUpContents } from '../files/made-up-contents.js';
+import type { SharedLock } from '../files/flock.js';
+import { isSameFile } from '../files/stat.js';
 import { type Compression, encode } from './encode.js';
 import { nextData } from './holes.js';
-import { openForReading, statOfRegular, type WaitStep } from './open-file.js';
-import { readFailureOf } from './read-failure.js';
+import { lockForReading, openForReading, statOfRegular, type WaitStep } from './open-file.js';
+import { ReadFailure, readFailureOf } from './read-failure.js';
 import type { Scratch } from './scratch.js';
 import type { EncodedBlock, FileReading, HashedBlock } from './types.js';
 
@@ -44,12 +46,22 @@ interface Pass {
   size: number;
   /** Of a file of one block: not handed out until the file is known to be settled. */
   only?: HashedBlock;
+  /** Blocks were handed out. */
+  handedOut?: boolean;
+  /** There is more of it than it states, or than one block where it states none. */
+  more?: boolean;
 }
+
+const NOTHING: Pass = { sha: createHash('sha256').digest(), size: 0 };
+/** What a file that states no size is looked at for at first: most have none. */
+const FIRST_LOOK = 64 * 1024;
 
 /**
  * Reads one file, block by block, with synchronous calls; between blocks and while waiting for the lock it yields.
  * A file that changes meanwhile is read once more; then the copy is kept and `changed` says so. What is read is the
- * file up to the length it had at the start: a log that grows faster than it is read comes to an end.
+ * file up to the length it had at the start: a log that grows faster than it is read comes to an end. One that states
+ * a length of 0 may hold something all the same (/proc, some FUSE), and is read to its end, which must come within one
+ * block.
  *
  * An empty file has no block. Throws {@link ReadFailure}. Ending the generator early closes the file.
  */
@@ -61,23 +73,42 @@ export function* readFile(
   try {
     const opened = yield* openForReading(path, options.lockTimeoutMs, options.expectedInode);
     fd = opened.fd;
+    let last = opened.stat;
+    let lock: SharedLock | undefined;
     for (let attempt = 1; ; attempt++) {
       const lastAttempt = attempt === 2;
-      const startedNs = BigInt(Date.now()) * 1_000_000n;
+      // Before the first look at its bytes.
+      let startedNs = last.size === 0 ? nowNs() : 0n;
+      // What holds nothing needs no lock: most empty files are other programs' locks, and held for years.
+      if (lock === undefined && !(last.size === 0 && endsAt(fd, 0)))
+        lock = yield* lockForReading(fd, options.lockTimeoutMs);
+      if (lock !== undefined) startedNs = nowNs();
       const stat = statOfRegular(fd, path);
-      const settled = () => sameContent(stat, statOfRegular(opened.fd, path));
-      const long = stat.size > options.blockSize;
-      const pass = long
-        ? yield* readBlocks(fd, stat.size, options, () => lastAttempt || settled())
-        : readWhole(fd, stat.size, options);
-      const changed = pass.size !== stat.size || !settled();
+      const settled = () => isSameFile(stat, (last = statOfRegular(opened.fd, path)));
+      const pass =
+        lock === undefined
+          ? NOTHING
+          : stat.size > options.blockSize
+            ? yield* readBlocks(fd, stat.size, options, () => lastAttempt || settled())
+            : stat.size === 0
+              ? yield* readUnstated(fd, options)
+              : readWhole(fd, stat.size, options);
+      const isSettled = settled();
+      const isAsStated = pass.size === stat.size && !pass.more;
+      const madeUp = (pass.size > 0 || !isAsStated) && hasMadeUpContents(fd, stat);
+      const statedNothing = stat.size === 0 && last.size === 0;
+      const changed = !isSettled || !(isAsStated || statedNothing || (madeUp && !pass.more));
       if (changed && !lastAttempt) {
-        if (long) yield { kind: 'restart' };
+        if (pass.handedOut) yield { kind: 'restart' };
         continue;
       }
+      if (pass.more && statedNothing) throw tooLong(path, options.blockSize);
       if (pass.only) yield { kind: 'block', block: stored(pass.only, options) };
       const { sha, size } = pass;
-      return { stat, sha, size, unlocked: opened.unlocked, changed, startedNs };
+      const unlocked = lock === 'held' || lock === 'refused';
+      // Next time the lock may be free; where there is no asking, all of a file server would be read in every run.
+      const lasting = !changed && lock !== 'held' && isAsStated && !madeUp;
+      return { stat, sha, size, unlocked, changed, lasting, startedNs };
     }
   } catch (error) {
     throw readFailureOf(error, path);
@@ -86,19 +117,51 @@ export function* readFile(
   }
 }
 
-/** All of a packed stat but the count of links, with which it begins. */
-function sameContent(before: FileStat, after: FileStat): boolean {
-  return before.bytes.compare(after.bytes, 4, PACKED_STAT_SIZE, 4, PACKED_STAT_SIZE) === 0;
+function nowNs(): bigint {
+  return BigInt(Date.now()) * 1_000_000n;
+}
+
+function endsAt(fd: number, at: number): boolean {
+  return readSync(fd, Buffer.alloc(1), 0, 1, at) === 0;
+}
+
+function tooLong(path: BytePath, blockSize: number): ReadFailure {
+  return new ReadFailure(
+    path,
+    'UNSTATED_SIZE',
+    `its file system says that it is empty, and more than a block of ${blockSize} bytes can be read of it`,
+  );
 }
 
 /** A file of at most one block, left in the scratch buffer. */
 function readWhole(fd: number, size: number, options: ReadOptions): Pass {
-  // Files that the kernel makes up (/proc) have no size until they are read.
-  const buffer = options.scratch.bytes(size === 0 ? options.blockSize : size);
-  const bytes = readFully(fd, 0, buffer, options);
+  // One more byte is asked for with the others: that costs nothing, and tells whether the stated size is the length.
+  const bytes = readFully(fd, 0, options.scratch.bytes(size + 1), options, size);
+  return bytes.length > size ? passOf(bytes.subarray(0, size), true) : passOf(bytes, false);
+}
+
+function passOf(bytes: Uint8Array, more: boolean): Pass {
+  if (bytes.length === 0) return NOTHING;
   const sha = hash('sha256', bytes, 'buffer');
-  if (bytes.length === 0) return { sha, size: 0 };
-  return { sha, size: bytes.length, only: { sha, size: bytes.length } };
+  const size = bytes.length;
+  return { sha, size, only: { sha, size }, handedOut: false, more };
+}
+
+/** A file that states no size, to its end. What is longer than most are comes as blocks of long files do. */
+function* readUnstated(fd: number, options: ReadOptions): Generator<ReadStep, Pass, Uint8Array | undefined> {
+  const { blockSize, scratch } = options;
+  const look = scratch.bytes(Math.min(FIRST_LOOK, blockSize));
+  const first = readFully(fd, 0, look, options);
+  if (first.length < look.length) return passOf(first, false);
+  const memory = yield { kind: 'memory' };
+  if (memory === undefined) throw new Error('no memory was given for a block');
+  // From the beginning, since what is made up when it is read may have another length by now.
+  const bytes = readFully(fd, 0, memory.subarray(0, blockSize), options);
+  if (bytes.length === 0) return NOTHING;
+  const more = bytes.length === blockSize && !endsAt(fd, blockSize);
+  const sha = hash('sha256', bytes, 'buffer');
+  yield { kind: 'piece', size: bytes.length, sha: undefined };
+  return { sha, size: bytes.length, handedOut: true, more };
 }
 
 /** The block just read by {@link readWhole}, encoded: once, after the file is known to be settled. */
@@ -137,13 +200,19 @@ function* readBlocks(
     at += bytes.length;
     if (bytes.length < length) break;
   }
-  return { sha: whole.digest(), size: at };
+  return { sha: whole.digest(), size: at, handedOut: at > 0, more: at === size && !endsAt(fd, size) };
 }
 
-/** What there is from `at` on, up to the buffer's length; less where the file ends. */
-function readFully(fd: number, at: number, buffer: Uint8Array, options: ReadOptions): Uint8Array {
+/** What there is from `at` on, up to the buffer's length; less where the file ends, or once there is `enough`. */
+function readFully(
+  fd: number,
+  at: number,
+  buffer: Uint8Array,
+  options: ReadOptions,
+  enough = buffer.length,
+): Uint8Array {
   let got = 0;
-  while (got < buffer.length) {
+  while (got < enough) {
     const n = readSync(fd, buffer, got, buffer.length - got, at + got);
     if (n === 0) break;
     got += n;

@@ -51,11 +51,11 @@ export class RecordBatch {
   }
 
   end(id: number, reading: FileReading): void {
-    const { stat, size, unlocked, changed, startedNs } = reading;
+    const { stat, size, unlocked, changed, lasting, startedNs } = reading;
     const at = this.reserve(PACKED_STAT_SIZE + SHA_SIZE);
     stat.bytes.copy(this.buffer, at, stat.offset, stat.offset + PACKED_STAT_SIZE);
     this.buffer.set(reading.sha, at + PACKED_STAT_SIZE);
-    this.records.push({ kind: 'end', id, at, size, unlocked, changed, startedNs });
+    this.records.push({ kind: 'end', id, at, size, unlocked, changed, lasting, startedNs });
   }
 
   restart(id: number): void {
@@ -122,6 +122,7 @@ export function readingOf(bytes: Uint8Array, record: EndRecord): FileReading {
     size: record.size,
     unlocked: record.unlocked,
     changed: record.changed,
+    lasting: record.lasting,
     startedNs: record.startedNs,
   };
 }

@@ -21,12 +21,18 @@ export interface FileReading {
   stat: FileStat;
   /** SHA-256 of all bytes, 32 bytes. */
   sha: Uint8Array;
-  /** Bytes read; may differ from `stat.size` where the file changed. */
+  /** Bytes read; may differ from `stat.size` where the file changed, or its file system does not know. */
   size: number;
   /** The lock was not to be had within the time. */
   unlocked: boolean;
   /** It changed in the first reading and in the second. */
   changed: boolean;
+  /**
+   * As long as the file has this stat, and its times were past, it has this content, and it need not be read again. Not
+   * where it changed, another program held its lock, or it has another length than its stat says, as what the kernel
+   * makes up when it is read.
+   */
+  lasting: boolean;
   /** Machine's clock at the start of that reading, in nanoseconds since the epoch. */
   startedNs: bigint;
 }

@@ -17,13 +17,18 @@ const HELD = new Set(['EWOULDBLOCK', 'EAGAIN']);
 /** Where the file system has no locks nobody can hold one, and nothing is missed by not having one. */
 const NO_LOCKS_THERE = new Set(['EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EINVAL']);
 
+/** `held`: someone holds the exclusive lock. `refused`: it cannot be had for another reason, and nobody knows. */
+export type SharedLock = 'locked' | 'held' | 'refused';
+
 /**
- * Asks once for the shared advisory lock of an open file; closing the descriptor gives it back. False where someone
- * holds the exclusive one, or the lock cannot be had for another reason (a file server without its lock service).
- * Locks made with fcntl(2) are another kind and neither seen nor waited for.
+ * Asks once for the shared advisory lock of an open file; closing the descriptor gives it back. It is refused by a file
+ * server without its lock service. Locks made with fcntl(2) are another kind and neither seen nor waited for.
  */
-export function tryLockShared(fd: number): boolean {
-  return flock(fd, LOCK_SH | LOCK_NB) === 0 || NO_LOCKS_THERE.has(lastErrno());
+export function tryLockShared(fd: number): SharedLock {
+  if (flock(fd, LOCK_SH | LOCK_NB) === 0) return 'locked';
+  const errno = lastErrno();
+  if (NO_LOCKS_THERE.has(errno)) return 'locked';
+  return HELD.has(errno) ? 'held' : 'refused';
 }
 
 /** A lock of a whole file that ends with {@link release} or with the process, however that ends. */

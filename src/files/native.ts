@@ -137,6 +137,11 @@ export const futimens: (fd: number, times: Uint8Array) => number = libc.func(
   'int futimens(int fd, const uint8_t *times)',
 );
 
+/** A `struct statfs` begins with the file system's number; 120 bytes are the longest. */
+export const fstatfs: (fd: number, out: Uint8Array) => number = libc.func(
+  'int fstatfs(int fd, uint8_t *out)',
+);
+
 /** Copies `length` bytes, which both must have: in two thirds of the time of `set`, where `to` is memory of all threads. */
 export const memcpy: (to: Uint8Array, from: Uint8Array, length: number) => unknown = libc.func(
   'void *memcpy(uint8_t *to, const uint8_t *from, size_t length)',

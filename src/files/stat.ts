@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { BytePath } from './byte-path.js';
 import {
   AT_EMPTY_PATH,
@@ -20,6 +21,14 @@ import {
 export const PACKED_STAT_SIZE = 72;
 /** The same in words of 32 bits. */
 export const PACKED_STAT_WORDS = PACKED_STAT_SIZE / 4;
+
+/** The count of links comes first. */
+const LINKS_SIZE = 4;
+/** Where size, ctime and mtime begin, and where they end. */
+const SIZE_AT = 24;
+const DEVICE_AT = 64;
+/** Characters of base64: 66 bits. */
+const LINK_MARK_LENGTH = 11;
 
 const STATX_BASIC_STATS = 0x7ff;
 const EMPTY_PATH = Buffer.from('\0');
@@ -151,11 +160,38 @@ export class FileStat {
   get inodeId(): string {
     return `${this.device}:${this.inode}`;
   }
+  /**
+   * The same for all paths of one inode as long as it is as it is: {@link inodeId} and a mark of size, mtime and ctime.
+   * Union, FUSE and network file systems may show one inode number for different files, which this tells apart unless
+   * these are equal too.
+   */
+  get linkId(): string {
+    const mark = hash(
+      'sha256',
+      this.bytes.subarray(this.offset + SIZE_AT, this.offset + DEVICE_AT),
+      'base64',
+    );
+    return `${this.inodeId}:${mark.slice(0, LINK_MARK_LENGTH)}`;
+  }
 
   private time(at: number): bigint {
     const seconds = this.bytes.readBigInt64LE(this.offset + at);
     return seconds * 1_000_000_000n + BigInt(this.bytes.readUInt32LE(this.offset + at + 8));
   }
+}
+
+/** Whether two stats are of one file that was not changed in between: all of them is the same but the count of links. */
+export function isSameFile(one: FileStat, other: FileStat): boolean {
+  const [from, end] = [LINKS_SIZE, PACKED_STAT_SIZE];
+  return (
+    one.bytes.compare(
+      other.bytes,
+      other.offset + from,
+      other.offset + end,
+      one.offset + from,
+      one.offset + end,
+    ) === 0
+  );
 }
 
 /** lstat of one path; the errno's name where it fails. */

@@ -2,7 +2,7 @@ import { addUp } from '../add-up.js';
 import { abortedError, errnoOf, messageOf, SysbackupError } from '../errors.js';
 import { baseOf, type BytePath, parentOf } from '../files/byte-path.js';
 import type { SafeDir } from '../files/safe-dir.js';
-import { type FileStat, parseTimeNs } from '../files/stat.js';
+import { type FileStat, isSameFile, parseTimeNs } from '../files/stat.js';
 import type { FileEntry } from '../manifest/types.js';
 import type { BundlePlan } from './bundle-plan.js';
 import { hasContent } from './existing-content.js';
@@ -129,7 +129,7 @@ export class Files {
       place?.release();
       return;
     }
-    const isLink = typeof existing !== 'string' && existing.inodeId === first.inodeId;
+    const isLink = place !== undefined && this.#isLink(path, place.dir, first);
     const isKept = isLink || (overwrite === 'never' && typeof existing !== 'string');
     if (isKept || dryRun || !place) {
       this.#acts(path, entry, isKept ? 'keep' : 'link');
@@ -139,7 +139,7 @@ export class Files {
     }
     await this.#poolFor(entry).start(async () => {
       const came = first.coming === undefined || (await first.coming);
-      if (came && typeof existing !== 'string' && existing.inodeId === first.inodeId) {
+      if (came && this.#isLink(path, place.dir, first)) {
         this.#acts(path, entry, 'keep');
         report.passed(entry.size ?? 0);
         place.release();
@@ -167,6 +167,24 @@ export class Files {
     const fetches = does === 'create' || does === 'replace';
     const requests = fetches ? requestsFor(entry.dat) : 0;
     this.#work.report.acts({ path, kind: 'f', does, bytes: fetches ? (entry.size ?? 0) : 0, requests });
+  }
+
+  /**
+   * Whether what is there is another name of the file that was restored first. One inode number does not say so: the
+   * target's file system may show it for different files.
+   */
+  #isLink(path: BytePath, dir: SafeDir, first: FirstLink): boolean {
+    const existing = dir.stat(baseOf(path));
+    if (typeof existing === 'string' || existing.links < 2 || existing.inodeId !== first.inodeId)
+      return false;
+    const folder = this.#work.tree?.hold(parentOf(first.path));
+    if (!folder || 'errno' in folder) return false;
+    try {
+      const stat = folder.dir.stat(baseOf(first.path));
+      return typeof stat !== 'string' && isSameFile(stat, existing);
+    } finally {
+      folder.release();
+    }
   }
 
   /** The errno where it cannot be linked. */

@@ -1,6 +1,7 @@
 import type { EventListener, Problem, RunOutcome } from '../events.js';
 import type { BytePath } from '../files/byte-path.js';
 import type { OwnerIds } from '../files/owners.js';
+import type { FileWarning } from '../manifest/types.js';
 import type { ObjectStore } from '../store/port.js';
 import type { FrozenObjects } from './frozen.js';
 import type { UnmatchedPattern } from './path-patterns.js';
@@ -103,6 +104,8 @@ export interface RestoreSummary {
   dryRun: boolean;
   /** Paths selected, by kind. */
   selected: { d: number; l: number; f: number };
+  /** How many of them are copies that may not be what the file was at any one time, by reason. Each is a note too. */
+  warnings: Record<FileWarning, number>;
   /** What was done with them (in a dry run: what would be). */
   done: Record<PathAction['does'], number>;
   /** Paths that were not restored. */

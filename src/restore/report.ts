@@ -1,7 +1,7 @@
 import { addUp } from '../add-up.js';
 import type { EventListener, Problem } from '../events.js';
 import { type BytePath, displayPath } from '../files/byte-path.js';
-import type { FileEntry } from '../manifest/types.js';
+import type { FileEntry, FileSystemEntry, FileWarning } from '../manifest/types.js';
 import { FrozenObjectError } from '../store/cold.js';
 import { FrozenObjects, frozenProblem } from './frozen.js';
 import type { MetadataKind, NotSet } from './metadata.js';
@@ -23,9 +23,17 @@ const KINDS: Record<MetadataKind, string> = {
   recorded: 'an owner or ACL as recorded',
 };
 
+const WARNINGS: Record<FileWarning, string> = {
+  'changed-while-reading': 'was changed while it was backed up: what is restored may be torn or cut short',
+  'unlocked-copy':
+    'was backed up without its lock, which could not be had: what is restored may be in the middle of a change',
+};
+
 /** Counts what a restore does, and tells the listeners. */
 export class RestoreReport {
   readonly selected = { d: 0, l: 0, f: 0 };
+  /** Of the selected files. */
+  readonly warnings: Record<FileWarning, number> = { 'changed-while-reading': 0, 'unlocked-copy': 0 };
   readonly done: Record<PathAction['does'], number> = {
     create: 0,
     replace: 0,
@@ -62,6 +70,18 @@ export class RestoreReport {
     this.#onEvent = options.onEvent;
     this.#onPath = options.onPath;
     this.#total = total;
+  }
+
+  /** An entry is to be restored. Where its copy may not be what the file was at any one time, that is noted. */
+  selects(path: BytePath, entry: FileSystemEntry): void {
+    this.selected[entry.typ] += 1;
+    if (entry.typ !== 'f' || entry.w === undefined) return;
+    for (const warning of entry.w) {
+      if (!Object.hasOwn(WARNINGS, warning)) continue;
+      this.warnings[warning] += 1;
+      const message = `${displayPath(path)}: ${WARNINGS[warning]}`;
+      this.problem({ severity: 'note', code: warning, path, message });
+    }
   }
 
   /** A path was not restored. */

@@ -232,7 +232,7 @@ class Restoration {
 
   #restoreEntry(path: BytePath, entry: FileSystemEntry): Promise<void> | undefined {
     const report = this.#report;
-    report.selected[entry.typ] += 1;
+    report.selects(path, entry);
     const bytes = entry.typ === 'f' ? (entry.size ?? 0) : 0;
     if (!isSafePath(path) || (path === '/' && entry.typ !== 'd')) {
       report.failure('unsafe-path', path, 'is no path that could have been backed up, and is not restored');

@@ -9,13 +9,15 @@ export function summaryOf(
   requests: number,
   dryRun: boolean,
 ): RestoreSummary {
-  const { selected, done, failed, frozen, bytes, notSet, unmatched, problems, problemCounts } = report;
+  const { selected, warnings, done, failed, frozen, bytes, notSet, unmatched, problems, problemCounts } =
+    report;
   return {
     backup: header.backup,
     run: header.run,
     outcome: footer.outcome,
     dryRun,
     selected,
+    warnings,
     done,
     failed,
     frozen,

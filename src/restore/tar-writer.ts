@@ -89,7 +89,7 @@ export class TarWriter {
 
   async #take(path: BytePath, entry: FileSystemEntry): Promise<void> {
     const report = this.#report;
-    report.selected[entry.typ] += 1;
+    report.selects(path, entry);
     const size = entry.typ === 'f' ? (entry.size ?? 0) : 0;
     if (!isSafePath(path) || (path === '/' && entry.typ !== 'd')) {
       report.failure('unsafe-path', path, 'is no path that could have been backed up, and is not restored');

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { BlockRecords, EntryBlockWriter, SETTLED } from '#src/catalog/entry-blocks.js';
-import type { BytePath } from '#src/files/byte-path.js';
+import { BlockRecords, CURRENT, EntryBlockWriter, SETTLED } from '#src/catalog/entry-blocks.js';
+import { type BytePath, pathFromText } from '#src/files/byte-path.js';
 import { PACKED_STAT_SIZE } from '#src/files/stat.js';
 import { memberHash } from '#src/manifest/member.js';
 
@@ -13,6 +13,10 @@ export interface CatalogEntry {
   stat?: Buffer;
   /** Default: yes. */
   settled?: boolean;
+  /** As the first previews wrote it, which took files of stated size 0 for empty. Default: no. */
+  older?: boolean;
+  /** Default: the path. */
+  line?: string;
 }
 
 /** The files of a catalog, and what is where in them. */
@@ -39,9 +43,12 @@ export function writeCatalog(folder: string, blocks: readonly (readonly CatalogE
   for (const block of blocks) {
     const records = new BlockRecords();
     let lines = '';
-    for (const { path, stat = Buffer.alloc(PACKED_STAT_SIZE), settled = true } of block) {
-      lines += `${path.replaceAll('\n', ' ')}\n`;
-      records.add(path, lines.length, settled ? SETTLED : 0, stat, 0, undefined, 0, 0);
+    for (const entry of block) {
+      const { path, stat = Buffer.alloc(PACKED_STAT_SIZE), settled = true, older = false } = entry;
+      const line = entry.line === undefined ? path.replaceAll('\n', ' ') : pathFromText(entry.line);
+      lines += `${line}\n`;
+      const flags = (settled ? SETTLED : 0) | (older ? 0 : CURRENT);
+      records.add(path, lines.length, flags, stat, 0, undefined, 0, 0);
     }
     const member = gzipSync(Buffer.from(lines, 'latin1'), { level: 1 });
     const place = { length: member.length, hash: memberHash(member) };

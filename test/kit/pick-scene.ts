@@ -61,14 +61,14 @@ export class PickScene {
   }
 
   /** The tree as it is now becomes what the last catalog knows, in blocks of so many entries. */
-  async remember(blockSize = 3, unsettled: readonly string[] = []): Promise<void> {
+  async remember(blockSize = 3, unsettled: readonly string[] = [], older = false): Promise<void> {
     this.#paths = this.names()
       .map((name) => this.at(name))
       .toSorted(byBytes);
     const entries = this.#paths.map((path) => {
       const stat = lstat(path);
       if (typeof stat === 'string') throw new Error(stat);
-      return { path, stat: stat.bytes, settled: !unsettled.includes(this.#nameOf(path)) };
+      return { path, stat: stat.bytes, settled: !unsettled.includes(this.#nameOf(path)), older };
     });
     this.#catalog = writeCatalog(temporaryFolder(), inBlocks(entries, [blockSize]));
     // What changes from here on has another ctime.

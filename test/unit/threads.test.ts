@@ -15,4 +15,19 @@ describe('a thread', () => {
     });
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'all ended', stderr: '' });
   }, 120_000);
+
+  it('holds the process until it has ended, even if its owner lets go of it meanwhile', () => {
+    const script = `
+      import { endThread, startThread } from '${import.meta.resolve('#src/threads.js')}';
+      const thread = startThread(new URL('${import.meta.resolve('#src/files/stat-worker.js')}'), undefined, 2);
+      const ending = endThread(thread);
+      thread.unref();
+      await ending;
+      process.stdout.write('ended');
+    `;
+    const { status, stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+      encoding: 'utf8',
+    });
+    expect({ status, stdout }).toEqual({ status: 0, stdout: 'ended' });
+  });
 });

@@ -1,7 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { type CarriedBlock, EntryOutput, type OutputEntry } from '#src/archive/entry-output.js';
-import { BlockRecords, ENTRY_FRAME, EntryBlock, EntryBlockWriter } from '#src/catalog/entry-blocks.js';
+import {
+  BlockRecords,
+  DOUBTFUL,
+  ENTRY_FRAME,
+  EntryBlock,
+  EntryBlockWriter,
+} from '#src/catalog/entry-blocks.js';
 import type { FramePlace } from '#src/catalog/frames.js';
 import type { BytePath } from '#src/files/byte-path.js';
 import { PACKED_STAT_SIZE } from '#src/files/stat.js';
@@ -29,22 +36,24 @@ function slowSink() {
 let blocksMade = 0;
 
 /** Each comes after the one made before it. */
-function carried(): CarriedBlock {
+function carried(flags = 0, bytes = MEMBER_BYTES): CarriedBlock {
   const path = `/path ${String(blocksMade++).padStart(6, '0')}` as BytePath;
   const records = new BlockRecords();
-  records.add(path, 5, 0, Buffer.alloc(PACKED_STAT_SIZE), 0, undefined, 0, 0);
-  const payload = Buffer.from(Uint8Array.from(records.payload(5, MEMBER)).buffer);
+  records.add(path, 5, flags, Buffer.alloc(PACKED_STAT_SIZE), 0, undefined, 0, 0);
+  const payload = Buffer.from(
+    Uint8Array.from(records.payload(5, { length: bytes.length, hash: memberHash(bytes) })).buffer,
+  );
   const block = new EntryBlock(OwnMemory.of(payload), FRAME, 0);
-  block.open(OwnMemory.of(MEMBER_BYTES));
+  block.open(OwnMemory.of(Buffer.from(bytes)));
   return { block, conditions: [], entryAt: () => entry() };
 }
 
 /** One that comes before all blocks. */
-function entry(path = '/a', line = 'line\n'): OutputEntry {
+function entry(path = '/a', line = 'line\n', flags = 0): OutputEntry {
   return {
     path: path as BytePath,
     line: Buffer.from(line),
-    flags: 0,
+    flags,
     stat: Buffer.alloc(PACKED_STAT_SIZE),
     statAt: 0,
     sha: undefined,
@@ -57,6 +66,7 @@ function outputTo(sink: ManifestSink) {
   const waits: boolean[] = [];
   const catalog = new EntryBlockWriter(join(temporaryFolder(), 'entries'));
   let counted = 0;
+  const doubtful: string[] = [];
   const output = new EntryOutput(
     sink,
     catalog,
@@ -64,8 +74,9 @@ function outputTo(sink: ManifestSink) {
     (waiting) => waits.push(waiting),
     1,
     0,
+    (path, line) => doubtful.push(`${path} ${line}`),
   );
-  return { output, waits, counted: () => counted };
+  return { output, waits, doubtful, counted: () => counted };
 }
 
 /** Tells the sink to be done with all it is given, until nothing more comes. */
@@ -112,6 +123,22 @@ describe('EntryOutput', () => {
     stored(entry());
     await finishAll(waiting, room);
     expect(waits).toEqual([true, false]);
+  });
+
+  it('tells of each entry that carries warnings, whether it was read or is kept in a block or by itself', async () => {
+    const { sink, waiting } = slowSink();
+    const { output, doubtful } = outputTo(sink);
+    const members = gzipSync('kept\n');
+    output.add([entry(), entry('/b', 'line\n', DOUBTFUL)], [undefined, undefined]);
+    output.carry(carried());
+    output.carry(carried(DOUBTFUL, members));
+    output.carry({
+      ...carried(DOUBTFUL, members),
+      conditions: [{ index: 0, kept: Promise.resolve(false) }],
+      entryAt: () => entry('/z', 'line\n', DOUBTFUL),
+    });
+    await finishAll(waiting, output.finish());
+    expect(doubtful).toEqual(['/b line\n', expect.stringMatching(/^\/path \d+ kept\n$/), '/z line\n']);
   });
 
   it('passes on what a block failed with, instead of waiting for ever', async () => {

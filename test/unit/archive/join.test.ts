@@ -8,14 +8,24 @@ import {
 } from '#src/archive/entry-output.js';
 import { Join } from '#src/archive/join.js';
 import type { PathBatch } from '#src/archive/path-page.js';
-import { BlockRecords, ENTRY_FRAME, EntryBlock, SETTLED } from '#src/catalog/entry-blocks.js';
+import {
+  BlockRecords,
+  CURRENT,
+  DOUBTFUL,
+  ENTRY_FRAME,
+  EntryBlock,
+  SETTLED,
+} from '#src/catalog/entry-blocks.js';
 import type { FramePlace } from '#src/catalog/frames.js';
+import { KnownEntries } from '#src/catalog/known-entries.js';
 import type { BytePath } from '#src/files/byte-path.js';
-import { PACKED_STAT_SIZE } from '#src/files/stat.js';
+import { FileStat, PACKED_STAT_SIZE } from '#src/files/stat.js';
 import { memberHash } from '#src/manifest/member.js';
 import { OwnMemory } from '#src/own-memory.js';
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { inBlocks, writeCatalog } from '../../kit/catalog-files.js';
+import { temporaryFolder } from '../../kit/temporary.js';
 
 /** What the last run knew of a path. */
 interface Known {
@@ -63,7 +73,8 @@ class LastCatalog {
         const { version, settled } = known.get(path) as Known;
         lines += `${path} as it was\n`;
         const end = Buffer.byteLength(lines, 'latin1');
-        records.add(path as BytePath, end, settled ? SETTLED : 0, statFor(path, version), 0, undefined, 0, 0);
+        const flags = CURRENT | (settled ? SETTLED : 0);
+        records.add(path as BytePath, end, flags, statFor(path, version), 0, undefined, 0, 0);
       }
       const member = gzipSync(Buffer.from(lines, 'latin1'));
       const place = { length: member.length, hash: memberHash(member) };
@@ -122,6 +133,7 @@ class Lines implements EntrySink {
   carriedBlocks = 0;
   readonly #steps: (() => Promise<void>)[] = [];
   readonly lines: string[] = [];
+  readonly flags: number[] = [];
   /** The number that each path is said to have in the last catalog. */
   readonly numbers: [string, number | undefined][] = [];
 
@@ -146,7 +158,8 @@ class Lines implements EntrySink {
   }
 
   async #put(entry: PendingEntry, number: number | undefined): Promise<void> {
-    const { path, line } = (await readyEntry(entry)) ?? expect.fail('an entry that is none');
+    const { path, line, flags } = (await readyEntry(entry)) ?? expect.fail('an entry that is none');
+    this.flags.push(flags);
     this.lines.push(line.toString('latin1'));
     this.numbers.push([path, number]);
   }
@@ -346,6 +359,41 @@ describe('Join', () => {
       }
     },
   );
+
+  it('makes the entries of an older catalog as those made now: ids of links, and what is doubtful', async () => {
+    const stat = Buffer.alloc(PACKED_STAT_SIZE, 1);
+    const line = (typ: string, path: string, more: object = {}) =>
+      JSON.stringify({ typ, path, o: 'root', ...more });
+    const id = '1:1:1';
+    const w = ['unlocked-copy'];
+    const lines: [path: string, before: string][] = [
+      ['/"id":', line('d', '/"id":')],
+      ['/a', line('f', '/a', { size: 1 })],
+      ['/b', line('f', '/b', { size: 1, id })],
+      ['/c', line('f', '/c', { size: 1, w })],
+      ['/d', line('f', '/d', { size: 1, id, w })],
+      ['/e', line('l', '/e', { tgt: 'ä', id })],
+    ];
+    const entries = lines.map(([path, text]) => ({ path: path as BytePath, stat, line: text, older: true }));
+    const { entriesPath, manifestPath, membersAt } = writeCatalog(temporaryFolder(), inBlocks(entries, [2]));
+    const known = new KnownEntries(entriesPath, manifestPath, membersAt, new Uint32Array(0));
+    onTestFinished(() => known.close());
+    const confirmed = new Bits(lines.length);
+    for (const number of lines.keys()) confirmed.add(number);
+    const sink = new Lines();
+    const make = (): never => expect.fail('nothing is to be made');
+    const work = new Join(sink, { keep: () => true, make, damaged: () => undefined }, async () => undefined);
+    await work.run({ known, confirmed, others: [] });
+    const { linkId } = new FileStat(stat);
+    expect(linkId).not.toBe(id);
+    expect((await sink.finish()).map((text) => Buffer.from(text, 'latin1').toString())).toEqual(
+      lines.map(([, text]) => `${text.replace(JSON.stringify(id), JSON.stringify(linkId))}\n`),
+    );
+    expect(sink.carriedBlocks).toBe(0);
+    // What was copied without its lock is read again.
+    const [kept, doubtful] = [CURRENT | SETTLED, CURRENT | DOUBTFUL];
+    expect(sink.flags).toEqual([kept, kept, kept, doubtful, doubtful, kept]);
+  });
 
   it('is not taken in by paths that read the same one after another', async () => {
     const was = asKnown(['/a/b', '/c']);

@@ -43,6 +43,17 @@ describe('PickTaker', () => {
     },
   );
 
+  it('does not believe an older catalog that a file is empty, which nobody had looked into', async () => {
+    const scene = new PickScene();
+    scene.file('empty', '');
+    scene.file('full');
+    mkdirSync(join(scene.root, 'folder'));
+    await scene.remember(3, [], true);
+    expect(scene.pick(scene.names())).toMatchObject({ confirmed: ['folder', 'full'], others: ['empty'] });
+    await scene.remember();
+    expect(scene.pick(scene.names()).others).toEqual([]);
+  });
+
   it('takes nothing for known without a catalog', () => {
     const root = temporaryFolder();
     writeFileSync(join(root, 'file'), '');

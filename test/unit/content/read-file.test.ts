@@ -4,6 +4,7 @@ import {
   appendFileSync,
   chmodSync,
   closeSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -170,8 +171,40 @@ describe('readFile', () => {
     expect(startedNs).toBeLessThanOrEqual(BigInt(Date.now()) * 1_000_000n);
   });
 
-  it('reads what the kernel makes up, which has no size beforehand', () => {
-    expect(read('/proc/version').plain.equals(readFileSync('/proc/version'))).toBe(true);
+  it.each(['/proc/version', '/sys/class/net/lo/mtu'])(
+    'reads %s, which the kernel makes up and which states another length, once, and promises nothing for the next time',
+    (path) => {
+      let reads = 0;
+      const result = read(path, { afterRead: () => reads++ });
+      expect(result.plain.equals(readFileSync(path))).toBe(true);
+      expect(result.stat.size).not.toBe(result.size);
+      expect(result).toMatchObject({ changed: false, lasting: false });
+      expect(reads).toBe(1);
+    },
+  );
+
+  // Some megabytes, whoever reads it.
+  it.skipIf(!existsSync('/proc/kallsyms'))(
+    'reads what states no length up to the end of one block (needs /proc/kallsyms)',
+    () => {
+      const content = readFileSync('/proc/kallsyms');
+      const blockSize = content.length + BLOCK;
+      const result = read('/proc/kallsyms', { blockSize });
+      expect(result.plain.equals(content)).toBe(true);
+      expect(hex(result.sha)).toBe(sha256(content));
+      expect(result).toMatchObject({ size: content.length, changed: false, lasting: false, restarts: 0 });
+      expect(result.blocks).toHaveLength(1);
+      expect(failing('/proc/kallsyms', { blockSize: content.length - 1 })).toBe('UNSTATED_SIZE');
+    },
+  );
+
+  it('promises the same content for the next time of what it read undisturbed, and of what is empty', () => {
+    for (const content of ['', 'x', Buffer.alloc(BLOCK), Buffer.alloc(3 * BLOCK + 1)])
+      expect(read(written(content))).toMatchObject({ lasting: true });
+    expect(read(written('x'), { afterRead: () => undefined })).toMatchObject({ lasting: true });
+    const growing = written('x');
+    const grown = read(growing, { afterRead: () => appendFileSync(growing, 'x') });
+    expect(grown).toMatchObject({ changed: true, lasting: false });
   });
 });
 
@@ -334,8 +367,16 @@ describe.skipIf(!hasFlockProgram)('readFile of a locked file (needs flock)', () 
     const holder = await holdLock(path);
     const result = read(path);
     await holder.release();
-    expect(result).toMatchObject({ unlocked: true, waits: 0 });
+    expect(result).toMatchObject({ unlocked: true, waits: 0, lasting: false });
     expect(result.plain.toString()).toBe('busy');
+  });
+
+  it('does not wait for the lock of an empty file, which is mostly nothing else', async () => {
+    const path = written('');
+    const holder = await holdLock(path);
+    const result = read(path, { lockTimeoutMs: 60_000 });
+    await holder.release();
+    expect(result).toMatchObject({ size: 0, unlocked: false, waits: 0, lasting: true });
   });
 
   it('gives up when the time is over', async () => {

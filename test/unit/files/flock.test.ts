@@ -55,7 +55,7 @@ describe('tryLockShared', () => {
     const path = join(folder, 'shared');
     writeFileSync(path, '');
     const [a, b] = [openSync(path, 'r'), openSync(path, 'r')];
-    expect([tryLockShared(a), tryLockShared(b)]).toEqual([true, true]);
+    expect([tryLockShared(a), tryLockShared(b)]).toEqual(['locked', 'locked']);
     closeSync(a);
     expect(tryLockFile(path)).toBeUndefined();
     closeSync(b);
@@ -68,9 +68,9 @@ describe('tryLockShared', () => {
     const path = join(folder, 'written');
     const holder = await holdLock(path);
     const fd = openSync(path, 'r');
-    expect(tryLockShared(fd)).toBe(false);
+    expect(tryLockShared(fd)).toBe('held');
     await holder.release();
-    expect(tryLockShared(fd)).toBe(true);
+    expect(tryLockShared(fd)).toBe('locked');
     closeSync(fd);
   });
 });

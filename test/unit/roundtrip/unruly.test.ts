@@ -46,7 +46,12 @@ describe('a file that', () => {
     const entry = (await machine.entries(run.summary)).get('log') as FileEntry;
     expect(entry).toMatchObject({ w: ['changed-while-reading'] });
     expect(entry.size).toBeGreaterThanOrEqual(8 * MIB);
-    expect(run.summary.outcome).toBe('complete');
+    expect(run.summary).toMatchObject({
+      outcome: 'complete',
+      warnings: { 'changed-while-reading': 1, 'unlocked-copy': 0 },
+    });
+    expect(run.problems).toMatchObject([{ severity: 'note', code: 'changed-while-reading', path }]);
+    expect(problemLines(await machine.lines(run.summary))).toHaveLength(1);
     const back = readFileSync(join(await restoredTree(machine, run), 'log'));
     expect(back.length).toBe(entry.size);
     expect(back.equals(readFileSync(path).subarray(0, entry.size))).toBe(true);
@@ -68,10 +73,15 @@ describe('a file that', () => {
       const entries = await machine.entries(run.summary);
       expect(entries.get('database')).toMatchObject({ w: ['unlocked-copy'] });
       expect(entries.get('free')).not.toHaveProperty('w');
-      expect(run.summary.outcome).toBe('complete');
+      expect(run.summary).toMatchObject({ outcome: 'complete', warnings: { 'unlocked-copy': 1 } });
+      expect(run.problems).toMatchObject([{ severity: 'note', code: 'unlocked-copy', path }]);
       expect(readFileSync(join(await restoredTree(machine, run), 'database'), 'utf8')).toBe(
         'held by another',
       );
+      // Nothing has changed but that the lock can be had now.
+      const next = await machine.archive();
+      expect(next.summary).toMatchObject({ read: { files: 1 }, warnings: { 'unlocked-copy': 0 } });
+      expect((await machine.entries(next.summary)).get('database')).not.toHaveProperty('w');
     },
   );
 
