@@ -29,7 +29,7 @@ its backup name, or the run that is named, and remembers what is stored and unti
 reads all files, and stores no content again, also what is in bundles.
 
 It needs the right to read, which the credentials in the conf do not have: name others. Bundles are read whole, since a
-manifest alone could be a thief's. A machine set up anew has another id: name the run then. The rights it needs:
+manifest alone could be an attacker's. A machine set up anew has another id: name the run then. The rights it needs:
 ${documentPath('permissions.md')}
 
 RUN is named as in s3-sysbackup restore --help.

@@ -22,7 +22,7 @@ interface Flags extends ReadFlags {
 }
 
 const AFTER_HELP = `
-Run daily from a machine other than those backed up, under a role of its own: so neither a dead machine nor a thief with
+Run daily from a machine other than those backed up, under a role of its own: so neither a dead machine nor an attacker with
 its rights lets the last good backup lapse. Retention and classes are the conf's, where there is one. The role's rights:
 ${documentPath('permissions.md')}
 

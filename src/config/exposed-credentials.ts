@@ -16,5 +16,10 @@ export async function exposedCredentials(destination: Settings['destination']): 
   }
   if ((mode & READABLE_BY_OTHERS) === 0) return undefined;
   const octal = (mode & 0o7777).toString(8).padStart(4, '0');
-  return `everybody on this machine may read the key in ${file} (its mode is ${octal}): chmod 0640 ${file}, or 0600`;
+  return `everybody on this machine may read the key in ${file} (its mode is ${octal}): chmod 0640 ${typed(file)}`;
+}
+
+/** As a shell takes it. */
+function typed(path: string): string {
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }
