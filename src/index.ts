@@ -84,7 +84,7 @@ export type { AwsAccess } from './aws/access.js';
 export type { CreateResourcesOptions, PlannedResources, ResourcesSummary } from './aws/create-resources.js';
 export type { ListEntriesOptions } from './audit/ls.js';
 export type { AssumeRequest } from './aws/credentials.js';
-export type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
+export type { OpenDestinationOptions, OpenedDestination, StorePatience } from './aws/open-destination.js';
 export { defaultStatePath } from './config/conf-path.js';
 export type { ResourceParameters } from './aws/resource-parameters.js';
 export type { ParameterChange, ResourceChange, UpdateResourcesOptions } from './aws/update-resources.js';
@@ -120,6 +120,8 @@ export type {
   SkippedFile,
 } from './sources/executables.js';
 export type * from './store/port.js';
+export type { FirstAnswer } from './store/retry.js';
+export type { S3Timeouts } from './store/s3-client.js';
 export {
   isPriced,
   type ListPrices,

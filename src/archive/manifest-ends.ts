@@ -9,6 +9,7 @@ import {
 import type { LockDates } from '../store/lock-dates.js';
 import type { RunClass } from './lock-keeper.js';
 import type { ArchiveOptions } from './options.js';
+import { putManifest } from './put-manifest.js';
 import type { RunIdentity, Workshop } from './workshop.js';
 
 /** A manifest's first line. */
@@ -35,7 +36,7 @@ export function headerLine(
 }
 
 /**
- * Ends the manifest with snapshots, problems and footer, and stores it: the last thing a run sends. Its own lock ends
+ * Ends the manifest with snapshots, problems and footer, and stores it: the last thing that a run stores. Its own lock ends
  * at `until`, which all it names must reach.
  */
 export async function storeManifest(
@@ -50,11 +51,10 @@ export async function storeManifest(
     Buffer.from(formatLine({ typ: 'end', ...footer, sha256 })),
   );
   catalog.finish();
-  const key = manifestKey(start.options.settings.backupName, identity.run, footer.outcome);
-  const { version } = await start.store.put({
-    key,
-    body: { pieces: [{ path, start: 0, end: size }], size, md5 },
-    retention: locks.retention(until),
-  });
+  const { settings, manifestShownMs, signal } = start.options;
+  const key = manifestKey(settings.backupName, identity.run, footer.outcome);
+  const body = { pieces: [{ path, start: 0, end: size }], size, md5 };
+  const request = { key, body, retention: locks.retention(until) };
+  const { version } = await putManifest(start.store, request, { withinMs: manifestShownMs, signal });
   return { key, version };
 }

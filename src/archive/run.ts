@@ -4,6 +4,7 @@ import { writeHead, writeObjectsFile } from '../catalog/objects-file.js';
 import { writePrintOrder } from '../catalog/print-order.js';
 import { StateFolder } from '../catalog/state-folder.js';
 import { abortedError, throwIfAborted } from '../errors.js';
+import { manifestPrefix } from '../manifest/keys.js';
 import { headerLine, storeManifest } from './manifest-ends.js';
 import type { ArchiveOptions, RunSummary } from './options.js';
 import { Picking } from './pick.js';
@@ -55,7 +56,8 @@ async function begin(options: ArchiveOptions, state: StateFolder, problems: Prob
   // A lock, once there, cannot be taken off a bucket; its lack was allowed by settings that may have changed.
   const objectLock =
     recalled.catalog?.head.objectLock === true || (await checkObjectLock(store, settings.destination));
-  const startMs = await store.now();
+  // Keys whose policy bounds listings may list this.
+  const startMs = await store.now(manifestPrefix(settings.backupName));
   warnOfClock(startMs, Date.now(), onEvent);
   return { options, state, store, onEvent, problems, recalled, startMs, objectLock };
 }

@@ -1,9 +1,19 @@
 import type { Settings } from '../config/settings.js';
 import type { EventListener } from '../events.js';
 import { type OpenedStore, openStore, type StoreDestination } from '../store/open.js';
+import type { RetryOptions } from '../store/retry.js';
+import type { S3Timeouts } from '../store/s3-client.js';
 import type { AssumeRequest } from './credentials.js';
 
-export interface OpenDestinationOptions {
+/** How long is waited for a store: see `RetryOptions`. */
+export type StorePatience = Pick<
+  RetryOptions,
+  'maxAttempts' | 'maxElapsedMs' | 'firstAnswer' | 'firstMs' | 'longestMs'
+>;
+
+export interface OpenDestinationOptions extends StorePatience {
+  /** Of a bucket. */
+  timeouts?: S3Timeouts | undefined;
   /** For credentials and profiles. */
   env: Readonly<Record<string, string | undefined>>;
   /** `user@host`: what a session of an assumed role is called. */
@@ -30,13 +40,8 @@ export async function openDestination(
   destination: Settings['destination'],
   options: OpenDestinationOptions,
 ): Promise<OpenedDestination> {
-  const { maxRequests, onEvent, signal } = options;
-  return await openStore(await placeOf(destination, options), {
-    maxRequests,
-    reserve: options.reserve,
-    listener: onEvent,
-    signal,
-  });
+  const { env: _env, userAtHost: _user, assume: _assume, create: _create, onEvent, ...opening } = options;
+  return await openStore(await placeOf(destination, options), { ...opening, listener: onEvent });
 }
 
 async function placeOf(

@@ -25,6 +25,9 @@ export function recorded(store: ObjectStore): { store: ObjectStore; asked: Asked
     store: {
       description: store.description,
       identity: store.identity,
+      get etags() {
+        return store.etags;
+      },
       put: (request) => (note('put', request.key), store.put(request)),
       get: (key, version, range) => (note('get', key), store.get(key, version, range)),
       head: (key, version) => (note('head', key), store.head(key, version)),
@@ -34,7 +37,7 @@ export function recorded(store: ObjectStore): { store: ObjectStore; asked: Asked
         note('put-retention', key), store.extendRetention(key, version, retention)
       ),
       capabilities: () => (note('get-bucket-configuration', ''), store.capabilities()),
-      now: () => store.now(),
+      now: (prefix) => store.now(prefix),
       close: () => store.close(),
     },
   };

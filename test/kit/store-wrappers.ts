@@ -6,6 +6,9 @@ export function changed(store: ObjectStore, changes: Partial<ObjectStore>): Obje
   return {
     description: store.description,
     identity: store.identity,
+    get etags() {
+      return store.etags;
+    },
     put: (request) => store.put(request),
     get: (key, version, range) => store.get(key, version, range),
     head: (key, version) => store.head(key, version),
@@ -13,7 +16,7 @@ export function changed(store: ObjectStore, changes: Partial<ObjectStore>): Obje
     getRetention: (key, version) => store.getRetention(key, version),
     extendRetention: (key, version, retention) => store.extendRetention(key, version, retention),
     capabilities: () => store.capabilities(),
-    now: () => store.now(),
+    now: (prefix) => store.now(prefix),
     close: () => store.close(),
     ...changes,
   };
