@@ -37,6 +37,9 @@ export async function chooseStore(
   return { destination: settings.destination, backup: settings.backupName, statePath: settings.statePath };
 }
 
+/** A person who has mistyped the endpoint is not to wait for as long as a timer may. */
+const WHILE_ONE_LOOKS_ON = { attempts: 2, withinMs: 10_000 };
+
 /** Opens a store for as long as `use` takes. */
 export async function withStore<T>(
   session: Session,
@@ -44,8 +47,14 @@ export async function withStore<T>(
   options: Pick<OpenDestinationOptions, 'create' | 'maxRequests' | 'assume'> & { onEvent: EventListener },
   use: (opened: OpenedDestination) => Promise<T>,
 ): Promise<T> {
-  const { env, userAtHost, signal } = session;
-  const opened = await openDestination(destination, { env, userAtHost, signal, ...options });
+  const { env, userAtHost, signal, terminal } = session;
+  const opened = await openDestination(destination, {
+    env,
+    userAtHost,
+    signal,
+    ...(terminal ? { firstAnswer: WHILE_ONE_LOOKS_ON } : {}),
+    ...options,
+  });
   try {
     return await use(opened);
   } finally {
