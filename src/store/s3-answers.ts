@@ -23,11 +23,11 @@ export interface SeenAnswer {
   isSigned: boolean;
 }
 
-/** The root elements of the answers that say something. */
-const ROOTS: Readonly<Record<string, string>> = {
-  ListObjectVersionsCommand: 'ListVersionsResult',
-  GetObjectLockConfigurationCommand: 'ObjectLockConfiguration',
-  GetObjectRetentionCommand: 'Retention',
+/** The root elements of the answers that say something: Amazon's, and what some servers call the same. */
+const ROOTS: Readonly<Record<string, readonly [string, ...string[]]>> = {
+  ListObjectVersionsCommand: ['ListVersionsResult', 'ListObjectVersionsResult'],
+  GetObjectLockConfigurationCommand: ['ObjectLockConfiguration'],
+  GetObjectRetentionCommand: ['Retention', 'ObjectLockRetention'],
 };
 const OF_OBJECTS: ReadonlySet<string> = new Set(['GetObjectCommand', 'HeadObjectCommand']);
 
@@ -121,7 +121,8 @@ export class S3Answers {
       return;
     }
     const expected = ROOTS[command];
-    if (expected !== undefined && root !== expected) throw notThat(expected, root, isEmpty, headers);
+    if (expected !== undefined && !expected.some((name) => name === root))
+      throw notThat(expected[0], root, isEmpty, headers);
     const isPage = expected === undefined && !isEmpty && !isXml(root);
     if (isPage && command !== 'PutObjectCommand') throw pageOf(headers);
     // A PUT without an ETag is nothing that S3 answers.

@@ -303,7 +303,8 @@ export class S3Store implements ObjectStore, AsksForTime {
 
   /** The version that a PUT made, as its answer says. Throws where the answer says too little to be believed. */
   #storedBy(output: PutObjectCommandOutput, { key, body, retention }: PutRequest): StoredVersion {
-    const { ServerSideEncryption = '', SSECustomerAlgorithm, VersionId: version } = output;
+    const { ServerSideEncryption = '', SSECustomerAlgorithm, VersionId = '' } = output;
+    const version = VersionId === '' ? undefined : VersionId;
     const answer = {
       etag: unquoted(output.ETag),
       version,
