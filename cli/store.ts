@@ -60,6 +60,9 @@ export async function chooseStore(
   };
 }
 
+/** A person who has mistyped the endpoint is not to wait for as long as a timer may. */
+const WHILE_ONE_LOOKS_ON = { attempts: 2, withinMs: 10_000 };
+
 /** Opens a store for as long as `use` takes. */
 export async function withStore<T>(
   session: Session,
@@ -67,8 +70,14 @@ export async function withStore<T>(
   options: Pick<OpenDestinationOptions, 'archiving' | 'maxRequests' | 'assume'> & { onEvent: EventListener },
   use: (opened: OpenedDestination) => Promise<T>,
 ): Promise<T> {
-  const { env, userAtHost, signal } = session;
-  const opened = await openDestination(destination, { env, userAtHost, signal, ...options });
+  const { env, userAtHost, signal, terminal } = session;
+  const opened = await openDestination(destination, {
+    env,
+    userAtHost,
+    signal,
+    ...(terminal ? { firstAnswer: WHILE_ONE_LOOKS_ON } : {}),
+    ...options,
+  });
   try {
     return await use(opened);
   } finally {

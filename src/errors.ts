@@ -15,7 +15,7 @@ export type ErrorCode =
   | 'RUN_LOCKED'
   /** The store refused for lack of rights, or the credentials are wrong or missing. */
   | 'ACCESS_DENIED'
-  /** The store cannot do what is needed: no Object Lock, no versioning. */
+  /** The store cannot do what is needed: no Object Lock, no versioning, no version ids in what arrives of its answers. */
   | 'STORE_UNSUITABLE'
   /** The store failed or could not be reached, after retries. */
   | 'STORE_FAILED'

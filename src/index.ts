@@ -97,7 +97,7 @@ export type { CreateResourcesOptions, PlannedResources, ResourcesSummary } from 
 export type { ListEntriesOptions } from './audit/ls.js';
 export type { AssumeRequest } from './aws/credentials.js';
 export type { Lifecycle } from './aws/lifecycle.js';
-export type { OpenDestinationOptions, OpenedDestination } from './aws/open-destination.js';
+export type { OpenDestinationOptions, OpenedDestination, StorePatience } from './aws/open-destination.js';
 export { defaultStatePath } from './config/conf-path.js';
 export type { ResourceParameters } from './aws/resource-parameters.js';
 export type { ParameterChange, ResourceChange, UpdateResourcesOptions } from './aws/update-resources.js';
@@ -136,6 +136,8 @@ export type {
   SkippedFile,
 } from './sources/executables.js';
 export type * from './store/port.js';
+export type { FirstAnswer } from './store/retry.js';
+export type { S3Timeouts } from './store/s3-client.js';
 export {
   isPriced,
   type ListPrices,

@@ -30,6 +30,8 @@ interface Held extends VersionHead {
 export class SimulatedStore implements ObjectStore {
   readonly description = 'a simulated bucket';
   readonly identity = 'simulated';
+  /** As of a bucket: what must not be lost is listed after it was put. */
+  readonly etags = 'md5';
   /** Milliseconds since the epoch. */
   time: number;
   readonly #held = new Map<string, Held>();

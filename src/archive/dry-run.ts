@@ -64,6 +64,7 @@ export async function estimate(start: RunStart, picked: Picked, tally: Tally): P
     renewed: renewals.count,
     estimate: estimateOf({
       sent,
+      listsManifest: store.etags !== undefined,
       blocks: reading.blocks,
       small: reading.small,
       bytes: reading.bytes,

@@ -7,6 +7,8 @@ import type { RunEstimate } from './options.js';
 export interface Foreseen {
   /** Requests sent by now: the run sends the same to remember. */
   sent: RequestCounts;
+  /** Whether the manifest is listed after it is stored. */
+  listsManifest: boolean;
   /** Contents that would be read, as blocks and small files, and their bytes. */
   blocks: number;
   small: number;
@@ -34,21 +36,22 @@ export interface Foreseen {
  * locks since: an extension is refused then, and asked about.
  */
 export function estimateOf(foreseen: Foreseen): RunEstimate {
-  const { sent, blocks, small, bytes, bundles, snapshots, pages, locks } = foreseen;
+  const { sent, listsManifest, blocks, small, bytes, bundles, snapshots, pages, locks } = foreseen;
   const lookups = pages === undefined ? 0 : mostLookups(blocks, pages);
   const found = Math.min(blocks, pages?.versions ?? 0);
   const objects = blocks + bundles;
   // At a class's end, whatever the run names: of each block the new object or the old one, of small files both kinds.
   const extended = objects + Math.min(small, locks.notKept.all) + snapshots.programs;
   const manifest = 1;
+  const shown = listsManifest ? 1 : 0;
   return {
     stored: { objects, bytes },
     bundles: { objects: bundles, files: small },
     snapshots,
     requests: {
-      least: withMore(sent, { put: manifest, 'put-retention': locks.kept }),
+      least: withMore(sent, { list: shown, put: manifest, 'put-retention': locks.kept }),
       most: withMore(sent, {
-        list: lookups,
+        list: lookups + shown,
         put: objects + snapshots.programs + manifest,
         'put-retention':
           locks.kept + found + Math.min(blocks + small, locks.notKept.due) + extended * locks.classes,

@@ -14,6 +14,7 @@ import { OwnMemory } from '../own-memory.js';
 import type { LockDates } from '../store/lock-dates.js';
 import type { RunClass } from './lock-keeper.js';
 import type { ArchiveOptions } from './options.js';
+import { putManifest } from './put-manifest.js';
 import type { RunIdentity, Workshop } from './workshop.js';
 
 /** For what zlib puts around so few bytes, even where it cannot make them shorter. */
@@ -69,7 +70,7 @@ function footerLine(footer: ManifestFooter): Buffer {
 }
 
 /**
- * Ends the manifest with snapshots, problems and footer, and stores it: the last thing a run sends. Its own lock ends
+ * Ends the manifest with snapshots, problems and footer, and stores it: the last thing that a run stores. Its own lock ends
  * at `until`, which all it names must reach.
  */
 export async function storeManifest(
@@ -81,11 +82,10 @@ export async function storeManifest(
   if (snapshots.length > 0) await spool.append(OwnMemory.of(Buffer.concat(snapshots.map(ownLine))));
   for await (const piece of start.problems.pieces()) await spool.append(piece);
   const { path, size, md5 } = await spool.finish((sha256) => footerLine({ typ: 'end', ...footer, sha256 }));
-  const key = manifestKey(start.options.settings.backupName, identity.run, footer.outcome);
-  const { version } = await start.store.put({
-    key,
-    body: { pieces: [{ path, start: 0, end: size }], size, md5 },
-    retention: locks.retention(until),
-  });
+  const { settings, manifestShownMs, signal } = start.options;
+  const key = manifestKey(settings.backupName, identity.run, footer.outcome);
+  const body = { pieces: [{ path, start: 0, end: size }], size, md5 };
+  const request = { key, body, retention: locks.retention(until) };
+  const { version } = await putManifest(start.store, request, { withinMs: manifestShownMs, signal });
   return { key, version };
 }

@@ -30,6 +30,11 @@ export interface ArchiveOptions {
   onPaths?: (paths: readonly PathToStore[]) => void | Promise<void>;
   /** Bytes that one PUT takes: longer snapshots are stored as blocks. Default 5 GiB, the limit of S3. */
   putLimit?: number;
+  /**
+   * Milliseconds for which a bucket's listing is asked for the manifest after its PUT, before the run fails. Default
+   * 30,000.
+   */
+  manifestShownMs?: number;
   /** Bytes of a bundle: it is stored when it has so many. Default a little under 32 MiB. */
   bundleBytes?: number;
   /** Worker threads that read and compress. Default: one per processor. 0: none. */

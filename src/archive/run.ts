@@ -7,6 +7,7 @@ import { OwnMemory } from '../own-memory.js';
 import { historyBefore, warnOfRunAhead } from './history.js';
 import { hostRenamed } from './host-renamed.js';
 import { bundleBelowOf } from './bundle-below.js';
+import { manifestPrefix } from '../manifest/keys.js';
 import { headerLine, storeManifest } from './manifest-ends.js';
 import { openState } from './open-state.js';
 import type { ArchiveOptions, RunSummary } from './options.js';
@@ -66,7 +67,8 @@ async function begin(options: ArchiveOptions, state: StateFolder, problems: Prob
   // A lock, once there, cannot be taken off a bucket; its lack was allowed by settings that may have changed.
   const objectLock =
     recalled.catalog?.head.objectLock === true || (await checkObjectLock(store, settings.destination));
-  const startMs = await store.now();
+  // Keys whose policy bounds listings may list this.
+  const startMs = await store.now(manifestPrefix(settings.backupName));
   warnOfClock(startMs, Date.now(), onEvent);
   warnOfRunAhead(recalled.catalog?.head, startMs, onEvent);
   const history = await historyBefore(recalled, store, settings.backupName, startMs);

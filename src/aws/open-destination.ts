@@ -2,9 +2,19 @@ import type { AdmittedDirectory, Archiving } from '../archive/admit-directory.js
 import type { Settings } from '../config/settings.js';
 import type { EventListener } from '../events.js';
 import { type OpenedStore, openStore, type StoreDestination } from '../store/open.js';
+import type { RetryOptions } from '../store/retry.js';
+import type { S3Timeouts } from '../store/s3-client.js';
 import type { AssumeRequest } from './credentials.js';
 
-export interface OpenDestinationOptions {
+/** How long is waited for a store: see `RetryOptions`. */
+export type StorePatience = Pick<
+  RetryOptions,
+  'maxAttempts' | 'maxElapsedMs' | 'firstAnswer' | 'firstMs' | 'longestMs'
+>;
+
+export interface OpenDestinationOptions extends StorePatience {
+  /** Of a bucket. */
+  timeouts?: S3Timeouts | undefined;
   /** For credentials and profiles. */
   env: Readonly<Record<string, string | undefined>>;
   /** `user@host`: what a session of an assumed role is called. */
@@ -39,8 +49,8 @@ export async function openDestination(
   destination: Settings['destination'],
   options: OpenDestinationOptions,
 ): Promise<OpenedDestination> {
-  const { archiving, maxRequests, onEvent, signal } = options;
-  const opening = { maxRequests, reserve: options.reserve, listener: onEvent, signal };
+  const { env: _env, userAtHost: _user, assume: _assume, archiving, onEvent, ...given } = options;
+  const opening = { ...given, listener: onEvent };
   if (destination.kind === 's3') return await openStore(await bucketPlace(destination, options), opening);
   if (archiving === undefined) return await openStore(destination, opening);
   const { admitDirectory } = await import('../archive/admit-directory.js');

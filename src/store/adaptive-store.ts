@@ -73,6 +73,10 @@ class AdaptiveStore implements ObjectStore {
     return this.#inTurn(0, () => this.#inner.get(key, version, range));
   }
 
+  get etags(): ObjectStore['etags'] {
+    return this.#inner.etags;
+  }
+
   head(key: string, version: string): Promise<VersionHead> {
     return this.#inTurn(0, () => this.#inner.head(key, version));
   }
@@ -93,8 +97,8 @@ class AdaptiveStore implements ObjectStore {
     return this.#inTurn(0, () => this.#inner.capabilities());
   }
 
-  now(): Promise<number> {
-    return this.#inner.now();
+  now(prefix?: string): Promise<number> {
+    return this.#inner.now(prefix);
   }
 
   close(): Promise<void> {

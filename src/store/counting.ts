@@ -68,6 +68,10 @@ export class CountingStore implements ObjectStore {
     return this.#inner.get(key, version, range);
   }
 
+  get etags(): ObjectStore['etags'] {
+    return this.#inner.etags;
+  }
+
   async head(key: string, version: string): Promise<VersionHead> {
     this.count('head');
     return this.#inner.head(key, version);
@@ -93,9 +97,9 @@ export class CountingStore implements ObjectStore {
     return this.#inner.capabilities();
   }
 
-  async now(): Promise<number> {
+  async now(prefix?: string): Promise<number> {
     if (mustAskForTime(this.#inner)) this.count('list');
-    return this.#inner.now();
+    return this.#inner.now(prefix);
   }
 
   async close(): Promise<void> {

@@ -1,9 +1,12 @@
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
 import type { RequestCounts } from '../events.js';
 import { withAdaptiveConcurrency } from './adaptive-store.js';
+import type { AnswerTrust } from './answer-trust.js';
 import type { ColdStorage } from './cold.js';
+import { confirmAnswers } from './confirmed-store.js';
 import { CountingStore, type CountingOptions } from './counting.js';
 import { repeatRequest, retryRequests, type RetryOptions } from './retry.js';
+import type { S3Timeouts } from './s3-client.js';
 import type { ObjectStore } from './port.js';
 
 /** Where objects go, with everything that is needed to get there. */
@@ -26,6 +29,8 @@ export type StoreDestination =
     };
 
 export interface OpenStoreOptions extends CountingOptions, RetryOptions {
+  /** Of a bucket. */
+  timeouts?: S3Timeouts | undefined;
   /** Milliseconds since the epoch, for a directory whose file system cannot be asked. Default `Date.now`. */
   machineTime?: () => number;
 }
@@ -57,12 +62,10 @@ export async function openStore(
   const counting = new CountingStore(plain, options);
   const bounds = destination.kind === 'directory' ? DIRECTORY_BOUNDS : {};
   const adaptive = withAdaptiveConcurrency(counting, { signal, monotonic, ...bounds });
+  const repeating = retryRequests(adaptive, { ...options, resumeReads: destination.kind === 's3' });
   return {
     cold: 'cold' in plain ? coldThrough(plain.cold(), counting, options) : undefined,
-    store: retryRequests(adaptive, {
-      ...options,
-      resumeReads: destination.kind === 's3',
-    }),
+    store: 'trust' in plain ? confirmAnswers(repeating, plain.trust, options) : repeating,
     requests: () => counting.requests,
     useReserve: () => counting.useReserve(),
   };
@@ -82,7 +85,7 @@ function coldThrough(cold: ColdStorage, counting: CountingStore, options: OpenSt
 async function openPlain(
   destination: StoreDestination,
   options: OpenStoreOptions,
-): Promise<ObjectStore | (ObjectStore & { cold(): ColdStorage })> {
+): Promise<ObjectStore | (ObjectStore & { cold(): ColdStorage; trust: AnswerTrust })> {
   if (destination.kind === 'directory') {
     const { openDirectoryStore } = await import('./directory.js');
     const { path, id, mayBeAbsent = false } = destination;
@@ -92,6 +95,15 @@ async function openPlain(
   }
   const { openS3Store } = await import('./s3.js');
   const { bucket, prefix = '', client } = destination;
-  const { signal } = options;
-  return openS3Store({ bucket, prefix, client, ...(signal === undefined ? {} : { signal }) });
+  const { signal, timeouts, firstAnswer, firstMs = 250 } = options;
+  return openS3Store({
+    bucket,
+    prefix,
+    client,
+    timeouts,
+    // The pauses between them are part of the time.
+    firstAnswerMs:
+      firstAnswer && Math.max(1, Math.floor(firstAnswer.withinMs / firstAnswer.attempts) - firstMs),
+    ...(signal === undefined ? {} : { signal }),
+  });
 }

@@ -19,6 +19,11 @@ export interface ObjectStore {
   readonly localRoot?: string | undefined;
   /** Of a directory, whose data can be damaged like any file's: what it can tell of that. */
   readonly damage?: StoreDamage | undefined;
+  /**
+   * Of a store behind a network, where answers get lost: whether an ETag of 32 hex digits that it lists is an MD5 sum,
+   * as far as is known. What must not be lost is listed after it was put. Undefined: an answer is enough.
+   */
+  readonly etags?: 'md5' | 'opaque' | undefined;
   /** Stores one new version, locked from the moment it exists. Never replaces or hides silently what is there. */
   put(request: PutRequest): Promise<StoredVersion>;
   /**
@@ -37,10 +42,12 @@ export interface ObjectStore {
   /** Whether the store keeps versions and enforces locks. */
   capabilities(): Promise<StoreCapabilities>;
   /**
-   * The store's time in milliseconds since the epoch: the time its first answer carried plus what a monotonic
-   * clock counted since. Sends a request only where nothing has been answered yet.
+   * The store's time in milliseconds since the epoch: the time that the first answer carried which succeeded and was
+   * understood, plus what a monotonic clock counted since. Where there is none yet, one row is listed.
+   *
+   * @param prefix below which that may be listed. Default: everything
    */
-  now(): Promise<number>;
+  now(prefix?: string): Promise<number>;
   /** Frees sockets and descriptors. The store is not used afterwards. */
   close(): Promise<void>;
 }
@@ -106,6 +113,8 @@ export interface ListRequest {
   continuation?: string;
   /** At most this many rows. Default and maximum 1000. */
   limit?: number;
+  /** Milliseconds after which it has failed, however often it may be repeated. Default: the store's own limits. */
+  withinMs?: number;
 }
 
 export interface ListPage {

@@ -22,6 +22,11 @@ export interface RetryOptions extends BackoffOptions {
   maxAttempts?: number;
   /** Milliseconds after a request's first attempt from which on it is not repeated. Default 300,000. */
   maxElapsedMs?: number;
+  /**
+   * Until the store has answered once: attempts at a request, and milliseconds for all of them. For where a person
+   * waits, and has mistyped the endpoint. Default: as later.
+   */
+  firstAnswer?: FirstAnswer | undefined;
   /** Hears `retry` before each pause. */
   listener?: EventListener | undefined;
   /** Ends pauses, and what comes after them, with `ABORTED`. */
@@ -30,6 +35,11 @@ export interface RetryOptions extends BackoffOptions {
   monotonic?: () => number;
   /** Whether streams can break off, as connections do and files do not. Default true. */
   resumeReads?: boolean | undefined;
+}
+
+export interface FirstAnswer {
+  attempts: number;
+  withinMs: number;
 }
 
 /** Behind every object's end: a range that reaches further is one to the end (RFC 9110, 14.1.2). */
@@ -78,12 +88,22 @@ class RetryingStore implements ObjectStore {
     );
   }
 
+  get etags(): ObjectStore['etags'] {
+    return this.#inner.etags;
+  }
+
   head(key: string, version: string): Promise<VersionHead> {
     return this.#repeat('head', key, () => this.#inner.head(key, version));
   }
 
   list(request: ListRequest): Promise<ListPage> {
-    return this.#repeat('list', request.prefix, () => this.#inner.list(request));
+    const { withinMs } = request;
+    if (withinMs === undefined) return this.#repeat('list', request.prefix, () => this.#inner.list(request));
+    const monotonic = this.#options.monotonic ?? (() => performance.now());
+    const end = monotonic() + withinMs;
+    return repeatRequest({ ...this.#options, maxElapsedMs: withinMs }, 'list', request.prefix, () =>
+      this.#inner.list({ ...request, withinMs: Math.max(1, Math.floor(end - monotonic())) }),
+    );
   }
 
   getRetention(key: string, version: string): Promise<Retention | undefined> {
@@ -98,8 +118,8 @@ class RetryingStore implements ObjectStore {
     return this.#repeat('get-bucket-configuration', '', () => this.#inner.capabilities());
   }
 
-  now(): Promise<number> {
-    return this.#repeat('list', '', () => this.#inner.now());
+  now(prefix?: string): Promise<number> {
+    return this.#repeat('list', prefix ?? '', () => this.#inner.now(prefix));
   }
 
   close(): Promise<void> {
@@ -111,25 +131,34 @@ class RetryingStore implements ObjectStore {
   }
 }
 
-/** Sends one request again and again, as {@link retryRequests} says. */
+/**
+ * Sends one request again and again, as {@link retryRequests} says.
+ *
+ * @param mayPass whether it is worth it after an error. Default: as the error says
+ */
 export async function repeatRequest<T>(
   options: RetryOptions,
   request: RequestKind,
   key: string,
   send: () => Promise<T>,
+  mayPass: (error: StoreError) => boolean = (error) => error.retryable,
 ): Promise<T> {
-  const { maxAttempts = 12, maxElapsedMs = 300_000, listener, signal } = options;
+  const { maxAttempts = 12, maxElapsedMs = 300_000, firstAnswer, listener, signal } = options;
   const monotonic = options.monotonic ?? (() => performance.now());
   const pause = options.pause ?? pauseFor;
   const begun = monotonic();
+  let limited = 0;
   for (let attempt = 1; ; attempt += 1) {
     throwIfAborted(signal);
     try {
       return await send();
     } catch (error) {
-      if (!(error instanceof StoreError) || !error.retryable || attempt >= maxAttempts) throw error;
+      if (!(error instanceof StoreError) || !mayPass(error) || attempt >= maxAttempts) throw error;
+      if (error.mostRepeats !== undefined && ++limited > error.mostRepeats) throw error;
+      const first = error.unanswered ? firstAnswer : undefined;
+      if (first !== undefined && attempt >= first.attempts) throw error;
       const delayMs = pauseBefore(attempt, options, error.retryAfterMs);
-      if (monotonic() - begun + delayMs > maxElapsedMs) throw error;
+      if (monotonic() - begun + delayMs > (first?.withinMs ?? maxElapsedMs)) throw error;
       listener?.({ type: 'retry', request, key, attempt, delayMs, reason: messageOf(error) });
       await pause(delayMs, signal);
     }

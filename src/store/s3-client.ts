@@ -1,4 +1,4 @@
-import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
+import type { S3ClientConfig } from '@aws-sdk/client-s3';
 import { SILENT } from './quiet-sdk.js';
 
 type Logger = NonNullable<S3ClientConfig['logger']>;
@@ -11,6 +11,8 @@ export interface S3Timeouts {
   connect?: number;
   /** Milliseconds for which a connection may be silent, as a half-open one is for ever. Default 60,000. */
   idle?: number;
+  /** Milliseconds that an answer which is not an object may take to its end. Default 300,000. */
+  answer?: number;
 }
 
 /** Sockets at most, so many more requests than that never help on one machine. */
@@ -37,24 +39,4 @@ export function s3ClientDefaults(timeouts: S3Timeouts = {}): S3ClientConfig {
       logger: LOGGER,
     },
   };
-}
-
-/** What of a response any middleware may see, before the SDK makes sense of it. */
-interface RawResponse {
-  headers?: Record<string, string>;
-}
-
-/** Calls back with the `Date` header (milliseconds since the epoch) of every answer, of refusals too. */
-export function listenForDates(client: S3Client, heard: (time: number) => void): void {
-  client.middlewareStack.add(
-    (next) => async (args) => {
-      const result = await next(args);
-      const { headers } = result.response as RawResponse;
-      const time = Date.parse(headers?.['date'] ?? '');
-      if (!Number.isNaN(time)) heard(time);
-      return result;
-    },
-    // Next to the transport: the SDK's own step above it throws where the answer is a refusal.
-    { step: 'deserialize', priority: 'low' },
-  );
 }

@@ -1,6 +1,7 @@
 import { documentPath } from '../documents.js';
 import { abortedError, errnoOf, messageOf, SysbackupError } from '../errors.js';
 import { FrozenObjectError } from './cold.js';
+import { NotS3Answer } from './not-s3-answer.js';
 import { noSuchVersion, StoreError } from './store-error.js';
 
 /** What was being done, for messages and hints. */
@@ -11,14 +12,16 @@ export interface S3Action {
   version?: string;
   /** The rights it takes. */
   rights: string;
+  /** It reads what is stored, which the key that backs up is not to do. */
+  isRead?: boolean;
 }
 
 export interface S3ErrorContext {
   /** `s3://bucket/prefix`. */
   store: string;
   endpoint: string | undefined;
-  /** Whether this endpoint has answered anything before: a name that cannot be resolved may come back then. */
-  answeredBefore: boolean;
+  /** Whether this store has ever answered: a name that cannot be resolved may come back then. */
+  hasAnswered: boolean;
   aborted: boolean;
 }
 
@@ -58,11 +61,11 @@ const PASSING = new Set([
   'InternalError',
   'MalformedXML', // Ours is well-formed: it was damaged on the way.
   'OperationAborted',
-  'RequestTimeTooSkewed',
   'RequestTimeout',
   'RequestTimeoutException',
   'ServiceUnavailable',
   'SlowDown',
+  'TemporaryRedirect', // Until the name of a new bucket is known everywhere.
   'Throttling',
   'ThrottlingException',
   'XAmzContentSHA256Mismatch',
@@ -85,6 +88,18 @@ const NETWORK = new Set(
   ).split(' '),
 );
 
+/** An answer did not come, or not to its end, within a limit of this library. */
+export class NotInTime extends Error {
+  override readonly name = 'TimeoutError';
+
+  constructor(ms: number) {
+    super(`not within ${ms / 1000} s`);
+  }
+}
+
+/** Often enough for one wrong `Date` to be put right by the one after it. */
+const MOST_REPEATS_FOR_TIME = 2;
+
 /** What the SDK's errors carry beside name and message. */
 interface SdkError extends Error {
   $metadata?: { httpStatusCode?: number; requestId?: string; clockSkewCorrected?: boolean };
@@ -106,18 +121,29 @@ export function storeErrorOfS3(thrown: unknown, action: S3Action, context: S3Err
   const name = status === 403 && isUnnamed(error) ? 'Forbidden' : s3ErrorName(error);
   const what = `${action.doing}${action.key === undefined ? '' : ` ${action.key}`} in ${context.store}`;
 
+  if (thrown instanceof NotS3Answer)
+    return new StoreError('STORE_FAILED', `${what} failed: ${thrown.message}`, {
+      cause: error,
+      retryable: true,
+      unanswered: !context.hasAnswered,
+      hint: 'Something between here and the store answers in its place: a login page of the network, a proxy?',
+    });
+  if (name === 'RequestTimeTooSkewed') return skewedClocks(error, what, $response?.headers);
+  // The SDK signs the next attempt by the time of this refusal.
+  const otherTime =
+    $metadata?.clockSkewCorrected === true ? { retryable: true, mostRepeats: MOST_REPEATS_FOR_TIME } : {};
   const credentials = CREDENTIALS.get(name);
   if (credentials !== undefined)
     return new StoreError('ACCESS_DENIED', `access denied ${what}: ${messageOf(error)} (${name})`, {
       cause: error,
       hint: credentials,
-      retryable: $metadata?.clockSkewCorrected === true,
+      ...otherTime,
     });
   if (DENIED.has(name))
     return new StoreError('ACCESS_DENIED', `access denied ${what} (${name})`, {
       cause: error,
-      hint: `The credentials need ${action.rights}; see ${documentPath('permissions.md')}`,
-      retryable: $metadata?.clockSkewCorrected === true,
+      hint: hintForRefusal(action),
+      ...otherTime,
     });
   if (name === 'InvalidObjectState') return new FrozenObjectError(what, storageClassIn(thrown), error);
   if (name === 'NoSuchBucket')
@@ -133,6 +159,42 @@ export function storeErrorOfS3(thrown: unknown, action: S3Action, context: S3Err
       hint: `Set [s3] region to the bucket's${regionHint($response?.headers)}.`,
     });
   return otherError(error, isUnreadable(thrown, status), name, status, what, $response?.headers, context);
+}
+
+function hintForRefusal({ isRead = false, rights }: S3Action): string {
+  const document = documentPath('permissions.md');
+  if (!isRead) return `The credentials need ${rights}; see ${document}`;
+  return (
+    'The key that backs up cannot read, by design: use the restore role or profile. ' +
+    `The right that is missing is ${rights}; see ${document}`
+  );
+}
+
+function skewedClocks(error: unknown, what: string, headers: Record<string, string> | undefined): StoreError {
+  const here = Date.now();
+  const there = Date.parse(headers?.['date'] ?? '');
+  const clocks = Number.isNaN(there)
+    ? `the store does not say what time it is there, here it is ${secondOf(here)}`
+    : `it is ${secondOf(there)} by the store's clock and ${secondOf(here)} by this machine's, ` +
+      `${roughly(Math.abs(there - here))} apart`;
+  return new StoreError('STORE_FAILED', `${what} failed: ${clocks} (RequestTimeTooSkewed)`, {
+    cause: error,
+    hint: "Set this machine's clock; if it is right, something between here and the store tells a wrong time.",
+    retryable: true,
+    mostRepeats: MOST_REPEATS_FOR_TIME,
+  });
+}
+
+function secondOf(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}
+
+function roughly(ms: number): string {
+  const minutes = ms / 60_000;
+  if (minutes < 120) return `${Math.round(minutes)} minutes`;
+  if (minutes < 48 * 60) return `${Math.round(minutes / 60)} hours`;
+  const days = minutes / 1440;
+  return days < 730 ? `${Math.round(days)} days` : `${(days / 365.25).toFixed(1)} years`;
 }
 
 function storageClassIn(error: unknown): string | undefined {
@@ -165,6 +227,7 @@ function otherError(
   headers: Record<string, string> | undefined,
   context: S3ErrorContext,
 ): StoreError {
+  const unanswered = !context.hasAnswered;
   if (status === undefined && isNetwork(error)) {
     const reason = errnoOf(error) ?? name;
     return new StoreError(
@@ -172,7 +235,8 @@ function otherError(
       `${what} failed: no answer from ${context.endpoint ?? 'the endpoint'}: ${messageOf(error)} (${reason})`,
       {
         cause: error,
-        retryable: reason !== 'ENOTFOUND' || context.answeredBefore,
+        retryable: reason !== 'ENOTFOUND' || context.hasAnswered,
+        unanswered,
         hint: 'Check the network, the endpoint and its region.',
       },
     );
@@ -184,6 +248,7 @@ function otherError(
     cause: error,
     // An answer that was cut off or is not S3's (a gateway's page) may be whole the next time.
     retryable: passing || unreadable,
+    unanswered,
     overloaded: OVERLOADED.has(name) || status === 429 || status === 503,
     ...retryAfter(headers),
   });
@@ -191,7 +256,9 @@ function otherError(
 
 function isNetwork(error: unknown): boolean {
   const code = errnoOf(error) ?? '';
-  return NETWORK.has(code) || code === 'ENOTFOUND' || s3ErrorName(error) === 'TimeoutError';
+  // HPE_…: what came is no HTTP, or has headers without end.
+  const isHttp = !code.startsWith('HPE_');
+  return NETWORK.has(code) || code === 'ENOTFOUND' || !isHttp || s3ErrorName(error) === 'TimeoutError';
 }
 
 /** A HEAD is refused without a body, so nothing says why. */

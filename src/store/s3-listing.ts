@@ -63,7 +63,7 @@ function rowOf(
   const object: ObjectVersion = deleteMarker ? {} : (row as ObjectVersion);
   return {
     key: decode(row.Key ?? '').slice(prefix.length),
-    version: row.VersionId ?? 'null',
+    version: row.VersionId === undefined || row.VersionId === '' ? 'null' : row.VersionId,
     size: object.Size ?? 0,
     etag: unquoted(object.ETag),
     received: row.LastModified?.getTime() ?? 0,

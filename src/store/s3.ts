@@ -1,20 +1,24 @@
-import { createHash } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { Readable } from 'node:stream';
 import type {
-  ObjectLockRetentionMode,
   PutObjectCommandInput,
+  PutObjectCommandOutput,
   S3Client,
   S3ClientConfig,
 } from '@aws-sdk/client-s3';
 import { throwIfAborted } from '../errors.js';
-import { bodyChunks, verifyBody } from './body.js';
+import { AnswerTrust } from './answer-trust.js';
+import { verifyBody } from './body.js';
 import type { ColdStorage } from './cold.js';
 import { decodeMetadata, encodeMetadata } from './metadata.js';
+import { REMOVES_VERSION, DoubtfulExtension, DoubtfulPut, judgePut } from './put-answer.js';
 import { S3ColdStorage } from './s3-cold.js';
-import { listenForDates, s3ClientDefaults } from './s3-client.js';
+import { ANSWER_LIMITS, S3Answers } from './s3-answers.js';
+import { s3ClientDefaults, type S3Timeouts } from './s3-client.js';
+import { addContentMd5, lockInput, retentionOf, saysLockless, saysUnlocked } from './s3-locks.js';
+import { sendObject } from './s3-put.js';
 import { loadS3Sdk, type S3Sdk } from './s3-sdk.js';
-import { s3ErrorName, storeErrorOfS3, type S3Action } from './s3-errors.js';
+import { NotInTime, s3ErrorName, storeErrorOfS3, type S3Action } from './s3-errors.js';
 import { pageOfOutput, parseContinuation, unquoted, type S3Position } from './s3-listing.js';
 import { StoreClock, type AsksForTime } from './store-clock.js';
 import { StoreError } from './store-error.js';
@@ -22,7 +26,6 @@ import type {
   ByteRange,
   ListPage,
   ListRequest,
-  ObjectBody,
   ObjectStore,
   PutRequest,
   Retention,
@@ -44,6 +47,10 @@ export interface S3StoreOptions {
    * defaults are added, and it is destroyed with the store.
    */
   client: S3Client | S3ClientConfig;
+  /** Of a client that is made here all of them, else `answer` alone. */
+  timeouts?: S3Timeouts | undefined;
+  /** Milliseconds for each request until the store has answered once. Default: as later. */
+  firstAnswerMs?: number | undefined;
   /** Stops requests under way. */
   signal?: AbortSignal;
   clock?: StoreClock;
@@ -55,7 +62,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
   const own = !isClient(options.client);
   const client = isClient(options.client)
     ? options.client
-    : new sdk.S3Client({ ...s3ClientDefaults(), ...options.client });
+    : new sdk.S3Client({ ...s3ClientDefaults(options.timeouts), ...options.client });
   return new S3Store(sdk, client, own, await endpointOf(client), options);
 }
 
@@ -63,6 +70,8 @@ export async function openS3Store(options: S3StoreOptions): Promise<S3Store> {
 export class S3Store implements ObjectStore, AsksForTime {
   readonly description: string;
   readonly identity: string;
+  /** Shared with whoever asks where an answer is doubtful. */
+  readonly trust = new AnswerTrust();
   readonly #sdk: S3Sdk;
   readonly #client: S3Client;
   readonly #ownClient: boolean;
@@ -71,7 +80,10 @@ export class S3Store implements ObjectStore, AsksForTime {
   readonly #prefix: string;
   readonly #signal: AbortSignal | undefined;
   readonly #clock: StoreClock;
-  #sawVersions = false;
+  readonly #answers: S3Answers;
+  readonly #firstAnswerMs: number | undefined;
+  /** The bucket keeps versions: it has Object Lock, or told of some. */
+  #hasVersions = false;
 
   constructor(
     sdk: S3Sdk,
@@ -93,7 +105,9 @@ export class S3Store implements ObjectStore, AsksForTime {
     this.description = `s3://${this.#bucket}${this.#prefix === '' ? '' : `/${this.#prefix.replace(/\/$/, '')}`}`;
     // On AWS a bucket's name is nobody else's; elsewhere the endpoint says whose bucket it is.
     this.identity = `s3:${endpoint ?? 'aws'}/${this.#bucket}/${this.#prefix}`;
-    listenForDates(client, (time) => this.#clock.heard(time));
+    const { answer = ANSWER_LIMITS.ms } = options.timeouts ?? {};
+    this.#answers = new S3Answers(client, { ...ANSWER_LIMITS, ms: answer });
+    this.#firstAnswerMs = options.firstAnswerMs;
   }
 
   /** Whether {@link now} needs no request. */
@@ -101,7 +115,12 @@ export class S3Store implements ObjectStore, AsksForTime {
     return this.#clock.known;
   }
 
+  get etags(): 'md5' | 'opaque' {
+    return this.trust.etags;
+  }
+
   async put(request: PutRequest): Promise<StoredVersion> {
+    this.trust.check();
     const { key, body, retention, metadata, storageClass } = request;
     const rights = retention === undefined ? 's3:PutObject' : 's3:PutObject and s3:PutObjectRetention';
     const input: PutObjectCommandInput = {
@@ -116,10 +135,10 @@ export class S3Store implements ObjectStore, AsksForTime {
     };
     return this.#request({ doing: 'storing', key, rights }, async (abort) => {
       try {
-        const output = await this.#send(input, body, abort);
-        const version = output.VersionId ?? 'null';
-        if (version !== 'null') this.#sawVersions = true;
-        return { version };
+        return this.#storedBy(
+          await sendObject({ client: this.#client, sdk: this.#sdk }, input, body, abort),
+          request,
+        );
       } catch (error) {
         // Damaged on the way, it is sent again; wrong from the start, it never gets better.
         if (OTHER_BYTES.has(s3ErrorName(error))) await verifyBody(key, body);
@@ -130,7 +149,7 @@ export class S3Store implements ObjectStore, AsksForTime {
 
   async get(key: string, version: string, range?: ByteRange): Promise<Readable> {
     if (range !== undefined && range.end <= range.start) return Readable.from([]);
-    const action = { doing: 'reading', key, version, rights: 's3:GetObjectVersion' };
+    const action = { doing: 'reading', key, version, rights: READ_RIGHT, isRead: true };
     return this.#request(action, async (abort) => {
       const command = new this.#sdk.GetObjectCommand({
         ...this.#version(key, version),
@@ -145,7 +164,7 @@ export class S3Store implements ObjectStore, AsksForTime {
   }
 
   async head(key: string, version: string): Promise<VersionHead> {
-    const action = { doing: 'looking at', key, version, rights: 's3:GetObjectVersion' };
+    const action = { doing: 'looking at', key, version, rights: READ_RIGHT, isRead: true };
     return this.#request(action, async (abort) => {
       const command = new this.#sdk.HeadObjectCommand(this.#version(key, version));
       const output = await this.#client.send(command, abort);
@@ -160,13 +179,13 @@ export class S3Store implements ObjectStore, AsksForTime {
     });
   }
 
-  async list({ prefix, after, continuation, limit }: ListRequest): Promise<ListPage> {
+  async list({ prefix, after, continuation, limit, withinMs }: ListRequest): Promise<ListPage> {
     let position: S3Position = {
       ...(after === undefined ? {} : { after, KeyMarker: this.#prefix + after }),
       ...(continuation === undefined ? {} : parseContinuation(continuation)),
     };
     for (;;) {
-      const page = await this.#page(prefix, limit, position);
+      const page = await this.#page(prefix, limit, position, withinMs);
       // Empty because of an inclusive marker (Ceph), and not because there is no more.
       if (page.versions.length > 0 || page.next === undefined) return page;
       position = parseContinuation(page.next);
@@ -178,7 +197,9 @@ export class S3Store implements ObjectStore, AsksForTime {
     return this.#request(action, async (abort) => {
       try {
         const command = new this.#sdk.GetObjectRetentionCommand(this.#version(key, version));
-        const { Retention } = await this.#client.send(command, abort);
+        const output = await this.#client.send(command, abort);
+        this.#heard(output);
+        const { Retention } = output;
         return retentionOf(Retention?.Mode, Retention?.RetainUntilDate);
       } catch (error) {
         if (saysUnlocked(error)) return undefined;
@@ -194,18 +215,10 @@ export class S3Store implements ObjectStore, AsksForTime {
         ...this.#version(key, version),
         Retention: { Mode: retention.mode, RetainUntilDate: new Date(retention.until * 1000) },
       });
-      // AWS wants a checksum of this request; MD5 is the one that every S3-compatible server knows.
-      command.middlewareStack.add(
-        (next) => (args) => {
-          const { headers, body } = args.request as { headers: Record<string, string>; body: unknown };
-          for (const name of Object.keys(headers))
-            if (/^x-amz-(sdk-)?checksum-/i.test(name)) delete headers[name];
-          headers['content-md5'] = createHash('md5').update(String(body)).digest('base64');
-          return next(args);
-        },
-        { step: 'build', priority: 'low', name: 'sysbackupContentMd5' },
-      );
-      await this.#client.send(command, abort);
+      addContentMd5(command);
+      const output = await this.#client.send(command, abort);
+      if (this.#answers.of(output)?.isSigned === false)
+        throw new DoubtfulExtension(`extending the lock of ${key} in ${this.description}`);
     });
   }
 
@@ -219,24 +232,20 @@ export class S3Store implements ObjectStore, AsksForTime {
       try {
         const command = new this.#sdk.GetObjectLockConfigurationCommand({ Bucket: this.#bucket });
         const output = await this.#client.send(command, abort);
-        if (output.ObjectLockConfiguration?.ObjectLockEnabled === 'Enabled')
+        this.#heard(output);
+        if (output.ObjectLockConfiguration?.ObjectLockEnabled === 'Enabled') {
+          this.#hasVersions = true;
           return { objectLock: true, versioning: true };
+        }
       } catch (error) {
-        if (!LOCKLESS_BUCKET.has(s3ErrorName(error))) throw error;
+        if (!saysLockless(error)) throw error;
       }
-      return { objectLock: false, versioning: this.#sawVersions };
+      return { objectLock: false, versioning: this.#hasVersions };
     });
   }
 
-  async now(): Promise<number> {
-    if (!this.#clock.known) {
-      try {
-        await this.list({ prefix: '', limit: 1 });
-      } catch (error) {
-        // A refusal carries the time as well.
-        if (!this.#clock.known) throw error;
-      }
-    }
+  async now(prefix = ''): Promise<number> {
+    if (!this.#clock.known) await this.#page(prefix, 1, {}, undefined);
     const now = this.#clock.now();
     if (now === undefined)
       throw new StoreError('STORE_UNSUITABLE', `${this.description} does not say what time it is`, {
@@ -259,10 +268,15 @@ export class S3Store implements ObjectStore, AsksForTime {
     if (this.#ownClient) this.#client.destroy();
   }
 
-  async #page(prefix: string, limit: number | undefined, position: S3Position): Promise<ListPage> {
+  async #page(
+    prefix: string,
+    limit: number | undefined,
+    position: S3Position,
+    withinMs: number | undefined,
+  ): Promise<ListPage> {
     const action = { doing: 'listing', key: prefix, rights: 's3:ListBucketVersions on the bucket' };
     const { after, ...markers } = position;
-    return this.#request(action, async (abort) => {
+    const send = async (abort: AbortOption): Promise<ListPage> => {
       const command = new this.#sdk.ListObjectVersionsCommand({
         Bucket: this.#bucket,
         Prefix: this.#prefix + prefix,
@@ -270,10 +284,13 @@ export class S3Store implements ObjectStore, AsksForTime {
         ...(limit === undefined ? {} : { MaxKeys: Math.max(1, Math.min(limit, 1000)) }),
         ...markers,
       });
-      const page = pageOfOutput(await this.#client.send(command, abort), this.#prefix, after);
-      if (page.versions.some(({ version }) => version !== 'null')) this.#sawVersions = true;
+      const output = await this.#client.send(command, abort);
+      this.#heard(output);
+      const page = pageOfOutput(output, this.#prefix, after);
+      if (page.versions.some(({ version }) => version !== 'null')) this.#hasVersions = true;
       return page;
-    });
+    };
+    return this.#request(action, send, withinMs);
   }
 
   #object(key: string): { Bucket: string; Key: string } {
@@ -284,83 +301,64 @@ export class S3Store implements ObjectStore, AsksForTime {
     return { ...this.#object(key), VersionId: version };
   }
 
-  async #send(
-    input: PutObjectCommandInput,
-    body: ObjectBody,
-    abort: AbortOption,
-  ): Promise<{ VersionId?: string | undefined }> {
-    if ('bytes' in body) {
-      const bytes = Buffer.from(body.bytes.buffer, body.bytes.byteOffset, body.bytes.length);
-      return this.#client.send(new this.#sdk.PutObjectCommand({ ...input, Body: bytes }), abort);
-    }
-    // The SDK does not look at the errors of a stream that it sends.
-    const broken = new AbortController();
-    let failure: unknown;
-    const stream = Readable.from(bodyChunks(body), { objectMode: false });
-    stream.on('error', (error) => {
-      failure = error;
-      broken.abort();
-    });
-    try {
-      return await this.#client.send(new this.#sdk.PutObjectCommand({ ...input, Body: stream }), {
-        abortSignal:
-          abort.abortSignal === undefined
-            ? broken.signal
-            : AbortSignal.any([abort.abortSignal, broken.signal]),
-      });
-    } catch (error) {
-      throw failure ?? error;
-    } finally {
-      stream.destroy();
-    }
+  /** The version that a PUT made, as its answer says. Throws where the answer says too little to be believed. */
+  #storedBy(output: PutObjectCommandOutput, { key, body, retention }: PutRequest): StoredVersion {
+    const { ServerSideEncryption = '', SSECustomerAlgorithm, VersionId = '' } = output;
+    const version = VersionId === '' ? undefined : VersionId;
+    const answer = {
+      etag: unquoted(output.ETag),
+      version,
+      isEncrypted: ServerSideEncryption.startsWith('aws:kms') || SSECustomerAlgorithm !== undefined,
+      isPage: this.#answers.of(output)?.isPage ?? false,
+    };
+    const { etags, isSuspended } = this.trust;
+    const isVersioned = retention !== undefined || (this.#hasVersions && !isSuspended);
+    const storing = `storing ${key} in ${this.description}`;
+    const verdict = judgePut(answer, { md5: body.md5, isVersioned, etags });
+    if (verdict === 'unversioned' && retention !== undefined)
+      throw this.trust.refuse(storing, REMOVES_VERSION);
+    if (verdict !== 'stored') throw new DoubtfulPut(storing, answer, isVersioned);
+    if (answer.isEncrypted) this.trust.etags = 'opaque';
+    if (version !== undefined && version !== 'null') this.#hasVersions = true;
+    this.#heard(output);
+    return { version: version ?? 'null' };
   }
 
-  async #request<T>(action: S3Action, work: (abort: AbortOption) => Promise<T>): Promise<T> {
+  /** What answered was understood, so its time counts. */
+  #heard(output: object): void {
+    const time = this.#clock.known ? undefined : this.#answers.timeOf(output);
+    if (time !== undefined) this.#clock.heard(time);
+  }
+
+  async #request<T>(
+    action: S3Action,
+    work: (abort: AbortOption) => Promise<T>,
+    withinMs?: number,
+  ): Promise<T> {
     throwIfAborted(this.#signal);
-    const answeredBefore = this.#clock.known;
+    const first = this.#answers.hasAnswered ? undefined : this.#firstAnswerMs;
+    const limitMs = Math.min(withinMs ?? Infinity, first ?? Infinity);
+    const limit = limitMs === Infinity ? undefined : AbortSignal.timeout(limitMs);
+    const signals = [this.#signal, limit].filter((signal) => signal !== undefined);
+    const abortSignal = signals.length > 1 ? AbortSignal.any(signals) : signals[0];
     try {
-      return await work(this.#signal === undefined ? {} : { abortSignal: this.#signal });
+      return await work(abortSignal === undefined ? {} : { abortSignal });
     } catch (error) {
-      throw storeErrorOfS3(error, action, {
+      const aborted = this.#signal?.aborted ?? false;
+      throw storeErrorOfS3(limit?.aborted === true && !aborted ? new NotInTime(limitMs) : error, action, {
         store: this.description,
         endpoint: this.#endpoint,
-        answeredBefore,
-        aborted: this.#signal?.aborted ?? false,
+        hasAnswered: this.#answers.hasAnswered,
+        aborted,
       });
     }
   }
 }
+
+const READ_RIGHT = 's3:GetObjectVersion';
 
 /** What servers answer where the bytes that came are not those of their MD5, or of their signed SHA-256. */
 const OTHER_BYTES = new Set(['BadDigest', 'InvalidDigest', 'XAmzContentSHA256Mismatch']);
-
-/** What servers answer where a bucket has no Object Lock, or where they do not know it at all. */
-const LOCKLESS_BUCKET = new Set([
-  'ObjectLockConfigurationNotFoundError',
-  'ObjectLockConfigurationNotFound',
-  'NotImplemented',
-]);
-
-/** What servers answer of a version without a lock: the second is Ceph's, also where the bucket locks. */
-const UNLOCKED = new Set(['NoSuchObjectLockConfiguration', 'ObjectLockConfigurationNotFoundError']);
-
-function saysUnlocked(error: unknown): boolean {
-  const name = s3ErrorName(error);
-  if (name !== undefined && UNLOCKED.has(name)) return true;
-  return name === 'InvalidRequest' && error instanceof Error && /object lock/i.test(error.message);
-}
-
-function lockInput({ mode, until }: Retention): Partial<PutObjectCommandInput> {
-  return { ObjectLockMode: mode, ObjectLockRetainUntilDate: new Date(until * 1000) };
-}
-
-function retentionOf(
-  mode: ObjectLockRetentionMode | string | undefined,
-  until: Date | undefined,
-): Retention | undefined {
-  if ((mode !== 'GOVERNANCE' && mode !== 'COMPLIANCE') || until === undefined) return undefined;
-  return { mode, until: Math.floor(until.getTime() / 1000) };
-}
 
 function isClient(client: S3Client | S3ClientConfig): client is S3Client {
   return 'send' in client && 'middlewareStack' in client;

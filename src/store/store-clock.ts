@@ -23,7 +23,7 @@ export class StoreClock {
   }
 }
 
-/** A store that has to send a request for the time as long as nothing has been answered. */
+/** A store that has to send a request for the time as long as nothing that it answered was understood. */
 export interface AsksForTime {
   readonly knowsTime: boolean;
 }

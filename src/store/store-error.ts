@@ -7,6 +7,10 @@ export interface StoreErrorOptions extends SysbackupErrorOptions {
   overloaded?: boolean;
   /** Milliseconds that the store asked to be left alone for. */
   retryAfterMs?: number;
+  /** How often a request that ended so is sent again at the most. Default: as often as any. */
+  mostRepeats?: number;
+  /** Whether the store has never answered since it was opened. Default false. */
+  unanswered?: boolean;
 }
 
 /** An error of a store, which knows whether asking again makes sense. */
@@ -14,12 +18,16 @@ export class StoreError extends SysbackupError {
   readonly retryable: boolean;
   readonly overloaded: boolean;
   readonly retryAfterMs: number | undefined;
+  readonly mostRepeats: number | undefined;
+  readonly unanswered: boolean;
 
   constructor(code: ErrorCode, message: string, options: StoreErrorOptions = {}) {
     super(code, message, options);
     this.retryable = options.retryable ?? false;
     this.overloaded = options.overloaded ?? false;
     this.retryAfterMs = options.retryAfterMs;
+    this.mostRepeats = options.mostRepeats;
+    this.unanswered = options.unanswered ?? false;
   }
 }
 

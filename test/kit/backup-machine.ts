@@ -26,6 +26,9 @@ export function recorded(store: ObjectStore): { store: ObjectStore; asked: Asked
       description: store.description,
       identity: store.identity,
       damage: store.damage,
+      get etags() {
+        return store.etags;
+      },
       put: (request) => (note('put', request.key), store.put(request)),
       get: (key, version, range) => (note('get', key), store.get(key, version, range)),
       head: (key, version) => (note('head', key), store.head(key, version)),
@@ -35,7 +38,7 @@ export function recorded(store: ObjectStore): { store: ObjectStore; asked: Asked
         note('put-retention', key), store.extendRetention(key, version, retention)
       ),
       capabilities: () => (note('get-bucket-configuration', ''), store.capabilities()),
-      now: () => store.now(),
+      now: (prefix) => store.now(prefix),
       close: () => store.close(),
     },
   };

@@ -52,6 +52,10 @@ export class FaultyStore implements ObjectStore {
     this.#faults = faults;
   }
 
+  get etags(): ObjectStore['etags'] {
+    return this.#inner.etags;
+  }
+
   put(request: PutRequest): Promise<StoredVersion> {
     return this.#do('put', request.key, () => this.#inner.put(request));
   }
@@ -84,8 +88,8 @@ export class FaultyStore implements ObjectStore {
     return this.#do('get-bucket-configuration', '', () => this.#inner.capabilities());
   }
 
-  now(): Promise<number> {
-    return this.#inner.now();
+  now(prefix?: string): Promise<number> {
+    return this.#inner.now(prefix);
   }
 
   close(): Promise<void> {

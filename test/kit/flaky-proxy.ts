@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import {
   createServer,
-  request as forward,
   type IncomingHttpHeaders,
   type IncomingMessage,
   type Server,
@@ -9,6 +8,7 @@ import {
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
+import { askUpstream, collectBody } from './ask-upstream.js';
 
 /**
  * What happens to a request. `reset`: the connection breaks before anything is passed on. `reset-midway`: after half
@@ -102,7 +102,7 @@ export class FlakyProxy {
       socket.resetAndDestroy();
       return;
     }
-    const body = await collect(request);
+    const body = await collectBody(request);
     seen.md5 = createHash('md5').update(body).digest('base64');
     if (headers['content-type']?.startsWith('application/x-www-form-urlencoded') === true)
       seen.form = new URLSearchParams(body.toString());
@@ -112,7 +112,7 @@ export class FlakyProxy {
     }
     if (fault === 'damage' && body.length > 0)
       body.writeUInt8(body.readUInt8(body.length - 1) ^ 1, body.length - 1);
-    const answer = await this.#ask(request, body);
+    const answer = await askUpstream(this.#target, request, body);
     if (fault === 'lose-answer') {
       answer.resume();
       await once(answer, 'end');
@@ -122,27 +122,13 @@ export class FlakyProxy {
     await this.#answer(answer, response, fault);
   }
 
-  async #ask(request: IncomingMessage, body: Buffer): Promise<IncomingMessage> {
-    // The Host header stays as the client signed it.
-    const passedOn = forward({
-      host: this.#target.hostname,
-      port: this.#target.port,
-      method: request.method,
-      path: request.url,
-      headers: request.headers,
-    });
-    passedOn.end(body);
-    const [answer] = (await once(passedOn, 'response')) as [IncomingMessage];
-    return answer;
-  }
-
   async #answer(
     answer: IncomingMessage,
     response: ServerResponse,
     fault: ProxyFault | undefined,
   ): Promise<void> {
     response.writeHead(answer.statusCode ?? 502, answer.headers);
-    const bytes = await collect(answer);
+    const bytes = await collectBody(answer);
     if (fault === 'cut-answer' || fault === 'stall-answer') {
       response.write(bytes.subarray(0, Math.floor(bytes.length / 2)), () => {
         if (fault === 'cut-answer') response.socket?.resetAndDestroy();
@@ -157,12 +143,6 @@ export class FlakyProxy {
     else response.write(bytes);
     response.end();
   }
-}
-
-async function collect(stream: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks);
 }
 
 function refuse(response: ServerResponse, fault: 'page' | 429 | 500 | 503): void {

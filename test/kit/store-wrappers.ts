@@ -7,6 +7,9 @@ export function changed(store: ObjectStore, changes: Partial<ObjectStore>): Obje
     description: store.description,
     identity: store.identity,
     damage: store.damage,
+    get etags() {
+      return store.etags;
+    },
     put: (request) => store.put(request),
     get: (key, version, range) => store.get(key, version, range),
     head: (key, version) => store.head(key, version),
@@ -14,7 +17,7 @@ export function changed(store: ObjectStore, changes: Partial<ObjectStore>): Obje
     getRetention: (key, version) => store.getRetention(key, version),
     extendRetention: (key, version, retention) => store.extendRetention(key, version, retention),
     capabilities: () => store.capabilities(),
-    now: () => store.now(),
+    now: (prefix) => store.now(prefix),
     close: () => store.close(),
     ...changes,
   };

@@ -174,8 +174,8 @@ describe('EntryOutput', () => {
 
   it('puts few long lines into a block, so that neither memory nor a number of 32 bits runs out', async () => {
     const lengths: number[] = [];
-    const append = async (lines: Buffer): Promise<Member> => {
-      lengths.push(lines.length);
+    const append = async (lines: OwnMemory): Promise<Member> => {
+      lengths.push(lines.view.length);
       return MEMBER;
     };
     const { output } = outputTo({ append } as unknown as ManifestSink);

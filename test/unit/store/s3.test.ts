@@ -1,69 +1,26 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
-import { afterEach, describe, expect, it } from 'vitest';
-import { openStore } from '#src/store/open.js';
-import { s3ClientDefaults } from '#src/store/s3-client.js';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { openS3Store } from '#src/store/s3.js';
 import type { ObjectStore, Retention } from '#src/store/port.js';
-import { bodyOf, md5Of, readAll } from '../../kit/bodies.js';
+import { bodyOf, md5Of } from '../../kit/bodies.js';
+import {
+  type Answer,
+  configFor,
+  EMPTY_LIST,
+  ETAG,
+  LOCKED,
+  LOCKS,
+  openedFor,
+  PAGE,
+  refusal,
+  type Seen,
+  serverOf,
+  SIGNED,
+  STORED,
+} from '../../kit/fake-s3.js';
 
 const LOCK: Retention = { mode: 'GOVERNANCE', until: 4_000_000_000 };
 const TIME = 'Sun, 01 Mar 2026 12:00:00 GMT';
-
-interface Answer {
-  status: number;
-  headers?: Record<string, string>;
-  body?: string;
-}
-
-interface Seen {
-  method: string;
-  url: string;
-  headers: IncomingMessage['headers'];
-  body: Buffer;
-}
-
-const cleanUps: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0)) await cleanUp();
-});
-
-/** A server that gives the answers in turn, the last one for ever; undefined: it never answers. */
-async function serverOf(answers: (Answer | undefined)[]): Promise<{ endpoint: string; seen: Seen[] }> {
-  const seen: Seen[] = [];
-  const server = createServer((request, response) => {
-    void answer(request, response);
-  });
-  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await readAll(request);
-    const { method = '', url = '', headers } = request;
-    seen.push({ method, url, headers, body });
-    const next = answers[Math.min(seen.length, answers.length) - 1];
-    if (next === undefined) return;
-    response.writeHead(next.status, { date: new Date().toUTCString(), ...next.headers });
-    response.end(next.body);
-  }
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  cleanUps.push(async () => {
-    server.closeAllConnections();
-    server.close();
-    await once(server, 'close');
-  });
-  return { endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen };
-}
-
-function configFor(endpoint: string) {
-  return {
-    ...s3ClientDefaults({ connect: 500, idle: 300 }),
-    endpoint,
-    region: 'eu-west-1',
-    forcePathStyle: true,
-    credentials: { accessKeyId: 'key', secretAccessKey: 'secret' },
-  };
-}
 
 async function storeFor(
   answers: (Answer | undefined)[],
@@ -71,19 +28,15 @@ async function storeFor(
 ): Promise<{ store: ObjectStore; seen: Seen[] }> {
   const { endpoint, seen } = await serverOf(answers);
   const store = await openS3Store({ bucket: 'bucket', prefix, client: configFor(endpoint) });
-  cleanUps.push(() => store.close());
+  onTestFinished(() => store.close());
   return { store, seen };
-}
-
-function refusal(status: number, code: string, message = 'refused'): Answer {
-  return { status, body: `<Error><Code>${code}</Code><Message>${message}</Message></Error>` };
 }
 
 const put = (store: ObjectStore) => store.put({ key: 'content/ab', body: bodyOf('bytes'), retention: LOCK });
 
 describe('a PUT', () => {
   it('carries MD5, lock and metadata, and no checksum that servers may not know', async () => {
-    const { store, seen } = await storeFor([{ status: 200, headers: { 'x-amz-version-id': 'v1' } }], 'host/');
+    const { store, seen } = await storeFor([STORED], 'host/');
     const metadata = { 'Backup-Output': 'grüße' };
     const stored = await store.put({
       key: 'content/ab',
@@ -92,7 +45,7 @@ describe('a PUT', () => {
       metadata,
       storageClass: 'STANDARD_IA',
     });
-    expect(stored).toEqual({ version: 'v1' });
+    expect(stored).toEqual({ version: 'v' });
     const [request] = seen;
     expect(request?.url).toBe('/bucket/host/content/ab?x-id=PutObject');
     expect(request?.body.toString()).toBe('bytes');
@@ -109,14 +62,16 @@ describe('a PUT', () => {
   });
 
   it('of a bucket without versions stores version null', async () => {
-    const { store } = await storeFor([{ status: 200 }]);
-    expect(await put(store)).toEqual({ version: 'null' });
+    const { store } = await storeFor([{ status: 200, headers: { etag: ETAG } }]);
+    expect(await store.put({ key: 'content/ab', body: bodyOf('bytes'), retention: undefined })).toEqual({
+      version: 'null',
+    });
   });
 });
 
 describe('an extended lock', () => {
   it('is sent with an MD5 and no other checksum', async () => {
-    const { store, seen } = await storeFor([{ status: 200 }]);
+    const { store, seen } = await storeFor([{ status: 200, headers: SIGNED }]);
     await store.extendRetention('k', 'v', LOCK);
     const [request] = seen;
     expect(request?.url).toBe('/bucket/k?retention=&versionId=v');
@@ -178,10 +133,12 @@ describe('a refusal', () => {
 
   it('of a HEAD, which says nothing, names the right it takes', async () => {
     const { store } = await storeFor([{ status: 403 }]);
-    await expect(store.head('k', 'v')).rejects.toMatchObject({
-      code: 'ACCESS_DENIED',
-      hint: expect.stringContaining('s3:GetObjectVersion'),
-    });
+    for (const read of [() => store.head('k', 'v'), () => store.get('k', 'v')])
+      await expect(read()).rejects.toMatchObject({
+        code: 'ACCESS_DENIED',
+        // First what to do, since the right is none for the key that backs up.
+        hint: expect.stringMatching(/^The key that backs up cannot read, by design: .* s3:GetObjectVersion/),
+      });
   });
 
   it('tells how long to wait', async () => {
@@ -224,18 +181,15 @@ describe('a refusal', () => {
 });
 
 describe('Object Lock', () => {
-  const enabled =
-    '<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>';
-
   it('is there where the bucket says so', async () => {
-    const { store } = await storeFor([{ status: 200, body: enabled }]);
+    const { store } = await storeFor([{ status: 200, body: LOCKS }]);
     expect(await store.capabilities()).toEqual({ objectLock: true, versioning: true });
   });
 
   it.each([refusal(404, 'ObjectLockConfigurationNotFoundError'), refusal(501, 'NotImplemented')])(
     'is not there where the bucket has none, or the server does not know it',
     async (answer) => {
-      const { store } = await storeFor([{ status: 200, headers: { 'x-amz-version-id': 'v' } }, answer]);
+      const { store } = await storeFor([STORED, answer]);
       await put(store);
       expect(await store.capabilities()).toEqual({ objectLock: false, versioning: true });
       const { store: plain } = await storeFor([answer]);
@@ -301,28 +255,101 @@ describe('a listing', () => {
 });
 
 describe('the time', () => {
-  it('is that of the first answer, whatever it was', async () => {
-    const { store, seen } = await storeFor([{ ...refusal(403, 'AccessDenied'), headers: { date: TIME } }]);
-    await expect(put(store)).rejects.toMatchObject({ code: 'ACCESS_DENIED' });
+  const dated = (answer: Answer): Answer => ({ ...answer, headers: { ...answer.headers, date: TIME } });
+
+  it.each([
+    ['a listing', { status: 200, body: EMPTY_LIST }, (store: ObjectStore) => store.list({ prefix: '' })],
+    ['a PUT', STORED, put],
+    [
+      'the question for Object Lock',
+      { status: 200, body: LOCKS },
+      (store: ObjectStore) => store.capabilities(),
+    ],
+    [
+      'the question for a lock',
+      { status: 200, body: LOCKED },
+      (store: ObjectStore) => store.getRetention('k', 'v'),
+    ],
+  ])('is that of the first answer that is understood: %s', async (_, answer, ask) => {
+    const { store, seen } = await storeFor([dated(answer)]);
+    await ask(store);
     expect(Math.abs((await store.now()) - Date.parse(TIME))).toBeLessThan(5000);
     expect(seen).toHaveLength(1);
   });
 
-  it('costs a LIST where nothing was answered yet, which may be refused', async () => {
-    const { endpoint, seen } = await serverOf([refusal(403, 'AccessDenied')]);
-    const { store, requests } = await openStore({ kind: 's3', bucket: 'b', client: configFor(endpoint) });
-    await store.now();
-    await store.now();
-    expect(seen).toHaveLength(1);
-    expect(requests()).toEqual({ list: 1 });
-    await store.close();
+  it.each([
+    ['a refusal', refusal(403, 'AccessDenied')],
+    ['a failure', refusal(503, 'SlowDown')],
+    ['a wrong clock', refusal(403, 'RequestTimeTooSkewed')],
+    ['a page', PAGE],
+    ['nothing', { status: 200 }],
+  ])('is not that of %s', async (_, answer) => {
+    const now = new Date().toUTCString();
+    const list: Answer = { status: 200, body: EMPTY_LIST, headers: { date: now } };
+    for (const ask of [put, (store: ObjectStore) => store.list({ prefix: '' })]) {
+      const { store } = await storeFor([dated(answer), list]);
+      await expect(ask(store)).rejects.toThrow();
+      expect(Math.abs((await store.now()) - Date.now())).toBeLessThan(5000);
+    }
   });
+
+  it('costs one row of what may be listed where nothing was understood yet', async () => {
+    const { endpoint, seen } = await serverOf([refusal(503, 'SlowDown'), { status: 200, body: EMPTY_LIST }]);
+    const { store, requests } = await openedFor(endpoint);
+    await store.now('manifests/web1/');
+    await store.now('manifests/web1/');
+    expect(seen.map(({ url }) => new URL(url, 'http://x').searchParams.get('prefix'))).toEqual([
+      'manifests/web1/',
+      'manifests/web1/',
+    ]);
+    expect(requests()).toEqual({ list: 2 });
+  });
+});
+
+describe('a clock that the store finds wrong', () => {
+  const skewed = { ...refusal(403, 'RequestTimeTooSkewed'), headers: { date: TIME } };
+
+  it('is signed by twice more, and then named beside the other', async () => {
+    const { endpoint, seen } = await serverOf([skewed]);
+    const { store } = await openedFor(endpoint);
+    await expect(store.list({ prefix: '' })).rejects.toMatchObject({
+      code: 'STORE_FAILED',
+      message: expect.stringMatching(
+        /2026-03-01T12:00:00Z by the store's clock and \d{4}-.* by this machine's, .* apart/,
+      ),
+    });
+    expect(signedAt(seen).map((time) => time.slice(0, 8))).toEqual([
+      expect.not.stringContaining('20260301'),
+      '20260301',
+      '20260301',
+    ]);
+  });
+
+  it('is not put right by a failure, or by a page', async () => {
+    const wrong = (answer: Answer): Answer => ({ ...answer, headers: { ...answer.headers, date: TIME } });
+    const answers = [wrong(refusal(503, 'SlowDown')), wrong(PAGE), { status: 200, body: EMPTY_LIST }];
+    const { endpoint, seen } = await serverOf(answers);
+    const { store } = await openedFor(endpoint);
+    await store.list({ prefix: '' });
+    expect(signedAt(seen).filter((time) => time.startsWith('20260301'))).toEqual([]);
+  });
+
+  it('does not have a refusal repeated for ever', async () => {
+    const { endpoint, seen } = await serverOf([{ ...refusal(403, 'AccessDenied'), headers: { date: TIME } }]);
+    const { store } = await openedFor(endpoint);
+    await expect(store.list({ prefix: '' })).rejects.toMatchObject({ code: 'ACCESS_DENIED' });
+    expect(seen.length).toBeLessThanOrEqual(3);
+  });
+
+  function signedAt(seen: readonly Seen[]): string[] {
+    return seen.map(({ headers }) => String(headers['x-amz-date']));
+  }
 });
 
 describe('a connection', () => {
   it('that is refused may come back, a name that never resolved does not', async () => {
-    const { endpoint } = await serverOf([{ status: 200 }]);
-    for (const cleanUp of cleanUps.splice(0)) await cleanUp();
+    const { endpoint, stop } = await serverOf([{ status: 200 }]);
+    await stop();
     const refused = await openS3Store({ bucket: 'b', client: configFor(endpoint) });
     await expect(put(refused)).rejects.toMatchObject({
       code: 'STORE_FAILED',
