@@ -3,15 +3,8 @@ import type { Readable } from 'node:stream';
 import { NotS3Answer } from './not-s3-answer.js';
 import { xmlRoot } from './xml-root.js';
 
-export interface AnswerLimits {
-  /** Bytes of an answer that is not an object. */
-  bytes: number;
-  /** Milliseconds that such an answer may take to come. */
-  ms: number;
-}
-
-/** 1,000 keys of 1,024 bytes, each of them escaped, take about 4 MiB. */
-export const ANSWER_LIMITS: AnswerLimits = { bytes: 16 * 2 ** 20, ms: 300_000 };
+/** Bytes of an answer that is not an object: 1,000 keys of 1,024 bytes, each of them escaped, take about 4 MiB. */
+const LONGEST = 16 * 2 ** 20;
 
 /** What is known of an answer beside what the SDK makes of it. */
 export interface SeenAnswer {
@@ -45,19 +38,17 @@ interface ObjectInput {
 
 /**
  * Looks at each answer before the SDK makes sense of it, which takes any XML for the one that it expects, and a page
- * for an answer in which nothing stands. Reads what is not an object to its end, within limits. Throws
+ * for an answer in which nothing stands. Reads what is not an object to its end. Throws
  * {@link NotS3Answer}.
  *
  * The SDK signs by the `Date` of the last answer that it gets to see. It sees that of answers that are understood, and
  * of refusals that may be for the time of the signature.
  */
 export class S3Answers {
-  readonly #limits: AnswerLimits;
   readonly #seen = new WeakMap<object, SeenAnswer>();
   #hasAnswered = false;
 
-  constructor(client: S3Client, limits: AnswerLimits) {
-    this.#limits = limits;
+  constructor(client: S3Client) {
     client.middlewareStack.add(
       (next, { commandName = '' }) =>
         async (args) => {
@@ -108,7 +99,7 @@ export class S3Answers {
       return;
     }
     const date = { time: Date.parse(headers['date'] ?? ''), at: performance.now() };
-    const body = await collect(response.body, this.#limits);
+    const body = await collect(response.body);
     response.body = body;
     const root = xmlRoot(body);
     const isEmpty = body.length === 0;
@@ -168,24 +159,15 @@ function pageOf(headers: Record<string, string>): NotS3Answer {
   return new NotS3Answer(`it is a page${type === undefined ? '' : ` (${type})`}`);
 }
 
-async function collect(body: unknown, { bytes, ms }: AnswerLimits): Promise<Uint8Array> {
+async function collect(body: unknown): Promise<Uint8Array> {
   if (body instanceof Uint8Array) return body;
   const chunks: Buffer[] = [];
+  let size = 0;
   if (body === undefined) return Buffer.alloc(0);
-  const stream = body as Readable;
-  const timer = setTimeout(
-    () => stream.destroy(new NotS3Answer(`it did not end within ${Math.round(ms / 1000)} s`)),
-    ms,
-  );
-  try {
-    let size = 0;
-    for await (const chunk of stream) {
-      size += (chunk as Buffer).length;
-      if (size > bytes) throw new NotS3Answer(`it is longer than ${bytes} bytes`);
-      chunks.push(chunk as Buffer);
-    }
-  } finally {
-    clearTimeout(timer);
+  for await (const chunk of body as Readable) {
+    size += (chunk as Buffer).length;
+    if (size > LONGEST) throw new NotS3Answer(`it is longer than ${LONGEST} bytes`);
+    chunks.push(chunk as Buffer);
   }
   return Buffer.concat(chunks);
 }

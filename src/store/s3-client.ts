@@ -11,7 +11,10 @@ export interface S3Timeouts {
   connect?: number;
   /** Milliseconds for which a connection may be silent, as a half-open one is for ever. Default 60,000. */
   idle?: number;
-  /** Milliseconds that an answer which is not an object may take to its end. Default 300,000. */
+  /**
+   * Milliseconds that a request may take until its answer has come whole, or an object begins to come. One that sends an
+   * object has a millisecond more for each byte of it. Default 300,000.
+   */
   answer?: number;
 }
 

@@ -13,7 +13,8 @@ import type { ColdStorage } from './cold.js';
 import { decodeMetadata, encodeMetadata } from './metadata.js';
 import { REMOVES_VERSION, DoubtfulExtension, DoubtfulPut, judgePut } from './put-answer.js';
 import { S3ColdStorage } from './s3-cold.js';
-import { ANSWER_LIMITS, S3Answers } from './s3-answers.js';
+import { RequestLimit } from './request-limit.js';
+import { S3Answers } from './s3-answers.js';
 import { s3ClientDefaults, type S3Timeouts } from './s3-client.js';
 import { addContentMd5, lockInput, retentionOf, saysLockless, saysUnlocked } from './s3-locks.js';
 import { sendObject } from './s3-put.js';
@@ -33,6 +34,9 @@ import type {
   StoredVersion,
   VersionHead,
 } from './port.js';
+
+/** See `S3Timeouts.answer`. */
+const ANSWER_MS = 300_000;
 
 interface AbortOption {
   abortSignal?: AbortSignal;
@@ -81,6 +85,7 @@ export class S3Store implements ObjectStore, AsksForTime {
   readonly #signal: AbortSignal | undefined;
   readonly #clock: StoreClock;
   readonly #answers: S3Answers;
+  readonly #answerMs: number;
   readonly #firstAnswerMs: number | undefined;
   /** The bucket keeps versions: it has Object Lock, or told of some. */
   #hasVersions = false;
@@ -105,8 +110,8 @@ export class S3Store implements ObjectStore, AsksForTime {
     this.description = `s3://${this.#bucket}${this.#prefix === '' ? '' : `/${this.#prefix.replace(/\/$/, '')}`}`;
     // On AWS a bucket's name is nobody else's; elsewhere the endpoint says whose bucket it is.
     this.identity = `s3:${endpoint ?? 'aws'}/${this.#bucket}/${this.#prefix}`;
-    const { answer = ANSWER_LIMITS.ms } = options.timeouts ?? {};
-    this.#answers = new S3Answers(client, { ...ANSWER_LIMITS, ms: answer });
+    this.#answers = new S3Answers(client);
+    this.#answerMs = options.timeouts?.answer ?? ANSWER_MS;
     this.#firstAnswerMs = options.firstAnswerMs;
   }
 
@@ -133,18 +138,17 @@ export class S3Store implements ObjectStore, AsksForTime {
         ? {}
         : { StorageClass: storageClass as NonNullable<PutObjectCommandInput['StorageClass']> }),
     };
-    return this.#request({ doing: 'storing', key, rights }, async (abort) => {
+    const send = async (abort: AbortOption): Promise<StoredVersion> => {
       try {
-        return this.#storedBy(
-          await sendObject({ client: this.#client, sdk: this.#sdk }, input, body, abort),
-          request,
-        );
+        const output = await sendObject({ client: this.#client, sdk: this.#sdk }, input, body, abort);
+        return this.#storedBy(output, request);
       } catch (error) {
         // Damaged on the way, it is sent again; wrong from the start, it never gets better.
         if (OTHER_BYTES.has(s3ErrorName(error))) await verifyBody(key, body);
         throw error;
       }
-    });
+    };
+    return this.#request({ doing: 'storing', key, rights }, send, this.#answerMs + body.size);
   }
 
   async get(key: string, version: string, range?: ByteRange): Promise<Readable> {
@@ -290,7 +294,7 @@ export class S3Store implements ObjectStore, AsksForTime {
       if (page.versions.some(({ version }) => version !== 'null')) this.#hasVersions = true;
       return page;
     };
-    return this.#request(action, send, withinMs);
+    return this.#request(action, send, Math.min(withinMs ?? Infinity, this.#answerMs));
   }
 
   #object(key: string): { Bucket: string; Key: string } {
@@ -333,24 +337,25 @@ export class S3Store implements ObjectStore, AsksForTime {
   async #request<T>(
     action: S3Action,
     work: (abort: AbortOption) => Promise<T>,
-    withinMs?: number,
+    withinMs = this.#answerMs,
   ): Promise<T> {
     throwIfAborted(this.#signal);
     const first = this.#answers.hasAnswered ? undefined : this.#firstAnswerMs;
-    const limitMs = Math.min(withinMs ?? Infinity, first ?? Infinity);
-    const limit = limitMs === Infinity ? undefined : AbortSignal.timeout(limitMs);
-    const signals = [this.#signal, limit].filter((signal) => signal !== undefined);
-    const abortSignal = signals.length > 1 ? AbortSignal.any(signals) : signals[0];
+    const limitMs = Math.min(withinMs, first ?? Infinity);
+    const limit = new RequestLimit(limitMs, this.#signal);
+    let answer: T | undefined;
     try {
-      return await work(abortSignal === undefined ? {} : { abortSignal });
+      answer = await work({ abortSignal: limit.signal });
+      return answer;
     } catch (error) {
-      const aborted = this.#signal?.aborted ?? false;
-      throw storeErrorOfS3(limit?.aborted === true && !aborted ? new NotInTime(limitMs) : error, action, {
+      throw storeErrorOfS3(limit.expired ? new NotInTime(limitMs) : error, action, {
         store: this.description,
         endpoint: this.#endpoint,
         hasAnswered: this.#answers.hasAnswered,
-        aborted,
+        aborted: !limit.expired && this.#signal?.aborted === true,
       });
+    } finally {
+      limit.end(answer);
     }
   }
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import type { SysbackupEvent } from '#src/events.js';
 import { openStore, type OpenStoreOptions } from '#src/store/open.js';
@@ -11,6 +12,8 @@ export interface Answer {
   status: number;
   headers?: Record<string, string>;
   body?: string;
+  /** Milliseconds between the headers and the body. */
+  bodyAfterMs?: number;
 }
 
 /** The MD5 of `bytes`. */
@@ -62,6 +65,10 @@ export async function serverOf(
       typeof answers === 'function' ? answers(asked) : answers[Math.min(seen.length, answers.length) - 1];
     if (next === undefined) return;
     response.writeHead(next.status, { date: new Date().toUTCString(), ...next.headers });
+    if (next.bodyAfterMs !== undefined) {
+      response.flushHeaders();
+      await wait(next.bodyAfterMs);
+    }
     response.end(next.body);
   }
   server.listen(0, '127.0.0.1');

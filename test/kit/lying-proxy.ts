@@ -175,7 +175,8 @@ export class LyingProxy {
         socket.write('HTTP/1.1 200 OK\r\nContent-Le');
         return true;
       case 'drip':
-        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n');
+        for (const byte of 'HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n')
+          await this.#write(socket, byte, this.options.dripMs ?? 300);
         await this.#pour(socket, 'x', this.options.dripMs ?? 300);
         return true;
       case 'endless-headers':
@@ -183,7 +184,7 @@ export class LyingProxy {
         await this.#pour(socket, `X-Header: ${'y'.repeat(8000)}\r\n`, 0);
         return true;
       case 'endless-xml': {
-        const rows = '<Version><Key>content/aa</Key><VersionId>v</VersionId></Version>'.repeat(500);
+        const rows = '<Version><Key>content/aa</Key><VersionId>v</VersionId></Version>'.repeat(20_000);
         socket.write(
           'HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\n\r\n<?xml version="1.0"?><ListVersionsResult>',
         );
@@ -196,11 +197,13 @@ export class LyingProxy {
   }
 
   async #pour(socket: Socket, text: string, everyMs: number): Promise<void> {
-    const { signal } = this.#stopped;
-    while (!socket.destroyed && !signal.aborted) {
-      if (!socket.write(text)) await flowsOrEnds(socket);
-      if (everyMs > 0) await wait(everyMs, undefined, { signal });
-    }
+    while (!socket.destroyed && !this.#stopped.signal.aborted) await this.#write(socket, text, everyMs);
+  }
+
+  async #write(socket: Socket, text: string, thenMs: number): Promise<void> {
+    if (socket.destroyed) return;
+    if (!socket.write(text)) await flowsOrEnds(socket);
+    if (thenMs > 0) await wait(thenMs, undefined, { signal: this.#stopped.signal });
   }
 
   async #pass(

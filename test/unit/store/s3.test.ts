@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openS3Store } from '#src/store/s3.js';
 import type { ObjectStore, Retention } from '#src/store/port.js';
-import { bodyOf, md5Of } from '../../kit/bodies.js';
+import { bodyOf, md5Of, randomBody, readAll } from '../../kit/bodies.js';
 import {
   type Answer,
   configFor,
@@ -363,6 +363,33 @@ describe('a connection', () => {
   it('that is silent ends in a timeout', async () => {
     const { store } = await storeFor([undefined]);
     await expect(put(store)).rejects.toMatchObject({ code: 'STORE_FAILED', retryable: true });
+  });
+
+  describe('that is slow', () => {
+    const timeouts = { answer: 300 };
+    const slow = { status: 200, bodyAfterMs: 1500 };
+
+    it('ends in a failure where all of an answer does not come in time', async () => {
+      const { endpoint } = await serverOf([{ ...slow, body: EMPTY_LIST }]);
+      const { store } = await openedFor(endpoint, { timeouts, maxAttempts: 1 }, 1_000_000);
+      for (const ask of [() => store.list({ prefix: '' }), () => put(store)])
+        await expect(ask()).rejects.toMatchObject({
+          code: 'STORE_FAILED',
+          retryable: true,
+          message: expect.stringContaining('not within 0.3'),
+        });
+    });
+
+    it('is no matter once an object comes, or for as long as one takes to be sent', async () => {
+      const object = { ...slow, ...STORED, body: 'bytes' };
+      const { endpoint } = await serverOf(({ method, body }) =>
+        method === 'GET' ? object : { ...slow, headers: { etag: md5Of(body), 'x-amz-version-id': 'v' } },
+      );
+      const { store } = await openedFor(endpoint, { timeouts, maxAttempts: 1 }, 1_000_000);
+      expect((await readAll(await store.get('k', 'v'))).toString()).toBe('bytes');
+      const body = randomBody(60_000);
+      expect(await store.put({ key: 'k', body, retention: LOCK })).toEqual({ version: 'v' });
+    });
   });
 
   it('ends when told to stop', async () => {
