@@ -33,12 +33,15 @@ export async function recall(
   const setAside = (await store.damage?.setAside()) ?? [];
   if (catalog !== undefined && !(await fenceHolds(store, catalog, setAside, warn))) catalog = undefined;
   const objects = catalog?.objects ?? new ObjectTable();
+  let damaged = await forgetSetAside(store, objects, setAside);
   if (catalog !== undefined) warnOfShare(await askShare(store, objects, catalog.head.turn), store, warn);
   const journal = readJournal(state.journalPath, { store: store.identity, backupName });
   const keepJournal =
     journal !== undefined && journal.length > 0 && (await journalHolds(store, journal, warn));
-  if (keepJournal) for (const entry of journal) remember(objects, entry);
-  const damaged = await forgetSetAside(store, objects, setAside);
+  if (keepJournal) {
+    for (const entry of journal) remember(objects, entry);
+    damaged += await forgetSetAside(store, objects, setAside);
+  }
   if (damaged > 0)
     warn(
       `${damaged} objects that this machine knows were set aside in ${store.description} as damaged: ` +
