@@ -53,13 +53,14 @@ export async function recall(
   if (catalog !== undefined && fence !== undefined && !fenceHolds(store, catalog, fence, setAside, warn))
     catalog = undefined;
   const objects = catalog?.objects ?? new ObjectTable();
-  if (catalog !== undefined) {
-    warnOfShare(await askShare(store, objects, catalog.head.turn), store, warn);
-  }
+  let damaged = await forgetSetAside(store, objects, setAside);
+  if (catalog !== undefined) warnOfShare(await askShare(store, objects, catalog.head.turn), store, warn);
   const journal = readOwnJournal(state, store, backupName, warn);
   const keepJournal = journal?.last !== undefined && (await journalHolds(store, journal.last, warn));
-  if (keepJournal) for (const entry of journal) remember(objects, entry);
-  const damaged = await forgetSetAside(store, objects, setAside);
+  if (keepJournal) {
+    for (const entry of journal) remember(objects, entry);
+    damaged += await forgetSetAside(store, objects, setAside);
+  }
   if (damaged > 0)
     warn(
       `${damaged} objects that this machine knows were set aside in ${store.description} as damaged: ` +
