@@ -1,7 +1,18 @@
 import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { Gatherer } from '#src/archive/gather.js';
+import { PickTaker } from '#src/archive/pick-taker.js';
+import { PickedPaths } from '#src/archive/picked-paths.js';
+import { KnownEntries } from '#src/catalog/known-entries.js';
+import { LEADS_TO } from '#src/catalog/print-order.js';
+import { type BytePath, pathFromText } from '#src/files/byte-path.js';
+import { PackedPaths } from '#src/files/packed-paths.js';
 import { lstat } from '#src/files/stat.js';
-import { describe, expect, it } from 'vitest';
+import { lstatPacked } from '#src/files/stat-batch.js';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { writeCatalog } from '../../kit/catalog-files.js';
 import { byBytes, PickScene } from '../../kit/pick-scene.js';
+import { temporaryFolder } from '../../kit/temporary.js';
 
 describe('PickTaker of symlinks', () => {
   /** A tree with links of all kinds, all of it known with where they led. */
@@ -97,6 +108,32 @@ describe('PickTaker of symlinks', () => {
       }
     },
   );
+
+  it('lets go of what a catalog of before has of the kernel’s, which it followed links to', () => {
+    const root = temporaryFolder();
+    symlinkSync('/proc/cpuinfo', join(root, 'cpu'));
+    const link = pathFromText(join(root, 'cpu'));
+    const paths = [pathFromText('/proc/cpuinfo'), link].toSorted(byBytes) as BytePath[];
+    const entries = paths.map((path) => {
+      const stat = lstat(path);
+      return typeof stat === 'string' ? expect.fail(stat) : { path, stat: stat.bytes };
+    });
+    const { entriesPath, manifestPath, membersAt } = writeCatalog(temporaryFolder(), [entries]);
+    // Printed was the link, which leads to the other.
+    const order = Uint32Array.of(paths.indexOf(link) | LEADS_TO, 1 - paths.indexOf(link));
+    const known = new KnownEntries(entriesPath, manifestPath, membersAt, order);
+    onTestFinished(() => known.close());
+    const picked = new PickedPaths(temporaryFolder());
+    const gatherer = new Gatherer(picked, () => expect.fail('a problem'), 0n);
+    const taker = new PickTaker(gatherer, known);
+    const packed = PackedPaths.of([link]);
+    taker.pickAll(packed, 'test', lstatPacked(packed.bytes, packed.ends));
+    taker.end();
+    expect(taker.confirmed.count).toBe(0);
+    const taken = [...picked.batches()].flatMap((batch) => batch.paths);
+    expect(taken).toContain(link);
+    expect(taken.filter((path) => path.startsWith('/proc'))).toEqual([]);
+  });
 
   it('has where a link leads whose way was bent, its end being as it was', async () => {
     const scene = await linked();
