@@ -32,11 +32,13 @@ export type BundleBelowReason =
  * other form. Sends up to two LISTs, and none where the conf says it or there is a catalog.
  *
  * @param head of the catalog; undefined where there is none that can be believed
+ * @param hasRuns whether the store lists runs of this backup name; asked where it is not known
  */
 export async function bundleBelowOf(
   { backupName, content }: Pick<Settings, 'backupName' | 'content'>,
   head: CatalogHead | undefined,
   store: Pick<ObjectStore, 'list'>,
+  hasRuns?: boolean,
 ): Promise<BundleBelow> {
   const { bundleBelow, blockSize } = content;
   const of = (value: number, reason: BundleBelowReason): BundleBelow => ({
@@ -47,7 +49,8 @@ export async function bundleBelowOf(
   if (bundleBelow !== undefined) return of(bundleBelow, 'set');
   if (head !== undefined)
     return head.bundleBelow === undefined ? of(0, 'not-recorded') : of(head.bundleBelow, 'recorded');
-  if ((await hasRun(store, backupName)) && !(await hasBundle(store))) return of(0, 'no-bundles');
+  const anyRun = hasRuns ?? (await hasRun(store, backupName));
+  if (anyRun && !(await hasBundle(store))) return of(0, 'no-bundles');
   return of(USUAL_BUNDLE_BELOW, 'usual');
 }
 

@@ -18,10 +18,18 @@ export async function historyBefore(
   store: Pick<ObjectStore, 'list'>,
   backup: string,
   nowMs: number,
-): Promise<RunHistory> {
+): Promise<HistoryBefore> {
   const known = catalog && remembered(catalog.head, nowMs);
-  if (known === undefined) return historyOf(await listRuns(store, { backup, withoutOlder: true }), nowMs);
-  return later.filter((run) => !isAhead(run, nowMs)).reduce(withListed, known);
+  if (known !== undefined)
+    return { history: later.filter((run) => !isAhead(run, nowMs)).reduce(withListed, known) };
+  const runs = await listRuns(store, { backup, withoutOlder: true });
+  return { history: historyOf(runs, nowMs), hasRuns: runs.length > 0 };
+}
+
+export interface HistoryBefore {
+  history: RunHistory;
+  /** Whether the store lists any run of the backup name; undefined where it was not asked. */
+  hasRuns?: boolean;
 }
 
 function withListed(history: RunHistory, run: LaterRun): RunHistory {

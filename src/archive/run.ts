@@ -71,8 +71,8 @@ async function begin(options: ArchiveOptions, state: StateFolder, problems: Prob
   const startMs = await store.now(manifestPrefix(settings.backupName));
   warnOfClock(startMs, Date.now(), onEvent);
   warnOfRunAhead(recalled.catalog?.head, startMs, onEvent);
-  const history = await historyBefore(recalled, store, settings.backupName, startMs);
-  const bundleBelow = await bundleBelowOf(settings, recalled.catalog?.head, store);
+  const { history, hasRuns } = await historyBefore(recalled, store, settings.backupName, startMs);
+  const bundleBelow = await bundleBelowOf(settings, recalled.catalog?.head, store, hasRuns);
   const known = { problems, recalled, startMs, objectLock, history, bundleBelow };
   return { options, state, store, onEvent, ...known };
 }

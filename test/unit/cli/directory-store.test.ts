@@ -143,7 +143,7 @@ describe('a backup disk that is not mounted', () => {
     expect(refused.code).toBe(10);
     await typed(refused.stderr, machine);
     expect(idOf(machine.store)).not.toBe(id);
-    expect(await machine.archive()).toMatchObject({ code: 0, stderr: '' });
+    expect(await machine.archive('--name', "it's mine")).toMatchObject({ code: 0, stderr: '' });
   });
 });
 

@@ -22,8 +22,8 @@ const WORDS: readonly [word: string, example: RegExp, command: string][] = [
 
 describe.each(WORDS)('%s', (word, example, command) => {
   it('stands in the changelog with an example', () => {
-    expect(read('CHANGELOG.md')).toContain(word);
-    expect(read('CHANGELOG.md')).toMatch(example);
+    const text = read('CHANGELOG.md');
+    expect([text.includes(word), example.test(text)]).toEqual([true, true]);
   });
 
   it('stands in the documents with an example', () => {
@@ -32,6 +32,6 @@ describe.each(WORDS)('%s', (word, example, command) => {
 
   it('stands in the help', async () => {
     const { stdout } = await run([command, '--help']);
-    expect(stdout).toContain(word);
+    expect(stdout.includes(word)).toBe(true);
   });
 });
