@@ -187,7 +187,7 @@ async function tryStore(
 /** Which of three a directory is, and what an archive does with it. What it would refuse is an error. */
 function standingOf({ found, known, id }: AdmittedDirectory): string {
   if (found === 'nothing') return 'none yet: archive makes one';
-  if (found === 'manifests') return 'of before, without a marker: archive gives it one';
+  if (found === 'manifests') return 'made by an earlier version, without a marker: archive gives it one';
   return known ? `${id}, known` : `${id}, not stored to from here yet`;
 }
 

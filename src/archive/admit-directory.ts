@@ -15,9 +15,9 @@ import { hasLastManifest } from './open-state.js';
 
 /**
  * What tells whether a directory is the store that it should be, and not what is left where a disk is not mounted. It is
- * used where its marker says an id that this machine has stored to at that path, or where it knows none there; a store
- * of before, which has `manifests/` and no marker, gets one. Where neither is there a new store is made, unless
- * this machine has stored at that path before or the path's parent does not exist. All else is refused: NOT_FOUND.
+ * used where its marker says an id that this machine has stored to at that path, or where it knows none there. A store
+ * made by an earlier version, which has `manifests/` and no marker, gets one. Where neither is there a new store is made,
+ * unless this machine has stored at that path before or the path's parent does not exist. All else is refused: NOT_FOUND.
  */
 export interface Archiving {
   /** `Settings.statePath`, in which this machine keeps which stores it has stored to. */
@@ -34,7 +34,7 @@ export interface Archiving {
 export interface AdmittedDirectory {
   /** Its real path. */
   path: string;
-  /** What was there: a marker, a store of before without one, or no store. */
+  /** What was there: a marker; the runs of a store without one, as earlier versions made them; or no store. */
   found: 'marker' | 'manifests' | 'nothing';
   /** Whether this machine had stored to it at that path, as far as it knows. */
   known: boolean;
@@ -89,7 +89,7 @@ class Admission {
     return { path: this.#root, found: 'marker', known, id };
   }
 
-  /** What this machine's catalogs of before say: that it has stored there, also if another machine gave it the marker. */
+  /** Whether a catalog from before there were markers says so, although another machine gave the store its marker. */
   async #holdsOwnRun(id?: string): Promise<boolean> {
     const { before } = this.#known;
     if (before.length === 0) return false;
@@ -106,7 +106,7 @@ class Admission {
     }
   }
 
-  /** A store of before is never a matter for a person. It is known before its marker is there, come what may between. */
+  /** Never a matter for a person. The store is known before its marker is there, come what may between. */
   async #adopt(marker: 'absent' | 'damaged'): Promise<AdmittedDirectory> {
     const { statePath } = this.#options;
     const known = await this.#holdsOwnRun();

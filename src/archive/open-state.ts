@@ -17,7 +17,7 @@ export interface OpenStateOptions {
 
 /**
  * The state folder of a store and a backup name, locked. A directory that has got its marker has another identity than
- * before. The catalog and the journal of before go to the first store that still has what they name last, since several
+ * before. The catalog and the journal that it had go to the first store that still has what they name last, since several
  * disks may have taken turns at its path. Throws as {@link StateFolder.open} does, and what listing throws.
  */
 export async function openState({ settings, store, dryRun }: OpenStateOptions): Promise<StateFolder> {

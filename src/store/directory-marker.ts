@@ -62,7 +62,7 @@ export async function markerFile(root: string): Promise<string | undefined> {
   }
 }
 
-/** Whether a directory has runs, as a store of before has without a marker. */
+/** Whether a directory has runs, as stores made by earlier versions have without a marker. */
 export async function hasManifests(root: string): Promise<boolean> {
   try {
     return (await lstat(join(root, 'manifests'))).isDirectory();
@@ -77,7 +77,7 @@ export async function isStore(root: string): Promise<boolean> {
   return (await readMarker(root)) !== 'absent' || (await hasManifests(root));
 }
 
-/** What a directory store is to a catalog. A store of before, without a marker, has its path alone. */
+/** What a directory store is to a catalog. A store without a marker has its path alone. */
 export function identityOf(root: string, id: string | undefined): string {
   return `directory:${root}${id === undefined ? '' : `#${id}`}`;
 }

@@ -15,7 +15,7 @@ import { sizeOf, sizeOfSync } from './directory-size.js';
 import { md5OfFile } from './directory-write.js';
 import { isLocalFileSystem } from './file-system-kind.js';
 import { ListingCursors } from './listing-cursors.js';
-import { noSuchVersion, StoreError } from './store-error.js';
+import { noSuchVersion, StoreError, storeGone } from './store-error.js';
 import { StoreClock } from './store-clock.js';
 import type {
   ByteRange,
@@ -179,9 +179,7 @@ class DirectoryStore implements ObjectStore {
 
   async now(): Promise<number> {
     if (!this.#clock.known)
-      this.#clock.heard(
-        await this.#try('asking for the time', () => fileSystemTime(this.#root, this.#machineTime)),
-      );
+      this.#clock.heard(await this.#try('asking for the time', () => this.#fileSystemTime()));
     return this.#clock.now() ?? this.#machineTime();
   }
 
@@ -195,6 +193,16 @@ class DirectoryStore implements ObjectStore {
       ({ DirectoryPuts }) => new DirectoryPuts(this.#root, this.#id, () => this.now()),
     );
     return this.#puts;
+  }
+
+  async #fileSystemTime(): Promise<number> {
+    try {
+      return await fileSystemTime(this.#root, this.#machineTime);
+    } catch (error) {
+      // The directory went at that moment.
+      if (errnoOf(error) === 'ENOENT') throw storeGone(this.#root, error);
+      throw error;
+    }
   }
 
   #try<T>(doing: string, work: () => Promise<T>): Promise<T> {

@@ -1,5 +1,5 @@
 import { markerFile, readMarker } from './directory-marker.js';
-import { StoreError } from './store-error.js';
+import { StoreError, storeGone } from './store-error.js';
 
 /**
  * Sees to it that what is stored goes into the store that was opened: a disk may be unmounted, or another one mounted
@@ -25,14 +25,7 @@ export class MarkerWatch {
     const file = await markerFile(this.#root);
     if (file !== undefined && file === this.#file) return;
     const marker = await readMarker(this.#root);
-    if (typeof marker !== 'object' || marker.id !== this.#id)
-      throw new StoreError(
-        'NOT_FOUND',
-        `${this.#root} is no longer the store that it was: its marker is gone`,
-        {
-          hint: 'Was its disk unmounted? What had been stored is used by the next run.',
-        },
-      );
+    if (typeof marker !== 'object' || marker.id !== this.#id) throw storeGone(this.#root);
     this.#file = file;
   }
 }

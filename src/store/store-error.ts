@@ -31,6 +31,14 @@ export class StoreError extends SysbackupError {
   }
 }
 
+/** That a directory is not what it was when it was opened. */
+export function storeGone(root: string, cause?: unknown): StoreError {
+  return new StoreError('NOT_FOUND', `${root} is no longer the store that it was: its marker is gone`, {
+    hint: 'Was its disk unmounted? What had been stored is used by the next run.',
+    cause,
+  });
+}
+
 /** That a version is not there: every store says it with these words. */
 export function noSuchVersion(store: string, key: string, version: string, cause?: unknown): StoreError {
   return new StoreError('NOT_FOUND', `${store} has no version ${version} of ${key}`, { cause });

@@ -16,7 +16,7 @@ import { BEFORE_MARKER, CONTENTS_BEFORE_MARKER, unpackBeforeMarker } from '../..
 
 const SHA = 'ab'.repeat(32);
 
-/** A machine with the fixture's store, which has its marker by now, and what the machine remembers of before. */
+/** A machine with the fixture's store, which has its marker by now, and what the machine remembers of it. */
 async function machineOfBefore(): Promise<{ machine: BackupMachine; store: ObjectStore; before: string }> {
   const machine = new BackupMachine();
   const { store: path } = unpackBeforeMarker(machine.folder);

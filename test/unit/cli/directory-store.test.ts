@@ -270,7 +270,7 @@ describe('a directory that is no store yet', () => {
   });
 });
 
-describe('a store of before, without a marker', () => {
+describe('a store made by an earlier version, without a marker', () => {
   /** A machine that has stored the fixture's run, and has the same contents in other files. */
   function machineOfBefore(): { machine: Machine; store: string } {
     const machine = new Machine('[content]\nbundle_below = 2K\n');
@@ -286,7 +286,7 @@ describe('a store of before, without a marker', () => {
   it('gets one, and its catalog goes on: nothing is stored again', async () => {
     const { machine, store } = machineOfBefore();
     expect(await storeSection(machine)).toMatchObject({
-      store: { value: 'of before, without a marker: archive gives it one' },
+      store: { value: 'made by an earlier version, without a marker: archive gives it one' },
       reachable: { value: true },
     });
     const before = everything(machine.folder);
@@ -314,7 +314,7 @@ describe('a store of before, without a marker', () => {
 
   it('is never a matter for a person, also beside a known one; the catalog waits for its own store', async () => {
     const { machine, store } = machineOfBefore();
-    // Another disk of before is mounted first: one without this machine's last manifest.
+    // Another such disk is mounted first: one without this machine's last manifest.
     renameSync(store, join(machine.folder, 'one'));
     execFileSync('cp', ['-a', join(machine.folder, 'one'), store]);
     execFileSync('rm', ['-r', join(store, 'manifests', BEFORE_MARKER), join(store, 'bundles')]);

@@ -28,7 +28,7 @@ describe('the marker of a directory store', () => {
   it.each([
     ['link', undefined],
     ['no hard links', () => Promise.reject(Object.assign(new Error('none here'), { code: 'EPERM' }))],
-  ])('is one, whoever makes it at one moment (%s)', async (_, linkFile) => {
+  ])('is one, however many make it at one moment (%s)', async (_, linkFile) => {
     const root = temporaryFolder();
     const options = linkFile === undefined ? {} : { linkFile };
     const ids = await Promise.all(Array.from({ length: 20 }, () => makeMarker(root, newStoreId(), options)));
