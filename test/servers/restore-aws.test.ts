@@ -46,10 +46,13 @@ describe.skipIf(moto === undefined)('restore against moto (needs python3 and PyP
     );
   });
 
-  /** Three files in the bucket. */
+  /** Three files in the bucket, each an object of its own. */
   async function archived(more = ''): Promise<{ backup: ConfFolder; data: string }> {
     const backup = ConfFolder.make();
-    backup.conf(`[s3]\nbucket = bucket\nendpoint_url = ${endpoint}\nregion = ${REGION}\n${more}`);
+    backup.conf(
+      `[s3]\nbucket = bucket\nendpoint_url = ${endpoint}\nregion = ${REGION}\n${more}`,
+      '[content]\nbundle_below = 0\n',
+    );
     const data = backup.at('data');
     mkdirSync(data);
     for (const name of ['a', 'b', 'c']) writeFileSync(join(data, name), name.repeat(1000));

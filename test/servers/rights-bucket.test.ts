@@ -83,7 +83,7 @@ describeWithCeph('the bucket that a conf names, on Ceph', {}, (ceph) => {
     });
     for (const site of sites) expect(await site.run('archive', '--name', 'web1')).toMatchObject({ code: 0 });
     for (const site of sites) expect(await site.restored()).toEqual(treeOf(site.tree));
-    for (const key of await keysIn(bucket)) expect(key).toMatch(/^hosts\/(one|two)\/(content|manifests)\//);
+    for (const key of await keysIn(bucket)) expect(key).toMatch(/^hosts\/(one|two)\/(bundles|manifests)\//);
     const { stdout } = (await sites[0]?.run('list', '--json')) ?? { stdout: '' };
     expect(JSON.parse(stdout)).toHaveLength(1);
   });
