@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import {
+  documentPath,
   failureOfVerification,
   mendRun,
   resolveRun,
@@ -39,7 +40,7 @@ Exit code 1: something is missing or damaged; 13: all is there, but a lock is sh
 What is damaged in a directory is healed in two steps: --set-aside reads it once more and, if it is still wrong, moves it
 out of its place; the next archive of each machine that still has the file stores it again. A manifest is touched only
 where its run is named: whole but without a readable sidecar, it gets that back; not whole, it is set aside. A disk that
-fails (EIO) is no damage: copy what is on it first. All of it, and what to do in a bucket: docs/damage.md.
+fails (EIO) is no damage: copy what is on it first. All of it, and what to do in a bucket: ${documentPath('damage.md')}
 
 Examples:
   s3-sysbackup verify
@@ -111,7 +112,7 @@ function directoryOf(destination: Settings['destination']): string {
     'USAGE',
     'in a bucket nothing can be set aside: what is stored there stays as it is',
     {
-      hint: 'What to do about damage in a bucket stands in docs/damage.md.',
+      hint: `What to do about damage in a bucket: ${documentPath('damage.md')}`,
     },
   );
 }

@@ -1,4 +1,10 @@
-import { type BytePath, type Finding, type VerifyResult, displayPath } from '../../src/index.js';
+import {
+  type BytePath,
+  type Finding,
+  type VerifyResult,
+  displayPath,
+  documentPath,
+} from '../../src/index.js';
 import { printable } from './printable.js';
 import { jsonOfPath } from './event-json.js';
 import { countOf, formatBytes, formatCount, formatTime } from './quantities.js';
@@ -39,7 +45,7 @@ export function verificationLines({
       ? 'nothing is wrong'
       : `${countOf(total, 'object')} ${total === 1 ? 'is not as it' : 'are not as they'} should be`,
   );
-  if (total > counts.short) lines.push('what to do now: docs/damage.md');
+  if (total > counts.short) lines.push(`what to do now: ${documentPath('damage.md')}`);
   return lines;
 }
 

@@ -1,4 +1,5 @@
 import { addUp } from '../add-up.js';
+import { documentPath } from '../documents.js';
 import { messageOf, SysbackupError, throwIfAborted } from '../errors.js';
 import { fetchManifest, type FetchedManifest } from '../manifest/fetch.js';
 import { type HiddenRun, hiddenRunLine } from '../manifest/hidden-runs.js';
@@ -77,7 +78,7 @@ export function failureOf({ counts, findings }: VerifyResult): SysbackupError | 
   if (damaged > 0) {
     const first = findings.find(({ kind }) => kind !== 'short');
     return new SysbackupError('DAMAGED', `${first?.message ?? 'objects are missing'}${others(damaged)}`, {
-      hint: 'What is named there cannot be restored from these runs. What to do now stands in docs/damage.md.',
+      hint: `What is named there cannot be restored from these runs. What to do now: ${documentPath('damage.md')}`,
     });
   }
   if (counts.short === 0) return undefined;

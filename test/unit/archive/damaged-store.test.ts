@@ -80,7 +80,7 @@ async function isWhole(machine: BackupMachine): Promise<boolean> {
 
 /** Writes the catalog of the last run in the form of the program before it kept sizes. */
 function withoutSizes(machine: BackupMachine): void {
-  const [state = ''] = readdirSync(machine.statePath);
+  const [state = ''] = readdirSync(machine.statePath).filter((name) => name !== 'stores');
   const folder = join(machine.statePath, state);
   const path = join(folder, readFileSync(join(folder, 'current'), 'utf8').trim(), 'objects');
   const reader = new FrameReader(path);
