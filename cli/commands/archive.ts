@@ -42,7 +42,7 @@ there. A disk that is not mounted, or another one, is refused with exit code 10;
 
 Examples:
   s3-sysbackup archive
-  s3-sysbackup archive --conf-dir examples/quickstart --dry-run
+  s3-sysbackup archive --dry-run
   s3-sysbackup archive --dry-run --list            what has changed since the last run
   s3-sysbackup archive --name web1 --log-to /var/log/s3-sysbackup.log
   s3-sysbackup archive --quiet                     for cron: mails only what did not go well
