@@ -191,7 +191,7 @@ describe('expire', () => {
     chmodSync(manifest, 0o644);
     writeFileSync(manifest, 'no manifest');
     await expect(expire({ path: scene.path })).rejects.toMatchObject({
-      code: 'DAMAGED',
+      code: 'REFUSED',
       message: expect.stringContaining(damaged),
     });
     expect(await scene.runs()).toEqual(before);

@@ -5,6 +5,9 @@ import { Command, type Ended, jsonLines, Machine, run } from './command.js';
 
 const FIXTURE = join(import.meta.dirname, '../../fixtures/confs/by-write-config.conf');
 
+/** What the first run into a directory says. */
+const madeStore = ({ store }: Machine): string => `made a new store in ${store}\n`;
+
 async function check(machine: Machine, ...args: string[]): Promise<Ended> {
   return await run(['check-config', '--conf-dir', machine.confDir, ...args]);
 }
@@ -43,11 +46,11 @@ describe('a misspelt name in the conf', () => {
     writeFileSync(join(machine.data, 'one'), 'one');
     expect((await machine.archive()).code).toBe(0);
     const conf = readFileSync(join(machine.confDir, 'conf'), 'utf8');
-    machine.writeConf(`${conf}[content]\ndays_retaine = 30\n[frob]\na = 1\n`);
+    machine.writeConf(`${conf.replace('[content]\n', '[content]\ndays_retaine = 30\n')}[frob]\na = 1\n`);
     const back = join(machine.folder, 'back');
     for (const args of [['restore', '--target', back], ['renew'], ['list'], ['verify'], ['ls', 'latest']]) {
       const { code, stderr } = await run([...args, '--conf-dir', machine.confDir]);
-      expect([args[0], code]).toEqual([args[0], 0]);
+      expect([args[0], code], stderr).toEqual([args[0], 0]);
       expect(stderr).toMatch(/^warning: .*days_retaine .*did you mean days_retained/m);
       expect(stderr).toMatch(/^warning: .*\[frob\] is not a known section/m);
     }
@@ -64,7 +67,7 @@ describe('a name that is nobody’s slip', () => {
     const own = '[x-team]\nowner = me\n[DEFAULT]\nsite = north\n';
     machine.writeConf(`${written.replace('[state]', state)}\n${own}`);
     expect(await check(machine)).toMatchObject({ code: 0, stderr: '' });
-    expect(await machine.archive()).toMatchObject({ code: 0, stderr: '' });
+    expect(await machine.archive()).toMatchObject({ code: 0, stderr: madeStore(machine) });
 
     machine.writeConf(`${written.replace('[state]', state)}\n${own}[notify]\nmail = me@example.net\n`);
     const { code, stderr } = await machine.archive();
@@ -142,7 +145,7 @@ describe('the backup name', () => {
     expect(await nameIn(machine)).toEqual({ name: { value: 'shop', source: 'conf:6' } });
     expect((await check(machine)).stdout).toMatch(/^\[backup\]\n {2}name +shop +conf:6$/m);
     const archived = await machine.archive();
-    expect([archived.code, archived.stderr]).toEqual([0, '']);
+    expect([archived.code, archived.stderr]).toEqual([0, madeStore(machine)]);
     expect(archived.stdout).toMatch(/^shop: run /);
     expect((await machine.archive('--name', 'other')).stdout).toMatch(/^other: run /);
     const latest = await run(['ls', 'latest', '--conf-dir', machine.confDir, '--json']);
@@ -170,7 +173,7 @@ describe('the backup name', () => {
     const archiveOn = async (host: string): Promise<Ended> =>
       await run(['archive', '--conf-dir', machine.confDir], onHost(host));
     const first = await archiveOn('web1');
-    expect([first.code, first.stderr]).toEqual([0, '']);
+    expect([first.code, first.stderr]).toEqual([0, madeStore(machine)]);
     const renamed = await archiveOn('web2');
     expect(renamed.code).toBe(0);
     expect(renamed.stderr).toMatch(/^warning: .*web2-backup.*web1-backup.*\[backup\] name/m);
@@ -181,7 +184,7 @@ describe('the backup name', () => {
     // Another store knows nothing of that, and a name that was chosen is meant.
     const conf = readFileSync(join(machine.confDir, 'conf'), 'utf8');
     machine.writeConf(conf.replace('../store', '../other'));
-    expect((await archiveOn('web3')).stderr).toBe('');
+    expect((await archiveOn('web3')).stderr).toBe(`made a new store in ${machine.folder}/other\n`);
     machine.writeConf(`${conf}[backup]\nname = web2-backup\n`);
     expect((await archiveOn('web2')).stderr).toBe('');
   });
