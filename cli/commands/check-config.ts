@@ -174,7 +174,7 @@ async function tryStore(
       return { value: LIFECYCLES[rules], source };
     };
     return {
-      ...(directory === undefined ? {} : { store: { value: standingOf(directory), source } }),
+      ...(directory === undefined ? {} : { directory: { value: standingOf(directory), source } }),
       // A directory that would be made is not there yet.
       reachable: { value: directory?.found !== 'nothing', source },
       object_lock: { value: objectLock, source },
@@ -186,9 +186,9 @@ async function tryStore(
 
 /** Which of three a directory is, and what an archive does with it. What it would refuse is an error. */
 function standingOf({ found, known, id }: AdmittedDirectory): string {
-  if (found === 'nothing') return 'none yet: archive makes one';
-  if (found === 'manifests') return 'made by an earlier version, without a marker: archive gives it one';
-  return known ? `${id}, known` : `${id}, not stored to from here yet`;
+  if (found === 'nothing') return 'no store yet: archive makes one';
+  if (found === 'manifests') return 'a store made by an earlier version: archive gives it a marker';
+  return known ? `store ${id}, known` : `store ${id}, not stored to from here yet`;
 }
 
 function linesOf(shown: SettingsInForce): string[] {

@@ -186,7 +186,7 @@ describe('a directory that is no store yet', () => {
     const machine = machineWithData();
     const before = everything(machine.folder);
     expect(await storeSection(machine)).toMatchObject({
-      store: { value: 'none yet: archive makes one' },
+      directory: { value: 'no store yet: archive makes one' },
       reachable: { value: false },
     });
     const dry = await machine.archive('--dry-run');
@@ -198,7 +198,7 @@ describe('a directory that is no store yet', () => {
       stderr: `made a new store in ${machine.store}\n`,
     });
     expect(await storeSection(machine)).toMatchObject({
-      store: { value: `${idOf(machine.store)}, known` },
+      directory: { value: `store ${idOf(machine.store)}, known` },
       reachable: { value: true },
     });
   });
@@ -286,7 +286,7 @@ describe('a store made by an earlier version, without a marker', () => {
   it('gets one, and its catalog goes on: nothing is stored again', async () => {
     const { machine, store } = machineOfBefore();
     expect(await storeSection(machine)).toMatchObject({
-      store: { value: 'made by an earlier version, without a marker: archive gives it one' },
+      directory: { value: 'a store made by an earlier version: archive gives it a marker' },
       reachable: { value: true },
     });
     const before = everything(machine.folder);
