@@ -12,12 +12,12 @@ const known = new Map<number, boolean>();
  * Whether the kernel makes the file's bytes up when they are read, so that neither its stated size nor its times tell
  * anything of them.
  */
-export function hasMadeUpContents(fd: number, { device }: FileStat): boolean {
-  let isMadeUp = known.get(device);
+export function hasMadeUpContents(fd: number, { deviceKey }: FileStat): boolean {
+  let isMadeUp = known.get(deviceKey);
   if (isMadeUp === undefined) {
     // The number comes first, and is one of 32 bits wherever it stands in a wider field.
     isMadeUp = fstatfs(fd, out) === 0 && MADE_UP.has(out.readUInt32LE(0));
-    known.set(device, isMadeUp);
+    known.set(deviceKey, isMadeUp);
   }
   return isMadeUp;
 }

@@ -152,8 +152,8 @@ export class FileStat {
   get mtimeNs(): bigint {
     return this.time(48);
   }
-  /** Device, as one number. */
-  get device(): number {
+  /** Device, as one number, to look something up by. */
+  get deviceKey(): number {
     return this.bytes.readUInt32LE(this.offset + 64) * 2 ** 32 + this.bytes.readUInt32LE(this.offset + 68);
   }
   /** `major:minor:inode`: the same for all paths of one inode, and on some file systems for other files too. */
