@@ -7,7 +7,17 @@ import { type FileStat, lstat } from '../files/stat.js';
 import type { FileWarning } from '../manifest/types.js';
 
 /** What is said of a path that is gone or has become something else, and by some file systems of one that is there. */
-const MAY_BE_GONE = new Set(['ENOENT', 'ENOTDIR', 'NOT_REGULAR', 'ELOOP', 'EINVAL']);
+const MAY_BE_GONE = new Set([
+  'ENOENT',
+  'ENOTDIR',
+  'ESTALE', // on a file server
+  'ESRCH', // below /proc
+  // A symlink, a socket or a device in a file's place, and what is no symlink in that of one.
+  'ELOOP',
+  'ENXIO',
+  'NOT_REGULAR',
+  'EINVAL',
+]);
 const GONE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);
 
 /** Whether this may have been said of a path only since it is not any more what it was. */

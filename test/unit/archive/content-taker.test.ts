@@ -87,7 +87,7 @@ describe('ContentTaker', () => {
     expect(problems.every(({ severity }) => severity === 'failure')).toBe(true);
   });
 
-  it.each(['ENOENT', 'ELOOP', 'ENOTDIR'])(
+  it.each(['ENOENT', 'ELOOP', 'ENOTDIR', 'ESTALE', 'ENXIO'])(
     'makes %s of a file that is there a failure, and of one that is gone a note',
     async (code) => {
       const folder = temporaryFolder();

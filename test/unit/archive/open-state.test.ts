@@ -54,9 +54,8 @@ describe('the memory of a store that had no marker', () => {
     const { machine, store } = before;
     const state = await openState({ settings: machine.settings, store });
     expect(StateFolder.headIn(state.path)?.backupName).toBe(BEFORE_MARKER);
-    expect(
-      readJournal(state.journalPath, [{ store: before.before, backupName: BEFORE_MARKER }]),
-    ).toHaveLength(1);
+    const head = { store: before.before, backupName: BEFORE_MARKER };
+    expect([...(readJournal(state.journalPath, [head]) ?? [])]).toHaveLength(1);
     expect(StateFolder.isUsed(StateFolder.pathOf(machine.statePath, before.before, BEFORE_MARKER))).toBe(
       false,
     );
@@ -72,7 +71,8 @@ describe('the memory of a store that had no marker', () => {
     const { machine, store } = before;
     const state = await openState({ settings: machine.settings, store });
     expect(StateFolder.headIn(state.path)).toBeDefined();
-    expect(readJournal(journal, [{ store: before.before, backupName: BEFORE_MARKER }])).toHaveLength(1);
+    const head = { store: before.before, backupName: BEFORE_MARKER };
+    expect([...(readJournal(journal, [head]) ?? [])]).toHaveLength(1);
     state.close();
   });
 

@@ -75,7 +75,8 @@ describe('a user who is not root', () => {
       // Just those that could not be read before; a change of mode is one of metadata for the rest of what is known.
       expect(summaryIn(second.stdout)).toMatchObject({
         outcome: 'complete',
-        stored: { objects: 3 },
+        // In one bundle.
+        stored: { objects: 1 },
         counts: { f: 23 },
       });
 

@@ -84,7 +84,6 @@ describe('folders that are missing', () => {
       '/etc/backup/pickers.d',
       '/etc/backup/snapshots.d',
       '/srv/a',
-      '/srv/a/store',
       '/etc/units',
       '/etc/units/ours',
     ]);
@@ -209,7 +208,10 @@ describe('the plan for a machine', () => {
       owner: { user: 'backup', group: 'backup' },
     });
     const below = { ...changes, store: { kind: 'directory', path: '/not-there/at-all/store' } as const };
-    const folders = (await plan({ changes: below, key: undefined })).filter(({ kind }) => kind === 'folder');
+    const missingFolders = ['/not-there/at-all/store', '/not-there/at-all', '/not-there'];
+    const folders = (await plan({ changes: below, key: undefined }, { missingFolders })).filter(
+      ({ kind }) => kind === 'folder',
+    );
     expect(folders).toMatchObject([{}, {}, {}, { path: '/not-there' }, { path: '/not-there/at-all' }]);
     expect(loaded(files(steps).get('/etc/backup/conf')?.content).settings.destination).toEqual({
       kind: 'directory',
