@@ -104,7 +104,7 @@ function snapshotsText({ programs, lastBytes }: RunEstimate['snapshots']): strin
   return `${countOf(programs, 'program')}, not run for this: how much they write is not known${last}`;
 }
 
-/** Notes are told apart: most of them are there every night. */
+/** Notes are counted apart: most of them are there every night. */
 function problems({ counts }: RunSummary): Row[] {
   return [
     ...(counts.problems === 0
