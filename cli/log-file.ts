@@ -2,14 +2,14 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { messageOf } from '../src/index.js';
 
 /**
- * The file of --log-to. Whatever happens to it costs no run: the first line that cannot be written is told, and each
+ * The file of --log-to. Whatever happens to it costs no run: the first line that cannot be written is reported, and each
  * later one tried again, since somebody may make room.
  */
 export class LogFile {
   readonly #path: string;
   readonly #onFailure: (message: string) => void;
   #fd: number | undefined;
-  #told = false;
+  #reported = false;
   /** The last line was written in part. */
   #torn = false;
 
@@ -43,8 +43,8 @@ export class LogFile {
     try {
       step();
     } catch (error) {
-      if (this.#told) return;
-      this.#told = true;
+      if (this.#reported) return;
+      this.#reported = true;
       this.#onFailure(`not all messages are in ${this.#path}, which cannot be written: ${messageOf(error)}`);
     }
   }

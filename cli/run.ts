@@ -129,7 +129,7 @@ class CommandLine {
     }
   }
 
-  /** The file of --log-to, as a sink. That it cannot be written is told once, and changes nothing else. */
+  /** The file of --log-to, as a sink. That it cannot be written is reported once, and changes nothing else. */
   #logTo(path: string, toPerson: Log): LogSink {
     const file = new LogFile(path, (message) => toPerson.write('warning', message));
     this.#logFile = file;

@@ -1,9 +1,9 @@
 import { releaseOnlyView } from './release-memory.js';
 
 /**
- * Memory that has one owner at a time, and is freed by whoever has it last. Who hands it on has nothing of it any more:
- * after {@link release} or {@link transfer} every read throws, where a view of one's own would silently be empty, or
- * tear the memory from whoever got it.
+ * Memory that has one owner at a time, who hands it on or frees it. The one before has nothing of it any more: after
+ * {@link release} or {@link transfer} every read throws, where a view that was kept would silently be empty, or would be
+ * what frees the memory under its new owner.
  */
 export class OwnMemory<View extends Uint8Array | Uint32Array | Int32Array = Buffer> {
   #view: View | undefined;
@@ -13,8 +13,7 @@ export class OwnMemory<View extends Uint8Array | Uint32Array | Int32Array = Buff
   }
 
   /**
-   * Takes over the memory that a view fills. Of a part of a longer buffer it takes a copy: whoever has the rest keeps
-   * it.
+   * Takes over the memory that a view fills. Of a part of a longer buffer it takes a copy: somebody may have the rest.
    */
   static of<View extends Uint8Array | Uint32Array | Int32Array>(view: View): OwnMemory<View> {
     const isWhole = view.byteLength === view.buffer.byteLength && view.buffer instanceof ArrayBuffer;

@@ -113,7 +113,7 @@ function doubtful({ warnings }: RunSummary): Row[] {
   return text === undefined ? [] : [['doubtful', text]];
 }
 
-/** Notes are told apart: most of them are there every night. */
+/** Notes are counted apart: most of them are there every night. */
 function problems({ counts }: RunSummary): Row[] {
   return [
     ...(counts.problems === 0

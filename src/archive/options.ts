@@ -41,7 +41,7 @@ export interface ArchiveOptions {
   workers?: number;
 }
 
-/** A path that a run would store anew. */
+/** A path that a run would store. */
 export interface PathToStore {
   path: BytePath;
   kind: 'd' | 'l' | 'f';

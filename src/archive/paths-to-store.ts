@@ -3,7 +3,7 @@ import type { FileStat } from '../files/stat.js';
 import type { WhyMade } from './join.js';
 import type { ArchiveOptions, PathToStore } from './options.js';
 
-/** Collects what a dry run would store, for whoever wants to know. */
+/** Collects what a dry run would store, for a listener. */
 export class PathsToStore {
   readonly #listener: ArchiveOptions['onPaths'];
   #paths: PathToStore[] = [];

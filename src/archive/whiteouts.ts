@@ -30,10 +30,10 @@ export class Whiteouts {
   }
 }
 
-/** The folder that holds a container engine's layers (`overlay2`, `overlay`, …), else the whiteout's own. */
+/** The directory that holds a container engine's layers (`overlay2`, `overlay`, …), else the whiteout's own. */
 function layersOf(whiteout: BytePath): BytePath {
   const layers = /^.*?\/[^/]*overlay[^/]*(?=\/)/.exec(whiteout)?.[0];
   if (layers !== undefined) return layers as BytePath;
-  const folder = parentOf(whiteout);
-  return folder === '/' ? whiteout : folder;
+  const directory = parentOf(whiteout);
+  return directory === '/' ? whiteout : directory;
 }

@@ -17,19 +17,19 @@ type FileSystem = 'state' | 'devices' | 'other';
 export class KernelFiles {
   readonly #byDevice = new Map<string, FileSystem>();
 
-  /** Whether a path, by its real folder, is there. `stat` is what lstat says of it. */
+  /** Whether a path, by its real directory, is there. `stat` is what lstat says of it. */
   has(path: BytePath, stat: FileStat): boolean {
     return this.#fileSystemOf(path, stat) !== 'other';
   }
 
   /**
-   * Whether what stands at `rest` below a real folder, which {@link has} told to be there, is too. Below devices other
+   * Whether what stands at `rest` below a real directory, which {@link has} told to be there, is too. Below devices other
    * file systems are mounted that do hold files, such as `/dev/shm`; what is below proc and sysfs is the kernel's
    * whichever file system it calls that.
    */
-  hasAllBelow(folder: BytePath, stat: FileStat, rest: readonly string[]): boolean {
-    if (this.#fileSystemOf(folder, stat) === 'state' || stat.kind === 'symlink') return true;
-    let at = folder;
+  hasAllBelow(directory: BytePath, stat: FileStat, rest: readonly string[]): boolean {
+    if (this.#fileSystemOf(directory, stat) === 'state' || stat.kind === 'symlink') return true;
+    let at = directory;
     for (const part of rest) {
       at = joinPath(at, part);
       const found = lstat(at);
@@ -44,7 +44,7 @@ export class KernelFiles {
     const { device } = stat;
     let known = this.#byDevice.get(device);
     if (known === undefined) {
-      // statfs follows a symlink; nothing is mounted on one, so it is where its folder is.
+      // statfs follows a symlink; nothing is mounted on one, so it is where its directory is.
       known = fileSystemAt(stat.kind === 'symlink' ? parentOf(path) : path, device);
       this.#byDevice.set(device, known);
     }
