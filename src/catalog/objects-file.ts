@@ -137,6 +137,9 @@ export function readHead(path: string): CatalogHead {
     const head: unknown = first?.type === HEAD_FRAME ? JSON.parse(first.payload.toString()) : undefined;
     if (!isCatalogHead(head)) throw new FramesDamaged('it has no head, or one of another format');
     if (frames.next() !== undefined) throw new FramesDamaged('more than a head');
+    // By names that others chose: a snapshotter may be called `constructor`.
+    for (const record of [head.pickers, head.snapshots, head.users, head.groups])
+      Object.setPrototypeOf(record, null);
     return head;
   } finally {
     frames.close();

@@ -5,6 +5,7 @@ import {
   parseConf,
   settingName,
 } from '../config/conf-file.js';
+import { valueOf } from '../config/conf-interpolation.js';
 import { indentOf, strip } from '../config/conf-text.js';
 import { SysbackupError } from '../errors.js';
 
@@ -38,11 +39,23 @@ export class ConfEditor {
   /**
    * Gives a setting a value. One that is there already keeps its place and its name's spelling; a new one comes
    * behind a commented-out line of its name (`#bucket =`), else at the end of its section, which is made where it is
-   * missing.
+   * missing. Throws `USAGE` where a conf cannot say it: it has no several lines, and no white space around a value.
    */
   set(section: string, name: string, value: string): void {
     if (/[\r\n]/.test(value))
       throw new SysbackupError('USAGE', `[${section}] ${name} cannot have a value of several lines`);
+    const before = this.#text;
+    this.#write(section, name, value);
+    const read = valueOf(this.#conf(), section, settingName(name))?.value;
+    if (read === value) return;
+    this.#text = before;
+    throw new SysbackupError(
+      'USAGE',
+      `[${section}] ${name} cannot be ${JSON.stringify(value)}: it would be read as ${JSON.stringify(read)}`,
+    );
+  }
+
+  #write(section: string, name: string, value: string): void {
     const written = value.replaceAll('%', '%%');
     const conf = this.#conf();
     const lines = this.#lines();

@@ -4,6 +4,7 @@ import { OwnMemory } from '#src/own-memory.js';
 import { describe, expect, it } from 'vitest';
 import { FileBlocks, ContentRows } from '#src/archive/content-rows.js';
 import { Keeper } from '#src/archive/keep.js';
+import { ProblemLog } from '#src/archive/problem-log.js';
 import { BlockRecords, EntryBlock, ONE_OBJECT } from '#src/catalog/entry-blocks.js';
 import { ObjectTable } from '#src/catalog/object-table.js';
 import type { BytePath } from '#src/files/byte-path.js';
@@ -16,6 +17,7 @@ import type { FileEntry } from '#src/manifest/types.js';
 import { restore } from '#src/restore/restore.js';
 import type { ObjectStore } from '#src/store/port.js';
 import { BackupMachine } from '../../kit/backup-machine.js';
+import { temporaryFolder } from '../../kit/temporary.js';
 import { directory, file } from '../manifest/build-manifest.js';
 
 /** A file of so many different blocks. */
@@ -115,6 +117,29 @@ describe('a line that no reader takes', () => {
     const mended = await machine.archive();
     expect(mended.summary.outcome).toBe('complete');
     expect([...(await machine.entries(mended.summary)).keys()].toSorted()).toEqual(['image', 'other']);
+  });
+
+  it('is shortened where it is a problem’s: it has been counted, and the run is what it makes of it', async () => {
+    const log = new ProblemLog(join(temporaryFolder(), 'problems'), () => undefined);
+    log.add({
+      severity: 'failure',
+      code: 'missing',
+      message: `x${'é'.repeat(LONGEST_LINE / 2)}`,
+      path: '/p',
+    });
+    log.add({ severity: 'note', code: 'vanished', message: 'short', path: '/p' });
+    const pieces: Buffer[] = [];
+    for await (const piece of log.pieces()) pieces.push(Buffer.from(piece.view));
+    const lines = Buffer.concat(pieces)
+      .toString()
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as object);
+    expect(lines).toEqual([
+      { typ: 'problem', severity: 'failure', code: 'missing', message: expect.stringMatching(/^xé+ …$/) },
+      { typ: 'problem', severity: 'note', code: 'vanished', message: 'short', path: '/p' },
+    ]);
+    expect(log.outcome).toBe('partial');
   });
 
   it('is not kept from a run that wrote it', () => {

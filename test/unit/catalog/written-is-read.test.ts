@@ -62,6 +62,9 @@ describe('what is written of the machine’s memory is read', () => {
         expect(readHead(path)).toEqual(JSON.parse(JSON.stringify(given)));
       }),
     );
+    // What nobody of that name wrote is not there.
+    const { pickers, snapshots } = readHead(path);
+    expect([pickers['constructor'], snapshots['toString']]).toEqual([undefined, undefined]);
   });
 
   it('objects, members, bundles and what is unproven; a lock that ends after 2106 ends no earlier than that', () => {

@@ -54,7 +54,7 @@ describe('a user who is not root', () => {
         mkdirSync(path);
         if (asRoot) chownSync(path, NOBODY, NOBODY);
       }
-      backup.conf();
+      backup.conf(undefined, '[content]\nbundle_below = 0\n');
       // find cannot enter the locked folder; the last path is named all the same.
       backup.picker('tree', `find '${tree}' -print0 2>/dev/null; printf '%s\\0' '${inside}'`);
       const options: RunOptions = { wrapper: AS_USER, cwd: '/' };
@@ -75,8 +75,7 @@ describe('a user who is not root', () => {
       // Just those that could not be read before; a change of mode is one of metadata for the rest of what is known.
       expect(summaryIn(second.stdout)).toMatchObject({
         outcome: 'complete',
-        // In one bundle.
-        stored: { objects: 1 },
+        stored: { objects: 3 },
         counts: { f: 23 },
       });
 

@@ -71,6 +71,26 @@ describe('a conf that is edited', () => {
     expect(edited(text, (editor) => editor.disable('s3', 'bucket'))).toBe(text);
   });
 
+  it('takes no value that would be read as another one', () => {
+    const text = '[directory]\npath = /srv\n';
+    for (const value of [' /srv', '/srv ', '/srv\u00a0', '/srv\t', '\u2028/srv', '/a\nb']) {
+      const editor = new ConfEditor(text, 'conf');
+      expect(() => editor.set('directory', 'path', value)).toThrow(/\[directory\] path cannot/);
+      expect(editor.text).toBe(text);
+    }
+    for (const value of ['/a b', '/100%', '/%(path)s', '#', '= :', '/a\u00a0b', '[s3]'])
+      expect(
+        valueOf(
+          parseConf(
+            edited(text, (editor) => editor.set('directory', 'path', value)),
+            'conf',
+          ),
+          'directory',
+          'path',
+        )?.value,
+      ).toBe(value);
+  });
+
   it('is refused where it is no conf', () => {
     expect(() => new ConfEditor('bucket = a\n', '/etc/backup/conf')).toThrow('/etc/backup/conf:1');
   });
