@@ -64,7 +64,10 @@ export function buildProgram(options: ProgramOptions): Command {
         .default('info'),
     )
     .option('--log-to <path>', 'append the messages to a file too, with the time')
-    .option('--quiet', 'say nothing where all goes well (--log-level error implies it; not with --json)')
+    .option(
+      '--quiet',
+      'say nothing where all goes well (--log-level error implies it; not with --json, nor a dry run)',
+    )
     .addHelpText('after', AFTER_HELP);
 
   const modules = new Map<Command, CommandModule>();

@@ -5,6 +5,7 @@ import {
   type EventListener,
   type OpenDestinationOptions,
   type OpenedDestination,
+  type ResolveRunOptions,
   type Settings,
   SysbackupError,
   openDestination,
@@ -25,7 +26,7 @@ export function addReadOptions(command: Command): void {
 export interface ChosenStore {
   destination: Settings['destination'];
   /** The configured backup name, which `latest` means; undefined where there is no conf. */
-  backup: string | undefined;
+  backup: ResolveRunOptions['backup'];
   /** The configured state directory; undefined where there is no conf. */
   statePath: string | undefined;
   /** The role to read it under, and MFA; undefined where none is asked for. */
@@ -54,7 +55,7 @@ export async function chooseStore(
   const { settings } = await configured(session, onEvent);
   return {
     destination: readAs(settings.destination, flags),
-    backup: settings.backupName,
+    backup: settings.backupNameIsDefault === true ? { byDefault: settings.backupName } : settings.backupName,
     statePath: settings.statePath,
     assume,
   };

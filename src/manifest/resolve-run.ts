@@ -8,9 +8,17 @@ import { noSuchBackup, notFound } from './not-found.js';
 import { type MeantRun, meantRun, splitRunText } from './run-text.js';
 import { listRuns, type StoredRun, warn } from './runs.js';
 
+/** A backup name that nobody chose: it counts where the store has runs of it, and otherwise as none. */
+export interface DefaultBackup {
+  byDefault: string;
+}
+
 export interface ResolveRunOptions {
-  /** The configured backup name, which `latest`, dates and beginnings of ids mean; undefined where none is configured. */
-  backup?: string | undefined;
+  /**
+   * The configured backup name, which `latest`, dates and beginnings of ids mean; undefined where none is configured. A
+   * conf without one means the name made of the host's, which on another machine is not the backup's.
+   */
+  backup?: string | DefaultBackup | undefined;
   onEvent?: EventListener | undefined;
 }
 
@@ -37,16 +45,18 @@ const NAMED = 20;
 export async function resolveRun(
   store: ReadableStore,
   text: string,
-  options: ResolveRunOptions = {},
+  given: ResolveRunOptions = {},
 ): Promise<StoredRun> {
   let hidden: HiddenRun[] = [];
   const runs = await listRuns(store, {
-    onEvent: options.onEvent,
+    onEvent: given.onEvent,
     onHidden: (found) => {
       hidden = found;
     },
   });
-  throwIfHidden(runs, hidden, text, options.backup);
+  const configured = configuredName(given.backup, [...runs, ...hidden]);
+  const options: NamedOptions = { ...given, backup: configured };
+  throwIfHidden(runs, hidden, text, configured);
   for (const line of hiddenRunLines(hidden)) warn(options.onEvent, line);
   if (runs.length === 0)
     throw new SysbackupError('NOT_FOUND', `there is no backup in ${store.description}`, {
@@ -69,6 +79,17 @@ export async function resolveRun(
   const name = backup ?? nameFor(rest, meant, runs, names, store, options);
   const own = new OneBackup(store, runs, name, await store.now(), options.onEvent);
   return meant.kind === 'latest' ? newestRun(own, meant.back) : newestOfDay(own, rest, meant);
+}
+
+/** With the backup name that counts. */
+type NamedOptions = Omit<ResolveRunOptions, 'backup'> & { backup: string | undefined };
+
+function configuredName(
+  backup: ResolveRunOptions['backup'],
+  runs: readonly Pick<StoredRun, 'backup'>[],
+): string | undefined {
+  if (typeof backup !== 'object') return backup;
+  return runs.some((run) => run.backup === backup.byDefault) ? backup.byDefault : undefined;
 }
 
 /** Throws DAMAGED where the run that is meant, or all that could be, are there without a readable sidecar. */
@@ -102,7 +123,7 @@ function byId(
   text: string,
   id: string,
   store: ReadableStore,
-  options: ResolveRunOptions,
+  options: NamedOptions,
 ): StoredRun {
   const { backup: named } = splitRunText(text);
   const found = runs.filter((run) => run.run === id && (named === undefined || run.backup === named));
@@ -123,7 +144,7 @@ function byBeginning(
   text: string,
   named: string | undefined,
   store: ReadableStore,
-  options: ResolveRunOptions,
+  options: NamedOptions,
 ): StoredRun {
   const names = backupNames(runs);
   const backup = named ?? options.backup ?? (names.length === 1 ? names[0] : undefined);
@@ -169,7 +190,7 @@ function nameFor(
   runs: readonly StoredRun[],
   names: readonly string[],
   store: ReadableStore,
-  options: ResolveRunOptions,
+  options: NamedOptions,
 ): string {
   if (options.backup !== undefined) {
     if (names.includes(options.backup)) return options.backup;
@@ -192,7 +213,7 @@ function warnOfSecondMeaning(
   meant: MeantRun,
   runs: readonly StoredRun[],
   names: readonly string[],
-  { backup, onEvent }: ResolveRunOptions,
+  { backup, onEvent }: NamedOptions,
 ): void {
   const other = backup ?? (names.length === 1 ? names[0] : undefined);
   if (other === undefined) return;

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { type Ended, Machine, run } from './command.js';
 
@@ -40,9 +41,38 @@ async function twoRuns(): Promise<{ machine: Machine; file: string; ids: string[
   for (const text of ['first', 'second']) {
     writeFileSync(file, text);
     expect((await machine.archive()).code).toBe(0);
+    // Ids of one second may differ in their last digit only.
+    const second = Math.floor(Date.now() / 1000);
+    while (Math.floor(Date.now() / 1000) === second) await setTimeout(10);
   }
   return { machine, file, ids: (await listed(machine)).map(({ run }) => run) };
 }
+
+describe('latest under a conf', () => {
+  it('means the only backup there is where the host has another name, and is ambiguous where there are several', async () => {
+    const machine = new Machine();
+    machine.pickData();
+    writeFileSync(join(machine.data, 'file'), 'content');
+    const codes = async (conf: string): Promise<(number | null)[]> => {
+      machine.writeConf(conf);
+      const today = new Date().toISOString().slice(0, 10);
+      const texts = ['latest', 'latest~0', today, '20'];
+      const ended = await Promise.all(texts.map((text) => run(['ls', text, '--conf-dir', machine.confDir])));
+      return ended.map(({ code }) => code);
+    };
+    const conf = readFileSync(join(machine.confDir, 'conf'), 'utf8');
+    await machine.archive('--name', 'of-another-host');
+    expect(await codes(conf)).toEqual([0, 0, 0, 0]);
+    // A name that somebody chose is the one that is meant.
+    expect(await codes(`${conf}[backup]\nname = chosen\n`)).toEqual([10, 10, 10, 10]);
+    machine.writeConf(conf);
+    await machine.archive('--name', 'of-a-third');
+    expect(await codes(conf)).toEqual([2, 2, 2, 2]);
+    machine.writeConf(conf);
+    await machine.archive();
+    expect(await codes(conf)).toEqual([0, 0, 0, 0]);
+  });
+});
 
 describe('RUN on the command line', () => {
   it('is latest~1, a date, the beginning of an id, and NAME/ before them', async () => {
