@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
 import { errnoOf } from '../errors.js';
 import { isVersion } from './directory-layout.js';
 import type { Retention } from './port.js';
@@ -8,7 +9,7 @@ const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
 /** Longer than all sidecars but those with very long metadata. */
 const FIRST_READ = Buffer.alloc(4096);
 
-/** What a directory store keeps about one version, beside its data: one JSON object per file. */
+/** What a directory store keeps about one version, beside its data: one JSON object per file, with its CRC-32. */
 export interface Sidecar {
   /** MD5 of the stored bytes, in hex. */
   version: string;
@@ -27,9 +28,25 @@ export function formatSidecar(sidecar: Sidecar): Buffer {
   const { version, size, metadata, retention } = sidecar;
   // A clock from before 1970, or one that is at its end, must not make a sidecar that nobody reads.
   const received = Math.min(Math.max(0, sidecar.received), Number.MAX_SAFE_INTEGER);
-  return Buffer.from(
-    `${JSON.stringify({ version, size, received, retention: retention ?? null, metadata })}\n`,
-  );
+  const fields = JSON.stringify({ version, size, received, retention: retention ?? null, metadata });
+  return Buffer.from(`${fields.slice(0, -1)},"check":"${checkOf(fields)}"}\n`);
+}
+
+/** The end of a sidecar that tells the CRC-32 of what is before it. */
+const CHECK = /,"check":"([0-9a-f]{8})"\}\s*$/;
+
+/**
+ * Whether the text is what was written. A digit that a disk changed leaves JSON that says something else: another
+ * time or lock, which no later look could tell from a true one. Sidecars of earlier versions have no check.
+ */
+function isAsWritten(text: string, check: unknown): boolean {
+  if (check === undefined) return true;
+  const end = CHECK.exec(text);
+  return end?.[1] !== undefined && end[1] === checkOf(`${text.slice(0, end.index)}}`);
+}
+
+function checkOf(fields: string): string {
+  return crc32(fields).toString(16).padStart(8, '0');
 }
 
 export async function readSidecar(path: string): Promise<SidecarReading> {
@@ -78,7 +95,7 @@ export function parseSidecar(text: string): Sidecar | 'unreadable' {
   } catch {
     return 'unreadable';
   }
-  if (!isRecord(value)) return 'unreadable';
+  if (!isRecord(value) || !isAsWritten(text, value['check'])) return 'unreadable';
   const { version, size, received, metadata } = value;
   const retention = parseRetention(value['retention']);
   if (typeof version !== 'string' || !isVersion(version) || !isCount(size) || !isCount(received))

@@ -1,4 +1,4 @@
-import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expire } from '#src/audit/expire.js';
 import type { ExpireOptions } from '#src/audit/expire-options.js';
@@ -10,6 +10,7 @@ import { openDirectoryStore } from '#src/store/directory.js';
 import { StoreClock } from '#src/store/store-clock.js';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { BackupMachine } from '../../kit/backup-machine.js';
+import { changeSidecar } from '../../kit/change-sidecar.js';
 import { run } from '../cli/command.js';
 
 const DAY_MS = 86_400_000;
@@ -46,9 +47,8 @@ async function sceneWith(files: number): Promise<Scene> {
     const folder = join(path, 'retention');
     for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
       if (!name.endsWith('.json')) continue;
-      const sidecar = JSON.parse(readFileSync(join(folder, name), 'utf8')) as object;
       const retention = { mode: 'GOVERNANCE', until: Math.floor(Date.now() / 1000) - 60 };
-      writeFileSync(join(folder, name), JSON.stringify({ ...sidecar, retention }));
+      changeSidecar(join(folder, name), () => ({ retention }));
     }
   };
   const runs = async (): Promise<string[]> => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { expire } from '#src/audit/expire.js';
@@ -8,6 +8,7 @@ import { openDirectoryStore } from '#src/store/directory.js';
 import { listAll, type ObjectStore } from '#src/store/port.js';
 import { run } from '../cli/command.js';
 import { BackupMachine } from '../../kit/backup-machine.js';
+import { changeSidecar } from '../../kit/change-sidecar.js';
 
 const NOW = Math.floor(Date.now() / 1000);
 
@@ -26,9 +27,8 @@ function lapse(path: string, filter: (key: string) => boolean = () => true): voi
   const folder = join(path, 'retention');
   for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
     if (!name.endsWith('.json') || !filter(name.slice(0, -5))) continue;
-    const sidecar = JSON.parse(readFileSync(join(folder, name), 'utf8')) as object;
     const retention = { mode: 'GOVERNANCE', until: NOW - 60 };
-    writeFileSync(join(folder, name), JSON.stringify({ ...sidecar, retention }));
+    changeSidecar(join(folder, name), () => ({ retention }));
   }
 }
 

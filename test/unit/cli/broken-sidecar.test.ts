@@ -75,6 +75,16 @@ describe('a manifest whose sidecar cannot be read', () => {
   it.each([
     ['is empty', (path: string) => truncateSync(path, 0)],
     ['is gone', (path: string) => rmSync(path)],
+    [
+      'has another digit in its time, so that the run would be years older',
+      (path: string) => {
+        const text = readFileSync(path, 'utf8');
+        writeFileSync(
+          path,
+          text.replace(/"received":(\d)(\d)/, (_, first) => `"received":${first}1`),
+        );
+      },
+    ],
   ])(
     '(it %s) is a warning of list, a finding of verify, and stops expire; what each says to type mends it',
     async (_, harm) => {

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { changeSidecar } from '../../kit/change-sidecar.js';
 import { type Ended, Machine, run } from './command.js';
 
 const DAY_MS = 86_400_000;
@@ -25,11 +26,7 @@ function moveReceipt(machine: Machine, id: string, byMs: number): void {
   const folder = join(machine.store, 'retention/manifests');
   for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
     if (!name.includes(`${id}.`)) continue;
-    const sidecar = JSON.parse(readFileSync(join(folder, name), 'utf8')) as { received: number };
-    writeFileSync(
-      join(folder, name),
-      `${JSON.stringify({ ...sidecar, received: sidecar.received + byMs })}\n`,
-    );
+    changeSidecar(join(folder, name), ({ received }) => ({ received: received + byMs }));
   }
 }
 

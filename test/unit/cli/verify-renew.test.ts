@@ -1,6 +1,7 @@
 import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { changeSidecar } from '../../kit/change-sidecar.js';
 import { Machine, run } from './command.js';
 
 async function backedUp(): Promise<Machine> {
@@ -78,9 +79,9 @@ describe('verify', () => {
   it('exits with 13 where a lock is shorter than promised', async () => {
     const machine = await backedUp();
     const sidecar = `${objectOf(machine, 'content of two').replace(`${machine.store}/`, `${machine.store}/retention/`)}.json`;
-    const text = readFileSync(sidecar, 'utf8');
     chmodSync(sidecar, 0o644);
-    writeFileSync(sidecar, text.replace(/"until":\s*\d+/, `"until":${Math.floor(Date.now() / 1000) + 60}`));
+    const retention = { mode: 'GOVERNANCE', until: Math.floor(Date.now() / 1000) + 60 };
+    changeSidecar(sidecar, () => ({ retention }));
     const { code, stdout } = await run(['verify', '--directory', machine.store]);
     expect(stdout).toContain('short');
     expect(code).toBe(13);
