@@ -1,12 +1,7 @@
 import { readFileSync, statfsSync } from 'node:fs';
 import { type BytePath, joinPath, parentOf, pathForFs } from './byte-path.js';
+import { PROC, RAMFS, SYSFS, TMPFS } from './file-system-types.js';
 import { type FileStat, lstat } from './stat.js';
-
-/** From linux/magic.h. A devtmpfs calls itself a tmpfs, or a ramfs where the kernel has none. */
-const PROC = 0x9fa0;
-const SYSFS = 0x6265_6572;
-const TMPFS = 0x0102_1994;
-const RAMFS = 0x8584_58f6;
 
 type FileSystem = 'state' | 'devices' | 'other';
 

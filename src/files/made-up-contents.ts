@@ -1,8 +1,8 @@
+import { PROC, SYSFS } from './file-system-types.js';
 import { fstatfs } from './native.js';
 import type { FileStat } from './stat.js';
 
-/** Numbers of file systems (statfs(2)): proc and sysfs. */
-const MADE_UP = new Set([0x9fa0, 0x6265_6572]);
+const MADE_UP = new Set([PROC, SYSFS]);
 
 const out = Buffer.alloc(512);
 /** By device: to ask for each file would be a call more for each. */

@@ -1,14 +1,8 @@
 import { createHash } from 'node:crypto';
-import {
-  createServer,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import { askUpstream, collectBody } from './ask-upstream.js';
+import { LoopbackProxy } from './loopback-proxy.js';
 
 /**
  * What happens to a request. `reset`: the connection breaks before anything is passed on. `reset-midway`: after half
@@ -46,19 +40,13 @@ export interface ProxiedRequest {
 const S3_CODES = { 429: 'TooManyRequests', 500: 'InternalError', 503: 'SlowDown' };
 
 /** An HTTP proxy on loopback that passes requests on to one server, except for what `decide` says. */
-export class FlakyProxy {
+export class FlakyProxy extends LoopbackProxy {
   readonly requests: ProxiedRequest[] = [];
-  readonly #target: URL;
   readonly #decide: (request: ProxiedRequest) => ProxyFault | undefined;
-  readonly #server: Server;
 
   private constructor(target: string, decide: (request: ProxiedRequest) => ProxyFault | undefined) {
-    this.#target = new URL(target);
+    super(target);
     this.#decide = decide;
-    this.#server = createServer((request, response) => {
-      const { socket } = request;
-      this.#handle(request, response).catch(() => socket.destroy());
-    });
   }
 
   static async start(
@@ -66,22 +54,11 @@ export class FlakyProxy {
     decide: (request: ProxiedRequest) => ProxyFault | undefined,
   ): Promise<FlakyProxy> {
     const proxy = new FlakyProxy(target, decide);
-    proxy.#server.listen(0, '127.0.0.1');
-    await once(proxy.#server, 'listening');
+    await proxy.listen();
     return proxy;
   }
 
-  get endpoint(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  async stop(): Promise<void> {
-    this.#server.closeAllConnections();
-    this.#server.close();
-    await once(this.#server, 'close');
-  }
-
-  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  protected override async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url = '', headers } = request;
     const seen: ProxiedRequest = { count: this.requests.length + 1, method, url, headers };
     this.requests.push(seen);
@@ -112,7 +89,7 @@ export class FlakyProxy {
     }
     if (fault === 'damage' && body.length > 0)
       body.writeUInt8(body.readUInt8(body.length - 1) ^ 1, body.length - 1);
-    const answer = await askUpstream(this.#target, request, body);
+    const answer = await askUpstream(this.target, request, body);
     if (fault === 'lose-answer') {
       answer.resume();
       await once(answer, 'end');

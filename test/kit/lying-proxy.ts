@@ -1,15 +1,10 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import {
-  createServer,
-  type IncomingMessage,
-  type OutgoingHttpHeaders,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { askUpstream, collectBody } from './ask-upstream.js';
+import { LoopbackProxy } from './loopback-proxy.js';
 
 /** An answer that the proxy makes up. */
 interface MadeUp {
@@ -93,43 +88,30 @@ export interface LyingOptions {
 }
 
 /** An HTTP proxy on loopback before an S3 server that does what no S3 server does. */
-export class LyingProxy {
+export class LyingProxy extends LoopbackProxy {
   /** Method and URL of each, as they came. */
   readonly requests: ProxiedRequest[] = [];
   options: LyingOptions;
-  readonly #target: URL;
-  readonly #server: Server;
   readonly #stopped = new AbortController();
   #lies = 0;
 
   private constructor(target: string, options: LyingOptions) {
-    this.#target = new URL(target);
+    super(target);
     this.options = options;
-    this.#server = createServer((request, response) => {
-      const { socket } = request;
-      this.#handle(request, response).catch(() => socket.destroy());
-    });
   }
 
   static async start(target: string, options: LyingOptions): Promise<LyingProxy> {
     const proxy = new LyingProxy(target, options);
-    proxy.#server.listen(0, '127.0.0.1');
-    await once(proxy.#server, 'listening');
+    await proxy.listen();
     return proxy;
   }
 
-  get endpoint(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  async stop(): Promise<void> {
+  override async stop(): Promise<void> {
     this.#stopped.abort();
-    this.#server.closeAllConnections();
-    this.#server.close();
-    await once(this.#server, 'close');
+    await super.stop();
   }
 
-  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  protected override async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url = '', socket } = request;
     this.requests.push({ method, url });
     const lie = this.#lieTo({ method, url });
@@ -153,7 +135,7 @@ export class LyingProxy {
       return;
     }
     if (await this.#breaks(lie, socket)) return;
-    const answer = await askUpstream(this.#target, request, body);
+    const answer = await askUpstream(this.target, request, body);
     await this.#pass(answer, response, lie, url);
   }
 
